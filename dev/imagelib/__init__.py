@@ -1,0 +1,1 @@
+"""Builds the container images of the development cluster: operator, watchdog, OpenClaw."""
