@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,10 @@ PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
 """Programs an image build needs, each with the Debian package that has it."""
 
 APT_GET = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "APT::Color=0"]
+
+
+ERROR = re.compile(r"\berror\b|^E: ", re.IGNORECASE)
+"""How cargo, npm, pip and buildah, and apt and debootstrap, begin the line that gives the reason."""
 
 
 class ImageError(Exception):
@@ -58,18 +63,20 @@ def run(
         raise PrerequisiteError(f"{command[0]} is missing: install it and run this again") from missing
     output = done.stdout.decode(errors="replace")
     if done.returncode != 0:
+        errors = log.read_text(errors="replace")
         with log.open("a") as stream:
             stream.write(output)
-        last = last_line(log.read_text(errors="replace"))
-        raise ImageError(f"{what} failed (exit code {done.returncode}): {last}; its output is in {log}")
+        cause = telling_line(errors) or telling_line(output) or "it said nothing"
+        raise ImageError(f"{what} failed (exit code {done.returncode}): {cause}; its output is in {log}")
     log.unlink()
     return output
 
 
-def last_line(text: str) -> str:
-    """The last line that says something."""
+def telling_line(text: str) -> str | None:
+    """The first line that calls itself an error, else the last one that says something."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no output"
+    errors = [line for line in lines if ERROR.search(line)]
+    return (errors[:1] or lines[-1:] or [None])[0]
 
 
 def require_root() -> None:

@@ -1,0 +1,137 @@
+"""The three images: what each is built from, how it is named, where its archive lies. Does I/O."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusterlib.cache import cache_dir, content_hash, keyed
+
+from . import base, binaries, builder, host, runtime
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTAINERFILES = ROOT / "dev" / "images"
+PINS = CONTAINERFILES / "openclaw"
+
+KEPT_ARCHIVES = 4
+UNUSED_SECONDS = 3600.0
+"""An archive beyond KEPT_ARCHIVES goes when nobody asked for it this long: it may be being loaded."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image that can be loaded and referred to."""
+
+    reference: str
+    archive: Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller chose: the name prefix, and programs built elsewhere instead of by cargo."""
+
+    prefix: str
+    programs: dict[str, Path]
+
+
+def operator(request: Request) -> Built:
+    """The operator on Debian."""
+    return _program(request, "operator", static=False)
+
+
+def watchdog(request: Request) -> Built:
+    """The watchdog alone: every tenant's pod pulls it, so there is no file system around it."""
+    return _program(request, "watchdog", static=True)
+
+
+def openclaw(request: Request) -> Built:
+    """OpenClaw at the paths of the official image."""
+    directory = runtime.openclaw_dir(PINS)
+    version = runtime.openclaw_version(PINS)
+    reference = f"{request.prefix}/openclaw:{version}"
+    arguments = {"VERSION": version, "REVISION": runtime.openclaw_revision(directory)}
+    containerfile = CONTAINERFILES / "openclaw" / "Containerfile"
+
+    def build(archive: Path) -> None:
+        builder.build_archive(containerfile, directory, arguments, reference, archive, separate_layers=True)
+
+    # The directory's name holds the hash of its content's origin; hashing 700 MB again tells nothing new.
+    inputs: list[bytes | Path] = [containerfile, directory.name.encode(), *_builder_inputs()]
+    return _archive("openclaw", reference, inputs, build)
+
+
+IMAGES: dict[str, Callable[[Request], Built]] = {
+    "operator": operator,
+    "watchdog": watchdog,
+    "openclaw": openclaw,
+}
+
+
+def _program(request: Request, name: str, *, static: bool) -> Built:
+    package = f"kr8tiv-{name}"
+    with tempfile.TemporaryDirectory() as scratch:
+        chosen = _chosen_binary(request, name, package, static=static)
+        if static:
+            binaries.require_static(chosen)
+        # A copy: another cargo run may replace the program while it is being packed.
+        binary = Path(shutil.copy(chosen, Path(scratch) / package))
+        binary.chmod(0o755)
+        containerfile = CONTAINERFILES / name / "Containerfile"
+        inputs: list[bytes | Path] = [containerfile, binary, *_builder_inputs()]
+        reference = f"{request.prefix}/{name}:{content_tag(inputs)}"
+        arguments = {
+            "VERSION": binaries.workspace_version(ROOT),
+            "REVISION": binaries.source_revision(ROOT),
+        }
+
+        def build(archive: Path) -> None:
+            builder.build_archive(containerfile, binary.parent, arguments, reference, archive, separate_layers=False)
+
+        return _archive(name, reference, inputs, build)
+
+
+def _chosen_binary(request: Request, name: str, package: str, *, static: bool) -> Path:
+    given = request.programs.get(name)
+    if given is None:
+        return binaries.release_binary(ROOT, package, static=static)
+    if not given.is_file():
+        raise host.PrerequisiteError(f"--{name}-binary: there is no file {given}")
+    return given
+
+
+def content_tag(inputs: list[bytes | Path]) -> str:
+    """A tag that changes with the content, so that a node that has it never has something else."""
+    return f"dev-{content_hash(inputs)[:12]}"
+
+
+def _builder_inputs() -> list[bytes | Path]:
+    return [base.root_file_system().name.encode(), Path(builder.__file__)]
+
+
+def _archive(name: str, reference: str, inputs: list[bytes | Path], build: Callable[[Path], None]) -> Built:
+    entry_name = f"image-{name}"
+    file_name = f"{name}.tar"
+    entry = keyed(entry_name, [reference.encode(), *inputs], lambda target: build(target / file_name))
+    os.utime(entry)
+    prune(entry_name, time.time())
+    return Built(reference, entry / file_name)
+
+
+def prune(entry_name: str, now: float) -> None:
+    """Remove the archives of earlier builds but for the latest ones and those in use."""
+    entries = sorted(cache_dir().glob(f"{entry_name}-*"), key=_last_use, reverse=True)
+    for entry in entries[KEPT_ARCHIVES:]:
+        if now - _last_use(entry) > UNUSED_SECONDS:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _last_use(entry: Path) -> float:
+    try:
+        return entry.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
