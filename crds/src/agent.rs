@@ -1,0 +1,152 @@
+//! The Agent: one agent in a tenant's gateway. Types only.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::harness::ChannelName;
+use crate::reference::LocalReference;
+use crate::status::conditions_schema;
+
+/// One agent in a tenant's gateway. A tenant without Agents has one agent, `main`.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "kr8tiv.ai",
+    version = "v1alpha1",
+    kind = "Agent",
+    doc = "One agent in a tenant's gateway. A tenant without Agents has one agent, main.",
+    plural = "agents",
+    shortname = "kage",
+    category = "kr8tiv",
+    namespaced,
+    status = "AgentStatus",
+    derive = "PartialEq",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Tenant","type":"string","jsonPath":".spec.tenantRef.name"}"#,
+    printcolumn = r#"{"name":"Default","type":"boolean","jsonPath":".spec.default"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].message"}"#,
+    validation = Rule::new("has(self.spec.agentId) || (self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$') && self.metadata.name.size() <= 40)")
+        .message("metadata.name can't serve as the agent's id (a-z, 0-9, '-', at most 40 characters): set spec.agentId")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.tenantRef.name == oldSelf.tenantRef.name")
+        .message("tenantRef can't be changed: an agent's workspace and conversations belong to its tenant; create a new Agent instead"),
+    validation = Rule::new("has(self.agentId) == has(oldSelf.agentId) && (!has(self.agentId) || self.agentId == oldSelf.agentId)")
+        .message("agentId can't be changed: the agent's workspace is named by it; create a new Agent instead")
+)]
+pub struct AgentSpec {
+    /// The Tenant, in the same namespace, in whose gateway the agent lives. It can't be changed.
+    pub tenant_ref: LocalReference,
+    /// The agent's id in OpenClaw. When not set: the object's name. It can't be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub agent_id: Option<String>,
+    /// Whether this agent answers what no binding gives to another. One agent of a tenant is the default; a
+    /// tenant's only agent is it without saying so.
+    #[serde(default)]
+    #[schemars(default)]
+    pub default: bool,
+    /// The agent's name for people. When not set: the agent's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    pub display_name: Option<String>,
+    /// What sets this agent apart from the Harness's identity. What is not set comes from the Harness.
+    #[serde(default)]
+    pub identity: AgentIdentity,
+    /// The model of this agent, `provider/model`. The Harness must not lock its models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200), regex(pattern = r"^[a-z0-9][a-z0-9._-]*/[^\s/][^\s]*$"))]
+    pub model: Option<String>,
+    /// Conversations that this agent answers instead of the default agent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub bindings: Vec<Binding>,
+}
+
+/// What sets an agent apart from the Harness's identity.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentIdentity {
+    /// The agent's job title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"\S"))]
+    pub role: Option<String>,
+    /// Why the agent exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = r"\S"))]
+    pub purpose: Option<String>,
+    /// How the agent comes across.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = r"\S"))]
+    pub personality: Option<String>,
+    /// How the agent writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = r"\S"))]
+    pub communication_style: Option<String>,
+    /// One emoji that stands beside the agent's name in chats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^[^\s]+$"))]
+    pub emoji: Option<String>,
+}
+
+/// A conversation that an agent answers.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Binding {
+    /// The channel. The Tenant must have it configured.
+    pub channel: ChannelName,
+    /// One conversation. When not set: every conversation of the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<Peer>,
+}
+
+/// One conversation in a channel.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Peer {
+    /// What kind of conversation it is.
+    pub kind: PeerKind,
+    /// The conversation's id in the channel, such as Telegram's chat id `-1001234567890`.
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[^\s]+$"))]
+    pub id: String,
+}
+
+/// Kinds of conversations, by OpenClaw's names.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeerKind {
+    /// With one person.
+    Direct,
+    /// With a group.
+    Group,
+}
+
+impl PeerKind {
+    /// The kind's id in openclaw.json.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Group => "group",
+        }
+    }
+}
+
+/// What the operator knows about an Agent.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentStatus {
+    /// The `metadata.generation` that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The agent's id in OpenClaw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
+    /// `Accepted`, `Compiled`, `Ready`, and while true `Reconciling`, `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}

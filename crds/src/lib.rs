@@ -1,0 +1,24 @@
+//! The API of the kr8tiv operator: the types behind `kr8tiv.ai/v1alpha1`. No I/O, no logic beyond the schema.
+//!
+//! A [`Harness`] says how agents may behave, a [`Tenant`] is one trust boundary with one OpenClaw gateway, an
+//! [`Agent`] lives in a tenant's gateway. The manifests in `crds/yaml/` are generated from these types; a test
+//! holds the two together.
+
+pub mod agent;
+pub mod definitions;
+pub mod harness;
+pub mod meta;
+pub mod quantity;
+pub mod reference;
+pub mod status;
+pub mod tenant;
+
+pub use agent::{Agent, AgentSpec, AgentStatus};
+pub use harness::{Harness, HarnessSpec, HarnessStatus};
+pub use quantity::Quantity;
+pub use tenant::{Tenant, TenantSpec, TenantStatus};
+
+/// API group of every kind in this crate.
+pub const GROUP: &str = "kr8tiv.ai";
+/// API version of every kind in this crate.
+pub const VERSION: &str = "v1alpha1";

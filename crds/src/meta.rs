@@ -1,0 +1,27 @@
+//! Labels and annotations that the operator puts on objects. Constants only.
+
+/// Who applies the object; its value is always [`MANAGED_BY_VALUE`]. Every watch of children selects on it.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`].
+pub const MANAGED_BY_VALUE: &str = "kr8tiv-operator";
+/// The application an object belongs to; its value is [`NAME_VALUE`].
+pub const NAME: &str = "app.kubernetes.io/name";
+/// Value of [`NAME`].
+pub const NAME_VALUE: &str = "openclaw";
+/// The name of the Tenant, as the instance of the application.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
+/// What the object is within the tenant: `gateway` or `workspace`.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+
+/// Label: the name of the Tenant that an object belongs to.
+pub const TENANT: &str = "kr8tiv.ai/tenant";
+/// Label: the tenant id (`<slug>-<8 hex>`), unique in the cluster.
+pub const TENANT_ID: &str = "kr8tiv.ai/tenant-id";
+/// Label: the OpenClaw id of the agent whose workspace an object holds.
+pub const AGENT_ID: &str = "kr8tiv.ai/agent-id";
+
+/// Annotation on every applied object: the hash of what was applied. Equal means nothing to do.
+pub const APPLIED_HASH: &str = "kr8tiv.ai/applied-hash";
+/// Annotation patched onto the running Pod: the bundle it should serve. The patch makes kubelet refresh the
+/// mounted ConfigMaps at once (0.5 s instead of 65–84 s).
+pub const BUNDLE_HASH: &str = "kr8tiv.ai/bundle-hash";

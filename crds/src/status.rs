@@ -1,0 +1,252 @@
+//! Conditions: their types, their reasons, and how a new set replaces an old one. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// What a condition speaks of.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum ConditionType {
+    /// The summary: the current generation is served. Always present.
+    Ready,
+    /// The spec, with everything it refers to, makes a valid OpenClaw configuration.
+    Compiled,
+    /// The gateway is up and answers. It may still serve an earlier generation: `Ready` tells.
+    GatewayReady,
+    /// The Agent's Tenant exists and takes it.
+    Accepted,
+    /// Present only while true: the operator is on the way to the current generation, or waits for an object
+    /// that is referred to and missing (kstatus).
+    Reconciling,
+    /// Present only while true: the operator can't get further until somebody changes something (kstatus).
+    Stalled,
+}
+
+impl ConditionType {
+    /// The type as written in a status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Compiled => "Compiled",
+            Self::GatewayReady => "GatewayReady",
+            Self::Accepted => "Accepted",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+        }
+    }
+}
+
+/// Why a condition is as it is. The list is closed: alerts and scripts may rely on it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// Everything is as it should be.
+    Succeeded,
+    /// The gateway answers.
+    Serving,
+    /// The gateway's Pod is being created or started.
+    Starting,
+    /// The gateway runs and a newer configuration is on its way to it.
+    Delivering,
+    /// The Tenant is suspended.
+    Suspended,
+    /// The gateway's Pod can't be placed on a node.
+    Unschedulable,
+    /// An image of the gateway's Pod can't be had.
+    ImagePullFailed,
+    /// A container of the gateway's Pod can't be created, for example for want of a Secret.
+    ContainerConfigFailed,
+    /// A container of the gateway's Pod ends again and again.
+    CrashLoop,
+    /// The Harness that the Tenant refers to does not exist.
+    HarnessNotFound,
+    /// The Tenant that the Agent refers to does not exist.
+    TenantNotFound,
+    /// A Secret, or a key in it, that the Tenant refers to does not exist.
+    SecretNotFound,
+    /// The spec is contradictory or not allowed; the message has each problem with its fix.
+    Invalid,
+    /// Something that must be unique or our own is somebody else's.
+    Conflict,
+    /// The API server refused an object of the tenant.
+    ApplyFailed,
+    /// Another object of the same tenant is at fault; its condition says more.
+    TenantInvalid,
+    /// The stored object can't be read by this version of the operator.
+    Unreadable,
+}
+
+impl Reason {
+    /// The reason as written in a status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "Succeeded",
+            Self::Serving => "Serving",
+            Self::Starting => "Starting",
+            Self::Delivering => "Delivering",
+            Self::Suspended => "Suspended",
+            Self::Unschedulable => "Unschedulable",
+            Self::ImagePullFailed => "ImagePullFailed",
+            Self::ContainerConfigFailed => "ContainerConfigFailed",
+            Self::CrashLoop => "CrashLoop",
+            Self::HarnessNotFound => "HarnessNotFound",
+            Self::TenantNotFound => "TenantNotFound",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::Invalid => "Invalid",
+            Self::Conflict => "Conflict",
+            Self::ApplyFailed => "ApplyFailed",
+            Self::TenantInvalid => "TenantInvalid",
+            Self::Unreadable => "Unreadable",
+        }
+    }
+}
+
+/// Whether a condition holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It can't be told.
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// The status as written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// A condition as a pass finds it: without the times, which [`conditions`] adds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// What it speaks of.
+    pub type_: ConditionType,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// Why, by the closed list.
+    pub reason: Reason,
+    /// Why, for people: stable text, without times, counters and names of Pods.
+    pub message: String,
+}
+
+/// `metav1.Condition` allows messages of this many bytes.
+const MESSAGE_LIMIT: usize = 32_768;
+
+/// Makes the conditions of a status from this pass's findings. A condition whose status did not change keeps its
+/// `lastTransitionTime`; one that is not found any more is dropped. The order is that of `findings`.
+pub fn conditions(
+    previous: &[Condition],
+    findings: Vec<Finding>,
+    generation: Option<i64>,
+    now: &Time,
+) -> Vec<Condition> {
+    findings
+        .into_iter()
+        .map(|finding| {
+            let since = previous
+                .iter()
+                .find(|old| old.type_ == finding.type_.as_str() && old.status == finding.status.as_str())
+                .map_or_else(|| now.clone(), |old| old.last_transition_time.clone());
+            Condition {
+                type_: finding.type_.as_str().into(),
+                status: finding.status.as_str().into(),
+                reason: finding.reason.as_str().into(),
+                message: truncated(finding.message),
+                observed_generation: generation,
+                last_transition_time: since,
+            }
+        })
+        .collect()
+}
+
+fn truncated(mut message: String) -> String {
+    if message.len() > MESSAGE_LIMIT {
+        message.truncate(message.floor_char_boundary(MESSAGE_LIMIT - '…'.len_utf8()));
+        message.push('…');
+    }
+    message
+}
+
+/// The schema of `status.conditions`: a list keyed by type, as the API conventions ask for, so that server-side
+/// apply merges conditions of several writers.
+pub(crate) fn conditions_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 32,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": {
+                    "type": "string",
+                    "maxLength": 316,
+                    "description": "What the condition speaks of."
+                },
+                "status": {
+                    "type": "string",
+                    "enum": ["True", "False", "Unknown"],
+                    "description": "Whether it holds."
+                },
+                "reason": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 1024,
+                    "description": "Why, in one word from a closed list."
+                },
+                "message": {
+                    "type": "string",
+                    "maxLength": MESSAGE_LIMIT,
+                    "description": "Why, and what to do, for people."
+                },
+                "observedGeneration": {
+                    "type": "integer",
+                    "format": "int64",
+                    "minimum": 0,
+                    "description": "The metadata.generation that the condition speaks of."
+                },
+                "lastTransitionTime": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When the status last changed."
+                }
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Time {
+        Time(k8s_openapi::jiff::Timestamp::from_second(second).unwrap())
+    }
+
+    fn finding(status: ConditionStatus, message: &str) -> Finding {
+        Finding { type_: ConditionType::Ready, status, reason: Reason::Starting, message: message.into() }
+    }
+
+    #[test]
+    fn the_time_moves_only_with_the_status() {
+        let first = conditions(&[], vec![finding(ConditionStatus::False, "a")], Some(1), &at(10));
+        let same = conditions(&first, vec![finding(ConditionStatus::False, "b")], Some(2), &at(20));
+        assert_eq!(same[0].last_transition_time, at(10));
+        assert_eq!((same[0].message.as_str(), same[0].observed_generation), ("b", Some(2)));
+        let changed = conditions(&same, vec![finding(ConditionStatus::True, "b")], Some(2), &at(30));
+        assert_eq!(changed[0].last_transition_time, at(30));
+        assert!(conditions(&changed, vec![], Some(2), &at(40)).is_empty());
+    }
+
+    #[test]
+    fn a_message_is_cut_at_a_character() {
+        let cut = truncated("ä".repeat(MESSAGE_LIMIT));
+        assert!(cut.len() <= MESSAGE_LIMIT && cut.ends_with('…'));
+    }
+}

@@ -1,0 +1,288 @@
+//! The Tenant: one trust boundary with one OpenClaw gateway. Types only.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::quantity::Quantity;
+use crate::reference::{LocalReference, SecretKeyReference};
+use crate::status::conditions_schema;
+
+/// The release of OpenClaw that a tenant runs when it names none.
+pub const DEFAULT_VERSION: &str = "2026.9.6";
+
+/// One customer or team: one trust boundary, which gets one OpenClaw gateway of its own.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "kr8tiv.ai",
+    version = "v1alpha1",
+    kind = "Tenant",
+    doc = "One customer or team: one trust boundary, which gets one OpenClaw gateway of its own.",
+    plural = "tenants",
+    shortname = "kten",
+    category = "kr8tiv",
+    namespaced,
+    status = "TenantStatus",
+    derive = "PartialEq",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Harness","type":"string","jsonPath":".spec.harnessRef.name"}"#,
+    printcolumn = r#"{"name":"Revision","type":"string","jsonPath":".status.harness.revision"}"#,
+    printcolumn = r#"{"name":"Agents","type":"integer","jsonPath":".status.agents.desired"}"#,
+    printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.gateway.version"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Tenant-ID","type":"string","priority":1,"jsonPath":".status.tenantId"}"#,
+    printcolumn = r#"{"name":"Endpoint","type":"string","priority":1,"jsonPath":".status.gateway.endpoint"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].message"}"#,
+    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$') && self.metadata.name.size() <= 40")
+        .message("metadata.name must be a DNS label of at most 40 characters (a-z, 0-9, '-'): the names of the gateway's objects are made from it")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.slug) == has(oldSelf.slug) && (!has(self.slug) || self.slug == oldSelf.slug)")
+        .message("slug can't be changed: the tenant's id and volume are named by it; create a new Tenant instead"),
+    validation = Rule::new("has(self.tenantId) == has(oldSelf.tenantId) && (!has(self.tenantId) || self.tenantId == oldSelf.tenantId)")
+        .message("tenantId can't be changed: the tenant's volume and memory are found by it; create a new Tenant instead")
+)]
+pub struct TenantSpec {
+    /// The tenant's name for people.
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"\S"))]
+    pub display_name: String,
+    /// Short name that the tenant's id starts with. When not set: the object's name. It can't be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub slug: Option<String>,
+    /// The tenant's id, for a tenant that is restored and must find its volume again. When not set: the slug and
+    /// eight hexadecimal digits of the object's uid. It can't be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 10, max = 49), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}$"))]
+    pub tenant_id: Option<String>,
+    /// The Harness, in the same namespace, that says how this tenant's agents may behave.
+    pub harness_ref: LocalReference,
+    /// How the gateway runs.
+    #[serde(default)]
+    pub gateway: Gateway,
+    /// The messaging channels the gateway is connected to. The Harness must allow each of them.
+    #[serde(default)]
+    pub channels: Channels,
+    /// Keys for model providers. A provider without one here is asked without a key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["provider".into()]))]
+    pub model_credentials: Vec<ModelCredential>,
+    /// Whether the gateway is stopped. Its volume, configuration and token stay.
+    #[serde(default)]
+    #[schemars(default)]
+    pub suspend: bool,
+    /// What becomes of the gateway's volume when the Tenant is deleted.
+    #[serde(default)]
+    #[schemars(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// How the gateway runs.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gateway {
+    /// The OpenClaw release. The configuration is compiled for exactly this release.
+    #[serde(default = "default_version")]
+    #[schemars(
+        default = "default_version",
+        length(max = 32),
+        regex(pattern = r"^[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}$")
+    )]
+    pub version: String,
+    /// The container image, where the operator's default image does not fit: a mirror, or a digest. It must hold
+    /// the release that `version` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 500), regex(pattern = r"^[^\s]+$"))]
+    pub image: Option<String>,
+    /// Processor and memory of the gateway's container.
+    #[serde(default)]
+    pub resources: Resources,
+    /// The gateway's volume: conversations, memory, workspaces.
+    #[serde(default)]
+    pub storage: Storage,
+    /// The gateway's access token. When not set, the operator makes one and keeps it in a Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_secret_ref: Option<SecretKeyReference>,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            version: default_version(),
+            image: None,
+            resources: Resources::default(),
+            storage: Storage::default(),
+            token_secret_ref: None,
+        }
+    }
+}
+
+/// Processor and memory of a container.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// What the scheduler sets aside. When not set: 250m of a processor and 1280Mi of memory, which is what a
+    /// gateway holds after a turn.
+    #[serde(default)]
+    pub requests: ResourceAmounts,
+    /// What the container may use at most. When not set: 2Gi of memory and no limit of the processor. The
+    /// JavaScript heap is sized from the limit of memory.
+    #[serde(default)]
+    pub limits: ResourceAmounts,
+}
+
+/// Amounts of processor and memory.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceAmounts {
+    /// Processor, in cores (`1`, `500m`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Quantity>,
+    /// Memory, in bytes (`2Gi`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Quantity>,
+}
+
+/// The gateway's volume.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
+        .message("storageClassName can't be changed: a volume keeps its class; create a new Tenant and move the data"),
+    validation = Rule::new("quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0")
+        .message("size can only grow: a volume can't be shrunk")
+)]
+pub struct Storage {
+    /// Size of the volume. It can be enlarged later where the storage class allows it, never shrunk.
+    #[serde(default = "default_storage_size")]
+    #[schemars(default = "default_storage_size")]
+    pub size: Quantity,
+    /// Storage class. When not set, the cluster's default. It can't be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub storage_class_name: Option<String>,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { size: default_storage_size(), storage_class_name: None }
+    }
+}
+
+/// The messaging channels of a tenant.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Channels {
+    /// Telegram, by a bot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telegram: Option<TelegramChannel>,
+}
+
+/// A Telegram bot.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TelegramChannel {
+    /// The bot's token, as Telegram's BotFather gives it.
+    pub bot_token_secret_ref: SecretKeyReference,
+    /// Telegram user ids that may write direct messages without pairing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
+    pub allow_from: Vec<String>,
+    /// Telegram user ids whose messages in groups are answered. Empty: nobody's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
+    pub group_allow_from: Vec<String>,
+}
+
+/// The key for one model provider.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelCredential {
+    /// The provider: the part before the slash in `provider/model`.
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub provider: String,
+    /// The provider's API key. It reaches the gateway's environment as `<PROVIDER>_API_KEY`.
+    pub api_key_secret_ref: SecretKeyReference,
+}
+
+/// What becomes of a tenant's volume when the Tenant is deleted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    /// The volume claim stays, labelled with the tenant's id. A new Tenant with that `tenantId` takes it up.
+    #[default]
+    Retain,
+    /// The volume claim is deleted with the Tenant.
+    Delete,
+}
+
+/// What the operator knows about a Tenant.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantStatus {
+    /// The `metadata.generation` that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The tenant's id, unique in the cluster; it never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+    /// The tag under which the tenant's memory is kept; it never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_tag: Option<String>,
+    /// The Harness that the running gateway was last given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harness: Option<TenantHarness>,
+    /// Hash of everything that was compiled and applied last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_hash: Option<String>,
+    /// The gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<TenantGateway>,
+    /// The agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<TenantAgents>,
+    /// `Compiled`, `GatewayReady`, `Ready`, and while true `Reconciling`, `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}
+
+/// The Harness a tenant runs.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantHarness {
+    /// Name of the Harness.
+    pub name: String,
+    /// Hash of its spec, ten hexadecimal digits; equal to the Harness's `status.revision` when up to date.
+    pub revision: String,
+}
+
+/// The gateway of a tenant.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantGateway {
+    /// The OpenClaw release that was applied.
+    pub version: String,
+    /// Where the gateway is reached within the cluster.
+    pub endpoint: String,
+}
+
+/// The agents of a tenant.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantAgents {
+    /// Agents in the bundle that was applied last.
+    pub desired: i64,
+}
+
+fn default_version() -> String {
+    DEFAULT_VERSION.into()
+}
+
+/// What the replaced system and OpenClaw's own Kubernetes sample give a gateway.
+fn default_storage_size() -> Quantity {
+    Quantity("10Gi".into())
+}
