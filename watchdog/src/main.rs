@@ -1,0 +1,58 @@
+//! Entry point: the command line, logs, signals and the exit code.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+use kr8tiv_watchdog::cli::{Cli, Command};
+use kr8tiv_watchdog::{run, seed};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber_json as tracing_subscriber;
+
+fn main() -> ExitCode {
+    let Cli { log_level, command } = Cli::parse();
+    tracing_subscriber::fmt().json().with_max_level(log_level).with_writer(std::io::stderr).init();
+    match start(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(command: Command) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(until_stopped(command));
+    // A pass may hang in a volume; every write is a rename, so leaving it in the middle harms nothing.
+    runtime.shutdown_background();
+    result
+}
+
+/// Runs the command until it ends or a signal ends it. As PID 1 of a container we are only stopped by
+/// signals that we handle.
+async fn until_stopped(command: Command) -> Result<(), Box<dyn Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stopped = stopped(&mut terminate, &mut interrupt);
+    match command {
+        Command::Seed(options) => tokio::select! {
+            result = seed::seed(options) => Ok(result?),
+            name = stopped => Err(format!("stopped by {name} before the bundle was delivered").into()),
+        },
+        Command::Run(options) => tokio::select! {
+            result = run::run(options) => Ok(result?),
+            name = stopped => {
+                tracing::info!(signal = name, "stopped");
+                Ok(())
+            }
+        },
+    }
+}
+
+async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
