@@ -51,7 +51,8 @@ def _build(target: Path) -> None:
     root = target / "rootfs"
     # debootstrap mounts below its target; in a mount namespace of its own nothing outlives it.
     private = ["unshare", "--mount", "--propagation", "private"]
-    host.run("debootstrap", [*private, "debootstrap", "--variant=minbase", f"--include={INCLUDE}", SUITE, root])
+    debootstrap = ["debootstrap", "--variant=minbase", f"--include={INCLUDE}", SUITE, root]
+    host.run("debootstrap (needs a Debian mirror)", [*private, *debootstrap])
     (root / "etc/dpkg/dpkg.cfg.d/no-documentation").write_text(NO_DOCUMENTATION)
     sources = root / "etc/apt/sources.list"
     sources.write_text(with_updates(sources.read_text()))

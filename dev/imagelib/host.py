@@ -45,7 +45,8 @@ def run(
     `what` names the step in that error and in the log's file name.
     """
     command = [str(part) for part in argv]
-    log = cache_dir() / "logs" / f"{what.replace(' ', '-').replace('/', '-')}.{os.getpid()}.log"
+    slug = re.sub(r"[^\w.]+", "-", what).strip("-")
+    log = cache_dir() / "logs" / f"{slug}.{os.getpid()}.log"
     log.parent.mkdir(exist_ok=True)
     try:
         with log.open("wb") as stderr:

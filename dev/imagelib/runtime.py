@@ -69,7 +69,7 @@ def _install_node(pins: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         pip = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--only-binary=:all:"]
         host.run(
-            "pip download of Node.js",
+            "download of Node.js (needs the Python package index)",
             [*pip, "--require-hashes", "--requirement", pins / "requirements.txt", "--dest", scratch],
         )
         wheels = list(Path(scratch).glob("*.whl"))
@@ -98,7 +98,7 @@ def _install_openclaw(pins: Path, target: Path) -> None:
         npm = target / "node" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         # Without lifecycle scripts: OpenClaw works without them, and nothing unpinned gets to run.
         flags = ["--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]
-        host.run("npm ci", [node, npm, "ci", *flags], cwd=Path(scratch))
+        host.run("npm ci (needs the npm registry)", [node, npm, "ci", *flags], cwd=Path(scratch))
         dependencies = Path(scratch) / "node_modules"
         (dependencies / "openclaw").rename(target / "app")
         merge_dependencies(dependencies, target / "app" / "node_modules")

@@ -1,0 +1,78 @@
+"""Runs the built images the way a hardened pod does. Opt-in by KR8TIV_IMAGES=1: it builds what is not cached."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+DEV = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(DEV), str(DEV / "tests")]
+
+from imagelib import images, runtime  # noqa: E402
+from oci_sandbox import Unpacked, unpack  # noqa: E402
+
+CONFIG = {"gateway": {"mode": "local", "port": 18789, "bind": "loopback", "controlUi": {"enabled": False}}}
+
+
+@unittest.skipUnless(os.environ.get("KR8TIV_IMAGES") == "1", "KR8TIV_IMAGES=1 is not set")
+class OpenClawImage(unittest.TestCase):
+    """What the operator's pods need of the image, on a read-only root without capabilities."""
+
+    image: Unpacked
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        command = [str(DEV / "build-images"), "openclaw", "--json"]
+        built = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        directory = Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, directory)
+        cls.image = unpack(Path(built["openclaw"]["archive"]), directory)
+
+    def succeeds(self, *command: str, **env: str) -> str:
+        done = self.image.run(*command, writable=("/tmp", "/home/node/.openclaw"), **env)
+        self.assertEqual(done.returncode, 0, f"{command}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def test_openclaw_starts_by_both_of_its_names(self) -> None:
+        version = f"OpenClaw {runtime.openclaw_version(images.PINS)}"
+        self.assertIn(version, self.succeeds("openclaw", "--version", HOME="/home/node"))
+        self.assertIn(version, self.succeeds("node", "dist/index.js", "--version", HOME="/home/node"))
+
+    def test_entry_point_passes_the_command_on(self) -> None:
+        entry_point = self.image.config["Entrypoint"]
+        self.assertEqual(self.succeeds(*entry_point, "id", "-u"), "1000\n")  # type: ignore[misc]
+
+    def test_gateway_judges_a_configuration(self) -> None:
+        write = "printf %s \"$CONFIG\" > /home/node/.openclaw/openclaw.json && openclaw config validate --json"
+        env = {"HOME": "/home/node", "XDG_CACHE_HOME": "/home/node/.openclaw/cache"}
+        good = self.succeeds("sh", "-c", write, CONFIG=json.dumps(CONFIG), **env)
+        self.assertIs(json.loads(good)["valid"], True)
+        unknown = json.dumps({**CONFIG, "bogus": 1})
+        bad = self.image.run("sh", "-c", write, writable=("/tmp", "/home/node/.openclaw"), CONFIG=unknown, **env)
+        self.assertEqual(bad.returncode, 1)
+        self.assertIs(json.loads(bad.stdout)["valid"], False)
+
+    def test_nothing_but_the_volumes_is_writable(self) -> None:
+        for path in ("/x", "/app/x", "/app/dist/x", "/home/node/x", "/usr/local/x"):
+            with self.subTest(path=path):
+                self.assertRegex(self.image.run("touch", path).stderr, "Read-only file system|Permission denied")
+
+    def test_user_and_programs_an_ssh_sandbox_needs(self) -> None:
+        self.assertEqual(self.succeeds("getent", "passwd", "1000").split(":")[5], "/home/node")
+        for program in ("ssh", "tar", "git", "npm", "python3"):
+            with self.subTest(program=program):
+                self.succeeds("sh", "-c", f"command -v {program}")
+        self.succeeds("python3", "-c", "import ctypes")
+
+    def test_npm_finds_its_library(self) -> None:
+        self.assertRegex(self.succeeds("npm", "--version", HOME="/tmp"), r"^\d+\.\d+\.\d+\n$")
+
+
+if __name__ == "__main__":
+    unittest.main()
