@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::JoinError;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::bundle::Pending;
 use crate::cli::Seed;
@@ -51,25 +51,28 @@ pub async fn seed(options: Seed) -> Result<(), SeedError> {
     let end = Instant::now() + deadline;
     let mut watcher = Watcher::new(&paths.bundle);
     let mut deliverer = Deliverer::new(paths);
+    // What the next pass that does not come back in time would otherwise hide.
+    let mut last = None;
     loop {
         watcher.arm();
         let Ok(passed) = timeout_at(end, run::pass(deliverer)).await else {
-            return Err(SeedError::Stalled { deadline });
+            return Err(last.unwrap_or(SeedError::Stalled { deadline }));
         };
         let (back, Report { outcome, restored: _ }) = passed?;
         deliverer = back;
-        let error = match outcome {
+        let (error, next) = match outcome {
             Outcome::Delivered(_) => return Ok(()),
             Outcome::Pending(Pending { bundle_hash: _, reasons }) => {
-                SeedError::NotComplete { deadline, reasons: reasons.join("; ") }
+                (SeedError::NotComplete { deadline, reasons: reasons.join("; ") }, end)
             }
-            Outcome::Failed { bundle_hash: _, error } => SeedError::NotDelivered { deadline, error },
+            Outcome::Failed { bundle_hash: _, error } => {
+                (SeedError::NotDelivered { deadline, error }, Instant::now() + RETRY)
+            }
         };
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let changed = timeout_at(next.min(end), watcher.changed()).await.is_ok();
+        if !changed && next >= end {
             return Err(error);
         }
-        let pause = if matches!(error, SeedError::NotDelivered { .. }) { RETRY.min(left) } else { left };
-        let _ = timeout(pause, watcher.changed()).await;
+        last = Some(error);
     }
 }

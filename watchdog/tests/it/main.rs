@@ -1,0 +1,9 @@
+//! Integration tests: real directories that change as kubelet changes ConfigMap mounts, and the real binary.
+
+#![expect(clippy::unwrap_used, reason = "clippy exempts test functions only, not what they stand on")]
+
+mod attacks;
+mod delivery;
+mod http;
+mod process;
+mod support;

@@ -1,0 +1,214 @@
+//! The real binary: what wakes it, what stops it, and how it fails.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use kr8tiv_watchdog::manifest::Ownership::Operator;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
+use serde_json::Value;
+
+use crate::support::{Bundle, Pod, Watchdog, command, eventually};
+
+#[test]
+fn fifty_swaps_in_a_row_are_all_delivered() {
+    let pod = Pod::new();
+    let watchdog = Watchdog::run(&pod);
+    for n in 0..50 {
+        let bundle =
+            Bundle::usual(&format!("bundle {n}")).file("second", "SOUL.md", &n.to_string(), Operator);
+        // kubelet swaps the ConfigMaps of a pod in no order that anybody promised.
+        if n % 2 == 0 {
+            pod.mount(&bundle);
+        } else {
+            pod.mount_config(&bundle);
+            pod.mount_workspaces(&bundle);
+        }
+        watchdog.wait_delivered(&bundle);
+        assert_eq!(pod.config().unwrap(), bundle.config());
+        assert_eq!(pod.text("support/AGENTS.md").unwrap(), format!("agents bundle {n}"));
+        assert_eq!(pod.text("second/SOUL.md").unwrap(), n.to_string());
+    }
+    assert_eq!(pod.text("support/USER.md").unwrap(), "user bundle 0");
+    assert_eq!(watchdog.status()["drift"]["restoredTotal"], 0);
+}
+
+#[test]
+fn a_mount_that_appears_later_is_noticed() {
+    let pod = Pod::new();
+    fs::remove_dir(&pod.paths.bundle).unwrap();
+    fs::create_dir(&pod.paths.bundle).unwrap();
+    let watchdog = Watchdog::run(&pod);
+    let bundle = Bundle::usual("one");
+    pod.mount_config(&bundle);
+    eventually("the agent's mount is missed", || {
+        watchdog.status()["pending"]["bundleHash"] == bundle.hash().as_str()
+    });
+    pod.mount_workspaces(&bundle);
+    watchdog.wait_delivered(&bundle);
+}
+
+#[test]
+fn drift_is_put_back_at_the_next_resync() {
+    let pod = Pod::new();
+    let bundle = Bundle::usual("one");
+    pod.mount(&bundle);
+    let watchdog = Watchdog::run_with(&pod, &["--resync", "100ms"]);
+    watchdog.wait_delivered(&bundle);
+    fs::write(pod.workspace("support/AGENTS.md"), "drift").unwrap();
+    fs::remove_file(pod.paths.config_dir.join("openclaw.json")).unwrap();
+    eventually("both are back", || watchdog.status()["drift"]["restoredTotal"] == 2);
+    assert_eq!(pod.text("support/AGENTS.md").unwrap(), "agents one");
+    assert_eq!(pod.config().unwrap(), bundle.config());
+}
+
+#[test]
+fn a_partial_failure_is_reported_and_mended() {
+    let pod = Pod::new();
+    let one = Bundle::usual("one");
+    let big = "private text ".repeat(1000);
+    let two = Bundle::usual("two").file("zeta", "AGENTS.md", &big, Operator);
+    pod.mount(&one);
+    // A file size limit behaves as a full disk does: the write fails half way.
+    let limited = command("run", &pod, &["--listen", "127.0.0.1:0", "--resync", "200ms"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -S -f 8; exec \"$0\" \"$@\""]);
+    shell.arg(limited.get_program()).args(limited.get_args());
+    let watchdog = Watchdog::start(shell).listening();
+    watchdog.wait_delivered(&one);
+
+    pod.mount(&two);
+    eventually("the failure is reported", || watchdog.status()["error"] != Value::Null);
+    let status = watchdog.status();
+    let (error, path) = (status["error"].as_str().unwrap(), pod.workspace("zeta/AGENTS.md"));
+    assert!(error.contains(path.to_str().unwrap()) && error.contains("os error 27"), "{error}");
+    assert_eq!(status["delivered"]["bundleHash"], one.hash());
+    assert_eq!(status["pending"]["bundleHash"], two.hash());
+    assert_eq!(pod.text("support/AGENTS.md").unwrap(), "agents two", "what can be right is right");
+    assert_eq!(
+        pod.config().unwrap(),
+        one.config(),
+        "the gateway is not told of a workspace that is not there"
+    );
+    assert_eq!(fs::read_dir(pod.workspace("zeta")).unwrap().count(), 0, "no half file is left");
+
+    let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
+    prlimit(Some(watchdog.pid()), Resource::Fsize, Rlimit { current: maximum, maximum }).unwrap();
+    watchdog.wait_delivered(&two);
+    assert_eq!(watchdog.status()["error"], Value::Null);
+    assert_eq!(pod.text("zeta/AGENTS.md").unwrap(), big);
+    assert_eq!(pod.config().unwrap(), two.config());
+}
+
+#[test]
+fn sigterm_stops_the_sidecar_at_once_and_cleanly() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let pod = Pod::new();
+        let mut watchdog = Watchdog::run(&pod);
+        eventually("the loop waits", || watchdog.status()["pending"] != Value::Null);
+        let _open = watchdog.connect();
+        let asked = Instant::now();
+        watchdog.signal(signal);
+        let status = watchdog.wait();
+        assert_eq!(status.code(), Some(0), "{:?}", watchdog.log());
+        assert!(asked.elapsed() < Duration::from_secs(5), "an open connection does not hold it");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_one_clear_error() {
+    let pod = Pod::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut watchdog = Watchdog::start(command("run", &pod, &["--listen", &address]));
+    assert_eq!(watchdog.wait().code(), Some(1));
+    let log = watchdog.line_with("cannot listen");
+    assert!(log.contains(&address) && log.contains("--listen"), "{log}");
+}
+
+#[test]
+fn seed_delivers_once_and_ends() {
+    let pod = Pod::new();
+    let bundle = Bundle::usual("one");
+    pod.mount(&bundle);
+    let mut seed = Watchdog::seed(&pod, "60s");
+    assert_eq!(seed.wait().code(), Some(0), "{:?}", seed.log());
+    assert_eq!(pod.config().unwrap(), bundle.config());
+    assert_eq!(pod.text("support/USER.md").unwrap(), "user one");
+}
+
+#[test]
+fn seed_waits_for_a_coherent_bundle() {
+    let pod = Pod::new();
+    let (one, two) = (Bundle::usual("one"), Bundle::usual("two"));
+    pod.mount_workspaces(&one);
+    pod.mount_config(&two);
+    let mut seed = Watchdog::seed(&pod, "60s");
+    seed.line_with("not complete");
+    assert_eq!(pod.config(), None);
+    pod.mount_workspaces(&two);
+    assert_eq!(seed.wait().code(), Some(0), "{:?}", seed.log());
+    assert_eq!(pod.text("support/AGENTS.md").unwrap(), "agents two");
+}
+
+#[test]
+fn seed_says_what_is_missing_when_its_time_is_up() {
+    let pod = Pod::new();
+    pod.mount_config(&Bundle::usual("one"));
+    let mut seed = Watchdog::seed(&pod, "200ms");
+    assert_eq!(seed.wait().code(), Some(1));
+    let line = seed.line_with("no complete bundle within 200ms");
+    assert!(line.contains("workspaces/support/AGENTS.md: missing"), "{line}");
+    assert_eq!(pod.config(), None);
+}
+
+#[test]
+fn seed_says_what_the_system_refused_when_its_time_is_up() {
+    let pod = Pod::new();
+    pod.mount(&Bundle::usual("one"));
+    fs::remove_dir(&pod.paths.state_dir).unwrap();
+    let mut seed = Watchdog::seed(&pod, "200ms");
+    assert_eq!(seed.wait().code(), Some(1));
+    let line = seed.line_with("not delivered within 200ms");
+    assert!(line.contains(pod.paths.state_dir.to_str().unwrap()) && line.contains("os error 2"), "{line}");
+}
+
+#[test]
+fn seed_is_stopped_by_sigterm_and_does_not_claim_success() {
+    let pod = Pod::new();
+    let mut seed = Watchdog::seed(&pod, "1h");
+    seed.line_with("not complete");
+    seed.signal(Signal::TERM);
+    assert_eq!(seed.wait().code(), Some(1));
+    seed.line_with("stopped by SIGTERM");
+}
+
+#[test]
+fn contents_never_appear_in_logs_or_status() {
+    let pod = Pod::new();
+    let watchdog = Watchdog::run_with(&pod, &["--log-level", "trace", "--resync", "100ms"]);
+    let secret =
+        |name: &str| Bundle::usual(name).file("support", "SOUL.md", &format!("hunter2 {name}"), Operator);
+    let (one, two) = (secret("one"), secret("two"));
+    pod.mount(&one);
+    watchdog.wait_delivered(&one);
+    fs::write(pod.workspace("support/SOUL.md"), "hunter2 drift").unwrap();
+    eventually("put back", || watchdog.status()["drift"]["restoredTotal"] == 1);
+    fs::write(pod.record(), "hunter2 record").unwrap();
+    pod.mount_config(&two);
+    eventually("pending", || watchdog.status()["pending"] != Value::Null);
+    assert!(!watchdog.status().to_string().contains("hunter2"));
+    crate::support::swap(
+        &pod.paths.bundle.join("config"),
+        [("delivery.json", r#"{"hunter2":1}"#)].into_iter(),
+    );
+    eventually("unreadable", || {
+        watchdog.status()["pending"]["reasons"].to_string().contains("unknown field")
+    });
+    assert!(!watchdog.status().to_string().contains("hunter2"));
+    pod.mount(&two);
+    watchdog.wait_delivered(&two);
+    let log = watchdog.log().join("\n");
+    assert!(log.contains("corrupt") && log.contains("SOUL.md"), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+}
