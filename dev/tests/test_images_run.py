@@ -14,25 +14,49 @@ from pathlib import Path
 DEV = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(DEV), str(DEV / "tests")]
 
-from imagelib import images, runtime  # noqa: E402
+from imagelib import binaries, images, runtime  # noqa: E402
 from oci_sandbox import Unpacked, unpack  # noqa: E402
 
 CONFIG = {"gateway": {"mode": "local", "port": 18789, "bind": "loopback", "controlUi": {"enabled": False}}}
 
 
-@unittest.skipUnless(os.environ.get("KR8TIV_IMAGES") == "1", "KR8TIV_IMAGES=1 is not set")
-class OpenClawImage(unittest.TestCase):
-    """What the operator's pods need of the image, on a read-only root without capabilities."""
+class BuiltImage(unittest.TestCase):
+    """A test of the image `name`, unpacked once for all of its methods."""
 
+    name: str
     image: Unpacked
 
     @classmethod
     def setUpClass(cls) -> None:
-        command = [str(DEV / "build-images"), "openclaw", "--json"]
+        command = [str(DEV / "build-images"), cls.name, "--json"]
         built = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
         directory = Path(tempfile.mkdtemp())
         cls.addClassCleanup(shutil.rmtree, directory)
-        cls.image = unpack(Path(built["openclaw"]["archive"]), directory)
+        cls.image = unpack(Path(built[cls.name]["archive"]), directory)
+
+
+@unittest.skipUnless(os.environ.get("KR8TIV_IMAGES") == "1", "KR8TIV_IMAGES=1 is not set")
+class WatchdogImage(BuiltImage):
+    """The sidecar starts with nothing around it."""
+
+    name = "watchdog"
+
+    def test_program_starts_by_the_entry_point(self) -> None:
+        (program,) = self.image.config["Entrypoint"]  # type: ignore[misc]
+        done = self.image.run(program, "--version")
+        self.assertEqual(done.stdout, f"kr8tiv-watchdog {binaries.workspace_version(images.ROOT)}\n", done.stderr)
+
+    def test_nothing_else_is_in_the_image(self) -> None:
+        files = {f"/{path.relative_to(self.image.root)}" for path in self.image.root.rglob("*") if path.is_file()}
+        expected = {"/kr8tiv-watchdog", "/etc/ssl/certs/ca-certificates.crt"}
+        self.assertEqual({path for path in files if not path.startswith("/dev/")}, expected)
+
+
+@unittest.skipUnless(os.environ.get("KR8TIV_IMAGES") == "1", "KR8TIV_IMAGES=1 is not set")
+class OpenClawImage(BuiltImage):
+    """What the operator's pods need of the image, on a read-only root without capabilities."""
+
+    name = "openclaw"
 
     def succeeds(self, *command: str, **env: str) -> str:
         done = self.image.run(*command, writable=("/tmp", "/home/node/.openclaw"), **env)
