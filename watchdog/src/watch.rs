@@ -117,3 +117,37 @@ fn directories(bundle: &Path) -> Vec<PathBuf> {
     let agents: Vec<PathBuf> = agents.filter(|path| path.is_dir()).collect();
     [bundle.to_owned(), bundle.join("config"), workspaces].into_iter().chain(agents).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Far more than any of these waits takes, and far less than for ever.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_change_between_arming_and_waiting_is_not_lost() {
+        let bundle = tempfile::tempdir().unwrap();
+        let agent = bundle.path().join("workspaces/a");
+        fs::create_dir_all(&agent).unwrap();
+        let mut watcher = Watcher::new(bundle.path());
+        watcher.arm();
+        fs::write(agent.join("file"), "x").unwrap();
+        tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+        assert!(watcher.events.is_some(), "it was inotify that told");
+    }
+
+    #[tokio::test]
+    async fn without_inotify_it_looks_regularly() {
+        let bundle = tempfile::tempdir().unwrap();
+        let mut watcher = Watcher::new(bundle.path());
+        // The reading thread ended: nobody sends any more.
+        if let Some(events) = &mut watcher.events {
+            events.changed = mpsc::channel(1).1;
+        }
+        tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+        assert!(watcher.events.is_none());
+        watcher.arm();
+        tokio::time::timeout(PATIENCE, watcher.changed()).await.unwrap();
+    }
+}
