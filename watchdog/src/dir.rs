@@ -41,13 +41,19 @@ impl Dir {
     /// Opens a directory that an administrator named: a mount. Its path may contain symlinks.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(sys::open(path, flags, Mode::empty())?))
+        let dir = Self(sys::open(path, flags, Mode::empty())?);
+        // Not always ours to change, and then mostly right; if it isn't, the next operation says so.
+        let _ = dir.make_usable();
+        Ok(dir)
     }
 
     /// Opens a directory in this one; `None` when there is none, or something else in its place.
     pub fn subdir(&self, name: &str) -> io::Result<Option<Self>> {
         match self.open_subdir(name) {
-            Ok(dir) => Ok(Some(dir)),
+            Ok(dir) => {
+                dir.make_usable()?;
+                Ok(Some(dir))
+            }
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -80,7 +86,10 @@ impl Dir {
         let file = match sys::openat(&self.0, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT) => return Ok(Found::Absent),
-            Err(Errno::LOOP | Errno::NXIO | Errno::ACCESS | Errno::PERM) => return Ok(Found::Other),
+            // A symlink; a socket; no permission; a lease that its holder would have to give up first.
+            Err(Errno::LOOP | Errno::NXIO | Errno::ACCESS | Errno::PERM | Errno::AGAIN) => {
+                return Ok(Found::Other);
+            }
             Err(error) => return Err(error.into()),
         };
         let metadata = file.metadata()?;

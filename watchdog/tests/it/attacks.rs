@@ -131,15 +131,20 @@ fn nothing_in_a_files_place_stops_the_watchdog() {
 }
 
 #[test]
-fn a_locked_workspace_is_unlocked() {
+fn a_locked_directory_is_unlocked() {
     let pod = Pod::new();
-    pod.mount(&Bundle::usual("one"));
+    pod.mount(&Bundle::usual("zero"));
     assert!(delivered(&pod));
-    fs::set_permissions(pod.workspace("support"), fs::Permissions::from_mode(0o000)).unwrap();
-    pod.mount(&Bundle::usual("two"));
-    assert!(delivered(&pod));
-    assert_eq!(pod.text("support/AGENTS.md").unwrap(), "agents two");
-    assert_eq!(fs::metadata(pod.workspace("support")).unwrap().permissions().mode() & 0o700, 0o700);
+    let (state, workspace) = (pod.paths.state_dir.clone(), pod.workspace("support"));
+    for locked in [&workspace, &state.join(".kr8tiv"), &state] {
+        for bundle in ["one", "two"] {
+            fs::set_permissions(locked, fs::Permissions::from_mode(0o000)).unwrap();
+            pod.mount(&Bundle::usual(bundle));
+            assert!(delivered(&pod), "{}", locked.display());
+            assert_eq!(fs::metadata(locked).unwrap().permissions().mode() & 0o700, 0o700);
+            assert_eq!(pod.text("support/AGENTS.md").unwrap(), format!("agents {bundle}"));
+        }
+    }
 }
 
 #[test]
