@@ -1,0 +1,1 @@
+"""Checks of the charts, run by charts/check."""

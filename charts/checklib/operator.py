@@ -1,0 +1,259 @@
+"""Checks of what the chart kr8tiv-operator renders."""
+
+from __future__ import annotations
+
+import unittest
+from typing import Any
+
+from . import helm
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+OTHER_DIGEST = "sha256:" + "fedcba9876543210" * 4
+
+ALL = {
+    "nameOverride": "gateway-operator",
+    "image": {"repository": "registry.example:5000/kr8tiv/operator", "tag": "1.2.3", "pullPolicy": "Always"},
+    "imagePullSecrets": [{"name": "registry"}],
+    "gateway": {"repository": "registry.example/openclaw"},
+    "watchdog": {"image": {"repository": "registry.example/kr8tiv/watchdog", "tag": "1.2.4"}},
+    "logLevel": "debug",
+    "serviceAccount": {"name": "operator", "annotations": {"example.com/role": "operator"}},
+    "commonLabels": {"example.com/team": "agents", "example.com/level": "common", "app.kubernetes.io/name": "taken"},
+    "commonAnnotations": {"example.com/contact": "agents@example.com"},
+    "podLabels": {"example.com/level": "pod", "app.kubernetes.io/instance": "taken"},
+    "podAnnotations": {"example.com/scrape": "false"},
+    "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
+    "priorityClassName": "system-cluster-critical",
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+    "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+}
+PINNED = {
+    "image": {"tag": "1.2.3", "digest": DIGEST},
+    "watchdog": {"image": {"tag": "1.2.4", "digest": OTHER_DIGEST}},
+}
+BARE = {"serviceAccount": {"create": False, "name": "existing"}, "aggregateRoles": False, "resources": {}}
+SETS = {"default": {}, "pinned": PINNED, "all": ALL, "bare": BARE}
+
+TENANT_API = "kr8tiv.ai/v1alpha1/Tenant"
+NAMESPACED = {"Deployment", "ServiceAccount"}
+# What would give the operator, or who takes it over, more rights than its role lists.
+ESCALATIONS = {"bind", "escalate", "impersonate"}
+
+
+class Rendered(unittest.TestCase):
+    """What holds whatever the values."""
+
+    def each(self) -> Any:
+        """The objects of every set of values."""
+        for name, values in SETS.items():
+            with self.subTest(values=name):
+                yield helm.template(helm.OPERATOR, values)
+
+    def test_lint(self) -> None:
+        for name, values in SETS.items():
+            with self.subTest(values=name):
+                helm.lint(helm.OPERATOR, values)
+
+    def test_objects_know_their_namespace_and_release(self) -> None:
+        for objects in self.each():
+            for object_ in objects:
+                metadata = object_["metadata"]
+                wanted = helm.NAMESPACE if object_["kind"] in NAMESPACED else None
+                self.assertEqual(metadata.get("namespace"), wanted, object_["kind"])
+                self.assertEqual(metadata["labels"]["app.kubernetes.io/instance"], helm.RELEASE)
+                self.assertEqual(metadata["labels"]["app.kubernetes.io/managed-by"], "Helm")
+
+    def test_names_are_unique(self) -> None:
+        for objects in self.each():
+            names = [(object_["kind"], object_["metadata"]["name"]) for object_ in objects]
+            self.assertEqual(len(names), len(set(names)), names)
+
+    def test_selector_finds_the_pod(self) -> None:
+        for objects in self.each():
+            spec = one(objects, "Deployment")["spec"]
+            labels = spec["template"]["metadata"]["labels"]
+            self.assertEqual(spec["selector"]["matchLabels"].items() - labels.items(), set())
+
+    def test_there_are_never_two_operators(self) -> None:
+        for objects in self.each():
+            spec = one(objects, "Deployment")["spec"]
+            self.assertEqual((spec["replicas"], spec["strategy"]), (1, {"type": "Recreate"}))
+
+    def test_pod_meets_restricted_pod_security(self) -> None:
+        for objects in self.each():
+            pod = one(objects, "Deployment")["spec"]["template"]["spec"]
+            self.assertEqual(pod["securityContext"]["runAsNonRoot"], True)
+            self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+            self.assertEqual(set(pod) & {"hostNetwork", "hostPID", "hostIPC", "volumes"}, set())
+            for container in pod["containers"]:
+                wanted = {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                }
+                self.assertEqual(container["securityContext"], wanted)
+
+    def test_probes_ask_a_port_that_is_listened_on(self) -> None:
+        for objects in self.each():
+            container = the_container(objects)
+            ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+            self.assertIn(f"--listen=0.0.0.0:{ports['health']}", container["args"])
+            probes = {name: container[name]["httpGet"] for name in ("livenessProbe", "readinessProbe")}
+            wanted = {
+                "livenessProbe": {"path": "/livez", "port": "health"},
+                "readinessProbe": {"path": "/readyz", "port": "health"},
+            }
+            self.assertEqual(probes, wanted)
+
+    def test_the_pods_account_has_the_role(self) -> None:
+        for objects in self.each():
+            pod = one(objects, "Deployment")["spec"]["template"]["spec"]
+            binding = one(objects, "ClusterRoleBinding")
+            subject = {
+                "kind": "ServiceAccount",
+                "name": pod["serviceAccountName"],
+                "namespace": helm.NAMESPACE,
+            }
+            self.assertEqual(binding["subjects"], [subject])
+            self.assertIn(binding["roleRef"]["name"], [role["metadata"]["name"] for role in all_of(objects, "ClusterRole")])
+            accounts = [account["metadata"]["name"] for account in all_of(objects, "ServiceAccount")]
+            self.assertIn(accounts, ([], [pod["serviceAccountName"]]))
+
+
+class Permissions(unittest.TestCase):
+    """The operator's role is what it needs and no more."""
+
+    def test_no_wildcard_and_no_escalation(self) -> None:
+        for name, values in SETS.items():
+            for role in all_of(helm.template(helm.OPERATOR, values), "ClusterRole"):
+                with self.subTest(values=name, role=role["metadata"]["name"]):
+                    for rule in role["rules"]:
+                        self.assertEqual(set(rule), {"apiGroups", "resources", "verbs"})
+                        self.assertNotIn("*", [*rule["apiGroups"], *rule["resources"], *rule["verbs"]])
+                        self.assertEqual(set(rule["verbs"]) & ESCALATIONS, set())
+
+    def test_what_the_operator_must_never_do(self) -> None:
+        allowed = operator_permissions()
+        self.assertEqual(allowed["secrets"], {"get", "create"}, "it must not list, change or delete Secrets")
+        self.assertNotIn("delete", allowed["persistentvolumeclaims"], "it must not delete a tenant's conversations")
+        self.assertNotIn("create", allowed["pods"])
+        for kind in ("harnesses", "tenants", "agents"):
+            self.assertEqual(allowed[kind], {"get", "list", "watch"}, "users own what they declare")
+            self.assertEqual(allowed[f"{kind}/status"], {"patch"})
+        self.assertEqual(set(allowed) & {"serviceaccounts/token", "pods/exec", "roles", "clusterroles", "nodes"}, set())
+
+    def test_users_get_roles_only_when_wanted(self) -> None:
+        def aggregated(values: dict[str, Any]) -> set[str]:
+            roles = all_of(helm.template(helm.OPERATOR, values), "ClusterRole")
+            prefix = "rbac.authorization.k8s.io/"
+            labels = (label for role in roles for label in role["metadata"]["labels"])
+            return {label.removeprefix(prefix) for label in labels if label.startswith(prefix)}
+
+        self.assertEqual(aggregated({}), {"aggregate-to-view", "aggregate-to-edit", "aggregate-to-admin"})
+        self.assertEqual(aggregated({"aggregateRoles": False}), set())
+
+
+class Values(unittest.TestCase):
+    """Each value arrives where it belongs."""
+
+    def test_images_by_default_have_the_version_as_tag(self) -> None:
+        container = the_container(helm.template(helm.OPERATOR, {}))
+        (chart,) = helm.documents((helm.OPERATOR / "Chart.yaml").read_text())
+        version = chart["appVersion"]
+        self.assertEqual(container["image"], f"ghcr.io/kr8tiv-ai/operator:{version}")
+        self.assertIn(f"--watchdog-image=ghcr.io/kr8tiv-ai/watchdog:{version}", container["args"])
+        self.assertIn("--gateway-repository=ghcr.io/openclaw/openclaw", container["args"])
+
+    def test_digest_comes_before_tag(self) -> None:
+        container = the_container(helm.template(helm.OPERATOR, PINNED))
+        self.assertEqual(container["image"], f"ghcr.io/kr8tiv-ai/operator@{DIGEST}")
+        self.assertIn(f"--watchdog-image=ghcr.io/kr8tiv-ai/watchdog@{OTHER_DIGEST}", container["args"])
+
+    def test_all(self) -> None:
+        objects = helm.template(helm.OPERATOR, ALL)
+        deployment = one(objects, "Deployment")
+        template = deployment["spec"]["template"]
+        container = the_container(objects)
+        self.assertEqual(deployment["metadata"]["name"], f"{helm.RELEASE}-gateway-operator")
+        self.assertEqual(container["image"], "registry.example:5000/kr8tiv/operator:1.2.3")
+        self.assertEqual(container["imagePullPolicy"], "Always")
+        self.assertEqual(
+            container["args"],
+            [
+                "--gateway-repository=registry.example/openclaw",
+                "--watchdog-image=registry.example/kr8tiv/watchdog:1.2.4",
+                "--listen=0.0.0.0:8080",
+                "--log=debug",
+            ],
+        )
+        self.assertEqual(container["resources"], ALL["resources"])
+        for name in ("imagePullSecrets", "priorityClassName", "nodeSelector", "tolerations", "affinity"):
+            self.assertEqual(template["spec"][name], ALL[name], name)
+        account = one(objects, "ServiceAccount")["metadata"]
+        self.assertEqual(account["name"], "operator")
+        self.assertEqual(account["annotations"], ALL["commonAnnotations"] | ALL["serviceAccount"]["annotations"])
+        for object_ in objects:
+            self.assertEqual(object_["metadata"]["labels"]["example.com/level"], "common")
+            self.assertEqual(object_["metadata"]["labels"]["app.kubernetes.io/name"], "gateway-operator")
+        self.assertEqual(template["metadata"]["labels"]["example.com/level"], "pod")
+        annotations = {"kubectl.kubernetes.io/default-container": "operator"}
+        annotations |= ALL["commonAnnotations"] | ALL["podAnnotations"]
+        self.assertEqual(template["metadata"]["annotations"], annotations)
+
+    def test_names(self) -> None:
+        long = "a" * 63
+        for values, wanted in (
+            ({"fullnameOverride": "operator"}, "operator"),
+            ({"nameOverride": "under-check"}, helm.RELEASE),
+            ({"nameOverride": long}, f"{helm.RELEASE}-{long}"[:63]),
+        ):
+            with self.subTest(values=values):
+                self.assertEqual(one(helm.template(helm.OPERATOR, values), "Deployment")["metadata"]["name"], wanted)
+
+
+class Notes(unittest.TestCase):
+    """What is printed after the installation."""
+
+    def test_names_the_objects_and_the_next_step(self) -> None:
+        notes = helm.notes(helm.OPERATOR, {"fullnameOverride": "the-operator"}, TENANT_API)
+        self.assertIn(f"kubectl --namespace {helm.NAMESPACE} rollout status deployment/the-operator\n", notes)
+        self.assertIn("kubectl apply", notes)
+        self.assertNotIn("missing", notes)
+
+    def test_tells_how_to_install_missing_resource_types(self) -> None:
+        notes = helm.notes(helm.OPERATOR, {})
+        self.assertIn(f"helm install kr8tiv-crds charts/kr8tiv-crds --namespace {helm.NAMESPACE}\n", notes)
+
+    def test_of_the_resource_types_warns_when_they_are_not_kept(self) -> None:
+        self.assertNotIn("deleted", helm.notes(helm.CRDS, {}))
+        self.assertIn("deleted", helm.notes(helm.CRDS, {"keep": False}))
+
+
+def all_of(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """The objects of this kind."""
+    return [object_ for object_ in objects if object_["kind"] == kind]
+
+
+def one(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """The only object of this kind."""
+    (found,) = all_of(objects, kind)
+    return found
+
+
+def the_container(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    """The only container of the Deployment."""
+    (container,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+def operator_permissions() -> dict[str, set[str]]:
+    """The verbs of the role that is bound to the operator, by resource."""
+    objects = helm.template(helm.OPERATOR, {})
+    bound = one(objects, "ClusterRoleBinding")["roleRef"]["name"]
+    (role,) = (role for role in all_of(objects, "ClusterRole") if role["metadata"]["name"] == bound)
+    verbs: dict[str, set[str]] = {}
+    for rule in role["rules"]:
+        for resource in rule["resources"]:
+            verbs.setdefault(resource, set()).update(rule["verbs"])
+    return verbs

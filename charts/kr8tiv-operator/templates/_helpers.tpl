@@ -1,0 +1,55 @@
+{{- define "kr8tiv-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "kr8tiv-operator.fullname" -}}
+{{- $name := include "kr8tiv-operator.name" . }}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride }}
+{{- else if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "kr8tiv-operator.serviceAccountName" -}}
+{{- default (include "kr8tiv-operator.fullname" .) .Values.serviceAccount.name }}
+{{- end }}
+
+{{- /* Immutable in a Deployment: nothing that a value or a new version changes. */ -}}
+{{- define "kr8tiv-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "kr8tiv-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{- /* Arguments: the context, and extra labels; the chart's own win, because selectors and Helm rely on them. */ -}}
+{{- define "kr8tiv-operator.labels" -}}
+{{- $own := include "kr8tiv-operator.selectorLabels" .context | fromYaml }}
+{{- $labels := dict
+  "app.kubernetes.io/version" .context.Chart.AppVersion
+  "app.kubernetes.io/managed-by" .context.Release.Service
+  "app.kubernetes.io/part-of" "kr8tiv"
+  "helm.sh/chart" (printf "%s-%s" .context.Chart.Name .context.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
+{{- toYaml (mergeOverwrite (dict) .context.Values.commonLabels (default dict .extra) $labels $own) }}
+{{- end }}
+
+{{- /* The lines `labels:` and, where there are any, `annotations:` of an object.
+Arguments: the context, and extra labels and annotations of that object. */ -}}
+{{- define "kr8tiv-operator.metadata" -}}
+labels:
+  {{- include "kr8tiv-operator.labels" (dict "context" .context "extra" .labels) | nindent 2 }}
+{{- with mergeOverwrite (dict) .context.Values.commonAnnotations (default dict .annotations) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* Reference of an image. Arguments: its values, and the tag when they have none. */ -}}
+{{- define "kr8tiv-operator.image" -}}
+{{- if .image.digest }}
+{{- printf "%s@%s" .image.repository .image.digest }}
+{{- else }}
+{{- printf "%s:%s" .image.repository (default .tag .image.tag) }}
+{{- end }}
+{{- end }}
