@@ -92,12 +92,11 @@ impl Dir {
             }
             Err(error) => return Err(error.into()),
         };
-        let metadata = file.metadata()?;
-        if !metadata.is_file() || metadata.len() > limit {
+        if !file.metadata()?.is_file() {
             return Ok(Found::Other);
         }
         let mut bytes = Vec::new();
-        // It may have grown since: one byte more than the limit is enough to see that.
+        // Not its size, which can change while we read: one byte more than the limit tells enough.
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         Ok(if u64::try_from(bytes.len()).is_ok_and(|len| len <= limit) {
             Found::File(bytes)

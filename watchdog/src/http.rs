@@ -10,14 +10,15 @@ use hyper_server::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper_server::server::conn::http1;
 use hyper_server::service::service_fn;
 use hyper_server::{Method, Request, Response, StatusCode};
-use hyper_util_tokio::rt::{TokioIo, TokioTimer};
+use hyper_util_tokio::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::status::Status;
 
-/// The whole life of a connection: one small request, one small answer.
+/// The whole life of a connection: one small request, one small answer. A client cannot hold it longer,
+/// however slowly it sends or reads.
 const CONNECTION_DEADLINE: Duration = Duration::from_secs(5);
 /// hyper's smallest buffer, and 20 times what a probe sends.
 const MAX_HEADER_BYTES: usize = 8 * 1024;
@@ -66,8 +67,6 @@ async fn answer(stream: TcpStream, snapshots: watch::Receiver<Snapshot>) {
         async { Ok::<_, Infallible>(response) }
     });
     let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(CONNECTION_DEADLINE)
         .max_buf_size(MAX_HEADER_BYTES)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)

@@ -1,6 +1,8 @@
 //! The real binary: what wakes it, what stops it, and how it fails.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -135,6 +137,21 @@ fn seed_delivers_once_and_ends() {
     assert_eq!(seed.wait().code(), Some(0), "{:?}", seed.log());
     assert_eq!(pod.config().unwrap(), bundle.config());
     assert_eq!(pod.text("support/USER.md").unwrap(), "user one");
+}
+
+#[test]
+fn modes_do_not_depend_on_the_umask() {
+    let pod = Pod::new();
+    pod.mount(&Bundle::usual("one"));
+    let seed = command("seed", &pod, &[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "umask 0777; exec \"$0\" \"$@\""]).arg(seed.get_program()).args(seed.get_args());
+    let mut seed = Watchdog::start(shell);
+    assert_eq!(seed.wait().code(), Some(0), "{:?}", seed.log());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&pod.paths.config_dir.join("openclaw.json")), 0o644);
+    assert_eq!(mode(&pod.workspace("support/AGENTS.md")), 0o644);
+    assert_eq!(mode(&pod.workspace("support")) & 0o700, 0o700);
 }
 
 #[test]
