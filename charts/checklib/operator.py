@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import unittest
+from collections.abc import Callable
 from typing import Any
 
 from . import helm
@@ -41,97 +43,105 @@ NAMESPACED = {"Deployment", "ServiceAccount"}
 ESCALATIONS = {"bind", "escalate", "impersonate"}
 
 
+Check = Callable[[Any, list[dict[str, Any]]], None]
+
+
+def of_each_set(check: Check) -> Callable[[Any], None]:
+    """A test that looks at the objects of every set of values."""
+
+    @functools.wraps(check)
+    def test(case: unittest.TestCase) -> None:
+        for name, values in SETS.items():
+            with case.subTest(values=name):
+                check(case, helm.template(helm.OPERATOR, values))
+
+    return test
+
+
 class Rendered(unittest.TestCase):
     """What holds whatever the values."""
-
-    def each(self) -> Any:
-        """The objects of every set of values."""
-        for name, values in SETS.items():
-            with self.subTest(values=name):
-                yield helm.template(helm.OPERATOR, values)
 
     def test_lint(self) -> None:
         for name, values in SETS.items():
             with self.subTest(values=name):
                 helm.lint(helm.OPERATOR, values)
 
-    def test_objects_know_their_namespace_and_release(self) -> None:
-        for objects in self.each():
-            for object_ in objects:
-                metadata = object_["metadata"]
-                wanted = helm.NAMESPACE if object_["kind"] in NAMESPACED else None
-                self.assertEqual(metadata.get("namespace"), wanted, object_["kind"])
-                self.assertEqual(metadata["labels"]["app.kubernetes.io/instance"], helm.RELEASE)
-                self.assertEqual(metadata["labels"]["app.kubernetes.io/managed-by"], "Helm")
+    @of_each_set
+    def test_objects_know_their_namespace_and_release(self, objects: list[dict[str, Any]]) -> None:
+        for object_ in objects:
+            metadata = object_["metadata"]
+            wanted = helm.NAMESPACE if object_["kind"] in NAMESPACED else None
+            self.assertEqual(metadata.get("namespace"), wanted, object_["kind"])
+            self.assertEqual(metadata["labels"]["app.kubernetes.io/instance"], helm.RELEASE)
+            self.assertEqual(metadata["labels"]["app.kubernetes.io/managed-by"], "Helm")
 
-    def test_names_are_unique(self) -> None:
-        for objects in self.each():
-            names = [(object_["kind"], object_["metadata"]["name"]) for object_ in objects]
-            self.assertEqual(len(names), len(set(names)), names)
+    @of_each_set
+    def test_names_are_unique(self, objects: list[dict[str, Any]]) -> None:
+        names = [(object_["kind"], object_["metadata"]["name"]) for object_ in objects]
+        self.assertEqual(len(names), len(set(names)), names)
 
-    def test_selector_finds_the_pod(self) -> None:
-        for objects in self.each():
-            spec = one(objects, "Deployment")["spec"]
-            labels = spec["template"]["metadata"]["labels"]
-            self.assertEqual(spec["selector"]["matchLabels"].items() - labels.items(), set())
+    @of_each_set
+    def test_selector_finds_the_pod(self, objects: list[dict[str, Any]]) -> None:
+        spec = one(objects, "Deployment")["spec"]
+        labels = spec["template"]["metadata"]["labels"]
+        self.assertEqual(spec["selector"]["matchLabels"].items() - labels.items(), set())
 
-    def test_there_are_never_two_operators(self) -> None:
-        for objects in self.each():
-            spec = one(objects, "Deployment")["spec"]
-            self.assertEqual((spec["replicas"], spec["strategy"]), (1, {"type": "Recreate"}))
+    @of_each_set
+    def test_there_are_never_two_operators(self, objects: list[dict[str, Any]]) -> None:
+        spec = one(objects, "Deployment")["spec"]
+        self.assertEqual((spec["replicas"], spec["strategy"]), (1, {"type": "Recreate"}))
 
-    def test_pod_meets_restricted_pod_security(self) -> None:
-        for objects in self.each():
-            pod = one(objects, "Deployment")["spec"]["template"]["spec"]
-            self.assertEqual(pod["securityContext"]["runAsNonRoot"], True)
-            self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
-            self.assertEqual(set(pod) & {"hostNetwork", "hostPID", "hostIPC", "volumes"}, set())
-            for container in pod["containers"]:
-                wanted = {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                }
-                self.assertEqual(container["securityContext"], wanted)
-
-    def test_probes_ask_a_port_that_is_listened_on(self) -> None:
-        for objects in self.each():
-            container = the_container(objects)
-            ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-            self.assertIn(f"--listen=0.0.0.0:{ports['health']}", container["args"])
-            probes = {name: container[name]["httpGet"] for name in ("livenessProbe", "readinessProbe")}
+    @of_each_set
+    def test_pod_meets_restricted_pod_security(self, objects: list[dict[str, Any]]) -> None:
+        pod = one(objects, "Deployment")["spec"]["template"]["spec"]
+        self.assertEqual(pod["securityContext"]["runAsNonRoot"], True)
+        self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+        self.assertEqual(set(pod) & {"hostNetwork", "hostPID", "hostIPC", "volumes"}, set())
+        for container in pod["containers"]:
             wanted = {
-                "livenessProbe": {"path": "/livez", "port": "health"},
-                "readinessProbe": {"path": "/readyz", "port": "health"},
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
             }
-            self.assertEqual(probes, wanted)
+            self.assertEqual(container["securityContext"], wanted)
 
-    def test_the_pods_account_has_the_role(self) -> None:
-        for objects in self.each():
-            pod = one(objects, "Deployment")["spec"]["template"]["spec"]
-            binding = one(objects, "ClusterRoleBinding")
-            subject = {
-                "kind": "ServiceAccount",
-                "name": pod["serviceAccountName"],
-                "namespace": helm.NAMESPACE,
-            }
-            self.assertEqual(binding["subjects"], [subject])
-            self.assertIn(binding["roleRef"]["name"], [role["metadata"]["name"] for role in all_of(objects, "ClusterRole")])
-            accounts = [account["metadata"]["name"] for account in all_of(objects, "ServiceAccount")]
-            self.assertIn(accounts, ([], [pod["serviceAccountName"]]))
+    @of_each_set
+    def test_probes_ask_a_port_that_is_listened_on(self, objects: list[dict[str, Any]]) -> None:
+        container = the_container(objects)
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        self.assertIn(f"--listen=0.0.0.0:{ports['health']}", container["args"])
+        probes = {name: container[name]["httpGet"] for name in ("livenessProbe", "readinessProbe")}
+        wanted = {
+            "livenessProbe": {"path": "/livez", "port": "health"},
+            "readinessProbe": {"path": "/readyz", "port": "health"},
+        }
+        self.assertEqual(probes, wanted)
+
+    @of_each_set
+    def test_the_pods_account_has_the_role(self, objects: list[dict[str, Any]]) -> None:
+        pod = one(objects, "Deployment")["spec"]["template"]["spec"]
+        binding = one(objects, "ClusterRoleBinding")
+        subject = {
+            "kind": "ServiceAccount",
+            "name": pod["serviceAccountName"],
+            "namespace": helm.NAMESPACE,
+        }
+        self.assertEqual(binding["subjects"], [subject])
+        self.assertIn(binding["roleRef"]["name"], [role["metadata"]["name"] for role in all_of(objects, "ClusterRole")])
+        accounts = [account["metadata"]["name"] for account in all_of(objects, "ServiceAccount")]
+        self.assertIn(accounts, ([], [pod["serviceAccountName"]]))
 
 
 class Permissions(unittest.TestCase):
     """The operator's role is what it needs and no more."""
 
-    def test_no_wildcard_and_no_escalation(self) -> None:
-        for name, values in SETS.items():
-            for role in all_of(helm.template(helm.OPERATOR, values), "ClusterRole"):
-                with self.subTest(values=name, role=role["metadata"]["name"]):
-                    for rule in role["rules"]:
-                        self.assertEqual(set(rule), {"apiGroups", "resources", "verbs"})
-                        self.assertNotIn("*", [*rule["apiGroups"], *rule["resources"], *rule["verbs"]])
-                        self.assertEqual(set(rule["verbs"]) & ESCALATIONS, set())
+    @of_each_set
+    def test_no_wildcard_and_no_escalation(self, objects: list[dict[str, Any]]) -> None:
+        for role in all_of(objects, "ClusterRole"):
+            for rule in role["rules"]:
+                self.assertEqual(set(rule), {"apiGroups", "resources", "verbs"})
+                self.assertNotIn("*", [*rule["apiGroups"], *rule["resources"], *rule["verbs"]])
+                self.assertEqual(set(rule["verbs"]) & ESCALATIONS, set(), role["metadata"]["name"])
 
     def test_what_the_operator_must_never_do(self) -> None:
         allowed = operator_permissions()
