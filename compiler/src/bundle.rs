@@ -1,0 +1,108 @@
+//! What a compilation gives. Types, and the few questions the operator asks of them; no I/O.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kr8tiv_crds::reference::SecretKeyReference;
+
+use crate::diagnostics::Diagnostics;
+
+/// Everything that a tenant runs, ready to be applied or written to disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bundle {
+    /// The tenant's id, unique in the cluster.
+    pub tenant_id: String,
+    /// The tag under which the tenant's memory is kept.
+    pub container_tag: String,
+    /// Hash of the Harness's spec, ten hexadecimal digits.
+    pub harness_revision: String,
+    /// The OpenClaw release.
+    pub gateway_version: String,
+    /// Where the gateway is reached within the cluster, `http://NAME.NAMESPACE.svc:18789`.
+    pub endpoint: String,
+    /// Hash of what is delivered into the running gateway (configuration and workspaces), 64 hexadecimal digits.
+    /// The watchdog reports it as delivered.
+    pub hash: String,
+    /// `openclaw.json`.
+    pub config: String,
+    /// The workspace files by agent id and file name.
+    pub workspaces: BTreeMap<String, BTreeMap<String, WorkspaceFile>>,
+    /// The objects, in the order in which they are applied: what the workload mounts first, the workload last.
+    pub objects: Vec<Object>,
+    /// The Secret with the gateway's token that the operator makes when it does not exist; `None` when the tenant
+    /// names a Secret of its own.
+    pub minted_token: Option<SecretKeyReference>,
+    /// Secrets of the user's that must exist before the gateway can start.
+    pub secret_references: Vec<SecretReference>,
+    /// What is allowed and probably not meant.
+    pub warnings: Diagnostics,
+}
+
+/// A file of an agent's workspace.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WorkspaceFile {
+    /// The file's content.
+    pub content: String,
+    /// Who may change it.
+    pub ownership: Ownership,
+}
+
+/// Who may change a workspace file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+pub enum Ownership {
+    /// The file is put back when it differs.
+    Operator,
+    /// The file is written once and belongs to the agent from then on.
+    Agent,
+}
+
+/// A reference to a user's Secret, with the field that makes it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct SecretReference {
+    /// Path of the field in the Tenant.
+    pub field: String,
+    /// The Secret and its key, in the tenant's namespace.
+    pub secret: SecretKeyReference,
+}
+
+/// An object of a tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    /// The gateway's identity, without a token.
+    ServiceAccount(Box<ServiceAccount>),
+    /// The gateway's volume.
+    PersistentVolumeClaim(Box<PersistentVolumeClaim>),
+    /// The gateway's address.
+    Service(Box<Service>),
+    /// The configuration, or an agent's workspace.
+    ConfigMap(Box<ConfigMap>),
+    /// The gateway.
+    StatefulSet(Box<StatefulSet>),
+}
+
+impl Object {
+    /// The object's kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ServiceAccount(_) => "ServiceAccount",
+            Self::PersistentVolumeClaim(_) => "PersistentVolumeClaim",
+            Self::Service(_) => "Service",
+            Self::ConfigMap(_) => "ConfigMap",
+            Self::StatefulSet(_) => "StatefulSet",
+        }
+    }
+
+    /// The object's metadata: name, namespace, labels, owner, and the annotation
+    /// [`kr8tiv_crds::meta::APPLIED_HASH`] with the hash of everything else in the object.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::ServiceAccount(object) => &object.metadata,
+            Self::PersistentVolumeClaim(object) => &object.metadata,
+            Self::Service(object) => &object.metadata,
+            Self::ConfigMap(object) => &object.metadata,
+            Self::StatefulSet(object) => &object.metadata,
+        }
+    }
+}

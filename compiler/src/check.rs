@@ -1,0 +1,79 @@
+//! Last stage: is anything larger than OpenClaw or the API server take? Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::bundle::{Object, WorkspaceFile};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
+use crate::openclaw::{FILE_LIMIT, USER_FILE_LIMIT, WORKSPACE_LIMIT, length};
+use crate::render::workspace::INJECTED;
+use crate::resolve::ResolvedAgent;
+
+/// The API server refuses a ConfigMap of more than 1 MiB, and etcd a request of more than 1.5 MiB. Below both, with
+/// room for what the API server adds.
+const OBJECT_LIMIT: usize = 1_000_000;
+
+/// Checks one agent's workspace. OpenClaw cuts the middle out of what is too long, without a word to anyone.
+pub(crate) fn workspace(
+    agent: &ResolvedAgent<'_>,
+    files: &BTreeMap<String, WorkspaceFile>,
+    diagnostics: &mut Diagnostics,
+) {
+    let mut total = 0;
+    for (name, file) in files.iter().filter(|(name, _)| INJECTED.contains(&name.as_str())) {
+        let characters = length(&file.content);
+        total += characters;
+        let limit = if name == "USER.md" { USER_FILE_LIMIT } else { FILE_LIMIT };
+        if characters > limit {
+            diagnostics.push(Diagnostic {
+                code: Code::FileTooLong,
+                object: agent.object.clone(),
+                field: format!("workspace {name}"),
+                problem: format!(
+                    "the file has {characters} characters, and OpenClaw gives {limit} of them to the model"
+                ),
+                fix: "shorten the sections of the Harness that it is made from".into(),
+            });
+        }
+    }
+    if total > WORKSPACE_LIMIT {
+        diagnostics.push(Diagnostic {
+            code: Code::WorkspaceTooLong,
+            object: agent.object.clone(),
+            field: "workspace".into(),
+            problem: format!(
+                "the files have {total} characters together, and OpenClaw gives {WORKSPACE_LIMIT} of them to the model"
+            ),
+            fix: "shorten the Harness, or move details to spec.workspace.files, which is read on demand".into(),
+        });
+    }
+}
+
+/// Checks the objects' sizes.
+pub(crate) fn objects(tenant: &ObjectName, objects: &[Object], diagnostics: &mut Diagnostics) {
+    for object in objects {
+        let bytes = match object {
+            Object::ServiceAccount(object) => size(object),
+            Object::PersistentVolumeClaim(object) => size(object),
+            Object::Service(object) => size(object),
+            Object::ConfigMap(object) => size(object),
+            Object::StatefulSet(object) => size(object),
+        };
+        if bytes > OBJECT_LIMIT {
+            diagnostics.push(Diagnostic {
+                code: Code::ObjectTooLarge,
+                object: tenant.clone(),
+                field: format!("{} {}", object.kind(), object.metadata().name.as_deref().unwrap_or_default()),
+                problem: format!(
+                    "the object has {bytes} bytes, and Kubernetes stores {OBJECT_LIMIT} at most"
+                ),
+                fix: "shorten the files in the Harness's spec.workspace, or split the tenant".into(),
+            });
+        }
+    }
+}
+
+fn size<T: Serialize>(object: &T) -> usize {
+    serde_json::to_string(object).map_or(usize::MAX, |text| text.len())
+}

@@ -1,0 +1,219 @@
+//! What is wrong with the inputs: code, place, problem and fix. Pure.
+
+use std::fmt;
+
+use kr8tiv_crds::status::Reason;
+
+/// The kind of a problem. A code never changes its meaning and is never used again.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Code {
+    /// The Harness that a Tenant refers to does not exist.
+    HarnessNotFound,
+    /// A Tenant without `spec.tenantId` has no uid yet to make an id from.
+    TenantIdUnknown,
+    /// The compiler does not know the OpenClaw release.
+    VersionUnsupported,
+    /// The Tenant configures a channel that its Harness does not allow.
+    ChannelNotAllowed,
+    /// An Agent names a model although its Harness locks the models.
+    ModelLocked,
+    /// A model names a provider of the Harness that does not serve it.
+    ModelNotServed,
+    /// A tool id is not one of this OpenClaw release.
+    ToolUnknown,
+    /// A tool is allowed that every gateway denies.
+    ToolReserved,
+    /// Two Agents of a Tenant have the same id in OpenClaw.
+    AgentIdTaken,
+    /// Several Agents of a Tenant are the default one.
+    DefaultAgentAmbiguous,
+    /// A Tenant with several Agents has no default one.
+    DefaultAgentMissing,
+    /// Two Agents are bound to the same conversation.
+    BindingTaken,
+    /// An Agent is bound to a channel that its Tenant does not configure.
+    BindingChannelMissing,
+    /// An amount of processor or memory makes no sense or is too small for a gateway.
+    ResourcesInvalid,
+    /// Nobody's messages in groups are answered.
+    GroupsUnanswered,
+    /// A key is given for a provider that no model uses.
+    CredentialUnused,
+    /// Two providers' keys would have the same environment variable.
+    CredentialClash,
+    /// A workspace file is longer than OpenClaw gives to the model.
+    FileTooLong,
+    /// An agent's workspace files together are longer than OpenClaw gives to the model.
+    WorkspaceTooLong,
+    /// An object would be larger than the API server stores.
+    ObjectTooLarge,
+}
+
+/// Every code, in the order of their numbers.
+pub const CODES: [Code; 20] = [
+    Code::HarnessNotFound,
+    Code::TenantIdUnknown,
+    Code::VersionUnsupported,
+    Code::ChannelNotAllowed,
+    Code::ModelLocked,
+    Code::ModelNotServed,
+    Code::ToolUnknown,
+    Code::ToolReserved,
+    Code::AgentIdTaken,
+    Code::DefaultAgentAmbiguous,
+    Code::DefaultAgentMissing,
+    Code::BindingTaken,
+    Code::BindingChannelMissing,
+    Code::ResourcesInvalid,
+    Code::GroupsUnanswered,
+    Code::CredentialUnused,
+    Code::CredentialClash,
+    Code::FileTooLong,
+    Code::WorkspaceTooLong,
+    Code::ObjectTooLarge,
+];
+
+impl Code {
+    /// The code as users see it. Hundreds: 00 references, 01 policy, 02 composition, 03 single values, 04 limits.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HarnessNotFound => "K8T0001",
+            Self::TenantIdUnknown => "K8T0002",
+            Self::VersionUnsupported => "K8T0003",
+            Self::ChannelNotAllowed => "K8T0101",
+            Self::ModelLocked => "K8T0102",
+            Self::ModelNotServed => "K8T0103",
+            Self::ToolUnknown => "K8T0104",
+            Self::ToolReserved => "K8T0105",
+            Self::AgentIdTaken => "K8T0201",
+            Self::DefaultAgentAmbiguous => "K8T0202",
+            Self::DefaultAgentMissing => "K8T0203",
+            Self::BindingTaken => "K8T0204",
+            Self::BindingChannelMissing => "K8T0205",
+            Self::ResourcesInvalid => "K8T0301",
+            Self::GroupsUnanswered => "K8T0302",
+            Self::CredentialUnused => "K8T0303",
+            Self::CredentialClash => "K8T0304",
+            Self::FileTooLong => "K8T0401",
+            Self::WorkspaceTooLong => "K8T0402",
+            Self::ObjectTooLarge => "K8T0403",
+        }
+    }
+
+    /// Whether the problem keeps the tenant from being compiled.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::GroupsUnanswered | Self::CredentialUnused => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+
+    /// The reason of the condition that shows the problem.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::HarnessNotFound => Reason::HarnessNotFound,
+            _ => Reason::Invalid,
+        }
+    }
+}
+
+/// How grave a problem is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Severity {
+    /// Nothing is compiled.
+    Error,
+    /// It is compiled, and probably not what was meant.
+    Warning,
+}
+
+/// The object that a problem is in.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ObjectName {
+    /// Kind of the object.
+    pub kind: &'static str,
+    /// Name of the object; the namespace is the tenant's.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+/// One problem. Its texts never hold the value of a Secret: the compiler sees references only.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Diagnostic {
+    /// What kind of problem it is.
+    pub code: Code,
+    /// The object it is in.
+    pub object: ObjectName,
+    /// Path of the field, such as `spec.channels.telegram`.
+    pub field: String,
+    /// What is wrong, with the value that is.
+    pub problem: String,
+    /// What to do.
+    pub fix: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, object, field, problem, fix } = self;
+        write!(f, "{object}, {field}: {problem}; {fix} ({})", code.as_str())
+    }
+}
+
+/// All problems of a compilation, each once, in a fixed order.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// Adds a problem.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        if let Err(place) = self.0.binary_search(&diagnostic) {
+            self.0.insert(place, diagnostic);
+        }
+    }
+
+    /// Whether a problem keeps the tenant from being compiled.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|diagnostic| diagnostic.code.severity() == Severity::Error)
+    }
+
+    /// The problems, by code, object and field.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, diagnostic) in self.0.iter().enumerate() {
+            if position > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{diagnostic}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_complete() {
+        let mut texts: Vec<_> = CODES.iter().map(|code| code.as_str()).collect();
+        assert!(texts.is_sorted(), "in the order of their numbers");
+        texts.dedup();
+        assert_eq!(texts.len(), CODES.len());
+    }
+}

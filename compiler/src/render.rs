@@ -1,0 +1,9 @@
+//! Fourth stage: the files and objects are written. Pure.
+
+pub(crate) mod config;
+pub(crate) mod delivery;
+pub(crate) mod markdown;
+pub(crate) mod objects;
+mod pod;
+pub use pod::WATCHDOG_PORT;
+pub(crate) mod workspace;

@@ -1,0 +1,307 @@
+//! `openclaw.json`. Pure.
+//!
+//! Every secure setting is written out, also where it is today's default: a later release of OpenClaw may think
+//! otherwise.
+
+use std::collections::BTreeSet;
+
+use kr8tiv_crds::harness::ModelProvider;
+use kr8tiv_crds::tenant::TelegramChannel;
+use serde_json::{Map, Value, json};
+
+use crate::compose::{Composition, Route};
+use crate::openclaw::{self, RESERVED_TOOLS, literal};
+use crate::policy::all_models;
+use crate::render::workspace::allowed_tools;
+use crate::resolve::{Resolved, ResolvedAgent};
+
+/// A host that can't exist (RFC 6761). Until a tenant has a sandbox, the tools of sessions that must run in one
+/// fail here instead of running in the gateway.
+const NO_SANDBOX: &str = "sandbox@sandbox.invalid:2222";
+
+/// The configuration as text: sorted keys, two spaces, a line feed at the end.
+pub(crate) fn render(resolved: &Resolved<'_>, composition: &Composition<'_>) -> String {
+    let config = json!({
+        "gateway": gateway(),
+        "agents": agents(resolved, composition),
+        "bindings": composition.routes.iter().map(binding).collect::<Vec<_>>(),
+        "models": models(resolved),
+        "tools": tools(resolved),
+        "channels": channels(resolved),
+        "plugins": plugins(resolved),
+        "secrets": {
+            "providers": {"default": {"source": "env", "allowlist": environment(resolved)}},
+            "defaults": {"env": "default"},
+        },
+        "messages": {"groupChat": {"unmentionedInbound": "user_request", "historyLimit": 20}},
+        "session": {
+            "scope": "per-sender",
+            "dmScope": "per-account-channel-peer",
+            "groupScope": "per-group",
+            "sharing": {"drafts": false},
+        },
+        "commands": {
+            "native": false, "nativeSkills": false, "text": true, "bash": false, "config": false, "mcp": false,
+            "plugins": false, "debug": false, "restart": false,
+        },
+        "skills": {
+            "allowBundled": [],
+            "load": {"watch": false},
+            "install": {"allowUploadedArchives": false},
+            "workshop": {"autonomous": {"mode": "off"}, "approvalPolicy": "pending"},
+        },
+        "memory": {"search": {"enabled": false}},
+        "cron": {"enabled": false},
+        "hooks": {"enabled": false, "internal": {"enabled": false}},
+        "browser": {"enabled": false},
+        "discovery": {"mdns": {"mode": "off"}},
+        "update": {"checkOnStart": false, "auto": {"enabled": false}},
+        "telemetry": {"enabled": false},
+        "diagnostics": {"enabled": true},
+        "logging": {
+            "level": "info",
+            "consoleLevel": "info",
+            "consoleStyle": "json",
+            "file": format!("{}/logs/gateway.log", openclaw::STATE),
+        },
+    });
+    format!("{config:#}\n")
+}
+
+/// Names of the environment variables that hold a tenant's secrets.
+pub(crate) fn environment(resolved: &Resolved<'_>) -> BTreeSet<String> {
+    let spec = resolved.tenant.spec;
+    let mut names = BTreeSet::from([openclaw::TOKEN_VARIABLE.to_owned()]);
+    if spec.channels.telegram.is_some() {
+        names.insert(openclaw::TELEGRAM_VARIABLE.to_owned());
+    }
+    names
+        .extend(spec.model_credentials.iter().map(|credential| openclaw::key_variable(&credential.provider)));
+    names
+}
+
+/// Folder of an agent's workspace below the state folder.
+pub(crate) fn workspace_folder(agent: &str) -> String {
+    format!("workspace-{agent}")
+}
+
+fn secret(variable: &str) -> Value {
+    json!({"source": "env", "provider": "default", "id": variable})
+}
+
+fn gateway() -> Value {
+    json!({
+        "mode": "local",
+        "port": openclaw::GATEWAY_PORT,
+        // kubelet's probes and the Service reach the gateway over the Pod's address.
+        "bind": "lan",
+        "auth": {
+            "mode": "token",
+            "token": secret(openclaw::TOKEN_VARIABLE),
+            "allowTailscale": false,
+            "rateLimit": {"maxAttempts": 10, "windowMs": 60_000, "lockoutMs": 300_000, "exemptLoopback": true},
+        },
+        "controlUi": {"enabled": false},
+        "terminal": {"enabled": false},
+        "cliAgents": {"enabled": false},
+        "tailscale": {"mode": "off"},
+        "nodes": {
+            "pairing": {"autoApproveLocal": false, "sshVerify": false},
+            "pluginTools": {"enabled": false},
+            "allowSkills": false,
+            "browser": {"mode": "off"},
+        },
+        "tools": {
+            "deny": ["exec", "process", "sessions_spawn", "sessions_send", "gateway", "nodes", "openclaw", "plugins"],
+        },
+        "http": {"endpoints": {"chatCompletions": {"enabled": false}, "responses": {"enabled": false}}},
+        "reload": {"mode": "hybrid"},
+    })
+}
+
+fn agents(resolved: &Resolved<'_>, composition: &Composition<'_>) -> Value {
+    let models = &resolved.harness.models;
+    let mut defaults = json!({
+        "model": {"primary": literal(&models.primary), "fallbacks": literals(&models.fallbacks)},
+        "modelSelectionScope": "session",
+        "utilityModel": "",
+        "skipBootstrap": true,
+        "bootstrapMaxChars": openclaw::FILE_LIMIT,
+        "bootstrapTotalMaxChars": openclaw::WORKSPACE_LIMIT,
+        "skills": [],
+        "elevatedDefault": "off",
+        "systemAgent": {"agentId": composition.default_agent},
+        "heartbeat": {"agentId": composition.default_agent, "every": "0m", "target": "none"},
+        "subagents": {"maxSpawnDepth": 1, "maxConcurrent": 2, "maxChildrenPerAgent": 2, "allowAgents": []},
+        "sandbox": {
+            "mode": "non-main",
+            "backend": "ssh",
+            "scope": "session",
+            "workspaceAccess": "ro",
+            "sessionToolsVisibility": "spawned",
+            "ssh": {"target": NO_SANDBOX, "strictHostKeyChecking": true, "updateHostKeys": false},
+        },
+    });
+    if models.lock {
+        defaults["modelPolicy"] = json!({"allow": [literal(&models.primary)]});
+    }
+    if let Some(reasoning) = models.reasoning {
+        defaults["thinkingDefault"] = json!(reasoning);
+    }
+    let openai: BTreeSet<&str> =
+        all_models(resolved).filter(|model| openclaw::provider_of(model) == "openai").collect();
+    if !openai.is_empty() {
+        // Otherwise OpenClaw runs these models in the Codex program, which it would fetch from npm at start.
+        defaults["models"] = openai
+            .into_iter()
+            .map(|model| (model.to_owned(), json!({"agentRuntime": {"id": "openclaw"}})))
+            .collect::<Map<_, _>>()
+            .into();
+    }
+    let entries: Map<_, _> =
+        resolved.agents.iter().map(|agent| (agent.id.to_owned(), entry(resolved, agent))).collect();
+    json!({"ownership": "explicit", "defaults": defaults, "entries": entries})
+}
+
+fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
+    let mut identity = json!({"name": literal(agent.display_name)});
+    if let Some(emoji) = agent.emoji {
+        identity["emoji"] = json!(literal(emoji));
+    }
+    let mut entry = json!({
+        "name": literal(agent.display_name),
+        "workspace": format!("{}/{}", openclaw::STATE, workspace_folder(agent.id)),
+        "identity": identity,
+        "groupChat": {"mentionPatterns": [format!("@{}\\b", agent.id)]},
+    });
+    if let Some(model) = agent.model {
+        entry["model"] =
+            json!({"primary": literal(model), "fallbacks": literals(&resolved.harness.models.fallbacks)});
+    }
+    entry
+}
+
+fn binding(route: &Route<'_>) -> Value {
+    let mut pattern = json!({"channel": route.binding.channel.as_str(), "accountId": "*"});
+    if let Some(peer) = &route.binding.peer {
+        pattern["peer"] = json!({"kind": peer.kind.as_str(), "id": literal(&peer.id)});
+    }
+    json!({"agentId": route.agent, "match": pattern})
+}
+
+fn models(resolved: &Resolved<'_>) -> Value {
+    let mut models = json!({"catalogRefresh": {"enabled": false}});
+    let providers = &resolved.harness.models.providers;
+    if !providers.is_empty() {
+        models["mode"] = json!("merge");
+        models["providers"] = providers
+            .iter()
+            .map(|provider| (provider.name.clone(), model_provider(resolved, provider)))
+            .collect::<Map<_, _>>()
+            .into();
+    }
+    models
+}
+
+fn model_provider(resolved: &Resolved<'_>, provider: &ModelProvider) -> Value {
+    let served: Vec<_> = provider
+        .models
+        .iter()
+        .map(|model| {
+            json!({
+                "id": literal(&model.id),
+                "name": literal(&model.id),
+                "api": provider.api.as_str(),
+                "reasoning": false,
+                "input": ["text"],
+                "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
+                "contextWindow": model.context_window,
+                "maxTokens": model.max_tokens,
+            })
+        })
+        .collect();
+    let mut rendered =
+        json!({"baseUrl": literal(&provider.base_url), "api": provider.api.as_str(), "models": served});
+    let has_key =
+        resolved.tenant.spec.model_credentials.iter().any(|credential| credential.provider == provider.name);
+    rendered["apiKey"] = if has_key {
+        secret(&openclaw::key_variable(&provider.name))
+    } else {
+        // OpenClaw asks no server without a key; one that needs none ignores this word.
+        json!("none")
+    };
+    rendered
+}
+
+fn tools(resolved: &Resolved<'_>) -> Value {
+    let allow = allowed_tools(resolved);
+    let mut deny: BTreeSet<&str> = RESERVED_TOOLS.iter().copied().collect();
+    deny.extend(resolved.harness.tools.deny.iter().map(String::as_str));
+    json!({
+        "allow": allow,
+        "deny": deny,
+        "elevated": {"enabled": false},
+        // Commands run in a sandbox or not at all, in the main session too.
+        "exec": {"host": "sandbox"},
+        "fs": {"workspaceOnly": true},
+        "codeMode": false,
+        "swarm": false,
+        "sessions": {"visibility": "self"},
+        "agentToAgent": {"enabled": false},
+        "message": {
+            "crossContext": {"allowWithinProvider": false, "allowAcrossProviders": false},
+            "broadcast": {"enabled": false},
+        },
+        "sandbox": {"tools": {"allow": allow, "deny": deny}},
+        "subagents": {"tools": {"deny": ["message", "gateway"]}},
+    })
+}
+
+fn channels(resolved: &Resolved<'_>) -> Value {
+    let mut channels = json!({"defaults": {"groupPolicy": "allowlist", "contextVisibility": "allowlist"}});
+    if let Some(channel) = &resolved.tenant.spec.channels.telegram {
+        channels["telegram"] = telegram(resolved, channel);
+    }
+    channels
+}
+
+fn telegram(resolved: &Resolved<'_>, channel: &TelegramChannel) -> Value {
+    let policy = &resolved.harness.channels;
+    let (dm_policy, everyone) = match (policy.dm_pairing_required, channel.allow_from.is_empty()) {
+        (true, _) => ("pairing", false),
+        (false, false) => ("allowlist", false),
+        (false, true) => ("open", true),
+    };
+    let mut rendered = json!({
+        "enabled": true,
+        "botToken": secret(openclaw::TELEGRAM_VARIABLE),
+        "dmPolicy": dm_policy,
+        "groupPolicy": "allowlist",
+        "groups": {"*": {"requireMention": policy.mention_gating}},
+        "configWrites": false,
+        "commands": {"native": false, "nativeSkills": false},
+    });
+    if everyone {
+        rendered["allowFrom"] = json!(["*"]);
+    } else if !channel.allow_from.is_empty() {
+        rendered["allowFrom"] = json!(channel.allow_from);
+    }
+    if !channel.group_allow_from.is_empty() {
+        rendered["groupAllowFrom"] = json!(channel.group_allow_from);
+    }
+    rendered
+}
+
+fn plugins(resolved: &Resolved<'_>) -> Value {
+    let own: Vec<&str> = resolved.harness.models.providers.iter().map(|p| p.name.as_str()).collect();
+    let mut allow = BTreeSet::from(["memory-core"]);
+    allow.extend(all_models(resolved).map(openclaw::provider_of).filter(|provider| !own.contains(provider)));
+    if resolved.tenant.spec.channels.telegram.is_some() {
+        allow.insert("telegram");
+    }
+    json!({"allow": allow, "slots": {"memory": "memory-core"}})
+}
+
+fn literals(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| literal(text)).collect()
+}

@@ -1,0 +1,225 @@
+//! The Kubernetes objects of a tenant, but for the Pod itself. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, PersistentVolumeClaim, PersistentVolumeClaimSpec, Service, ServiceAccount, ServicePort,
+    ServiceSpec, VolumeResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kr8tiv_crds::reference::SecretKeyReference;
+use kr8tiv_crds::tenant::DeletionPolicy;
+use kr8tiv_crds::{GROUP, VERSION, meta};
+use serde::Serialize;
+
+use crate::bundle::{Object, WorkspaceFile};
+use crate::inputs::Platform;
+use crate::render::pod;
+use crate::resolve::{Resolved, ResolvedTenant};
+use crate::{hash, openclaw};
+
+/// Key of the gateway's token in the Secret that the operator makes.
+const TOKEN_KEY: &str = "token";
+
+/// What the gateway is called: its StatefulSet, Service and ServiceAccount.
+pub(crate) fn gateway_name(tenant: &str) -> String {
+    format!("{tenant}-gateway")
+}
+
+/// The ConfigMap with `openclaw.json`.
+pub(crate) fn config_name(tenant: &str) -> String {
+    format!("{tenant}-gateway-config")
+}
+
+/// The ConfigMap with an agent's workspace. Neither a tenant's name nor an agent's id has a dot, so that no two
+/// pairs make the same name.
+pub(crate) fn workspace_name(tenant: &str, agent: &str) -> String {
+    format!("{tenant}-workspace.{agent}")
+}
+
+/// The claim on the gateway's volume: named by the id, so that a new tenant of an old name never meets the old
+/// tenant's data.
+pub(crate) fn claim_name(tenant_id: &str) -> String {
+    format!("{tenant_id}-state")
+}
+
+/// The Secret with the gateway's token, and its key: the user's, or the one that the operator makes.
+pub(crate) fn token(tenant: &ResolvedTenant<'_>) -> SecretKeyReference {
+    tenant.spec.gateway.token_secret_ref.clone().unwrap_or_else(|| SecretKeyReference {
+        name: format!("{}-gateway-token", tenant.name),
+        key: TOKEN_KEY.into(),
+    })
+}
+
+/// Everything that is mounted, with its files.
+pub(crate) struct Contents<'a> {
+    pub(crate) config: &'a str,
+    pub(crate) delivery: &'a str,
+    pub(crate) workspaces: &'a BTreeMap<String, BTreeMap<String, WorkspaceFile>>,
+}
+
+/// The objects in the order in which they are applied. The configuration comes after the workspaces: it holds
+/// `delivery.json`, by which the watchdog knows that the rest has arrived.
+pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Contents<'_>) -> Vec<Object> {
+    let tenant = &resolved.tenant;
+    let mut objects = vec![
+        Object::ServiceAccount(Box::new(service_account(tenant))),
+        Object::PersistentVolumeClaim(Box::new(claim(tenant))),
+        Object::Service(Box::new(service(tenant))),
+    ];
+    objects.extend(
+        contents
+            .workspaces
+            .iter()
+            .map(|(agent, files)| Object::ConfigMap(Box::new(workspace(tenant, agent, files)))),
+    );
+    objects.push(Object::ConfigMap(Box::new(configuration(tenant, contents))));
+    objects.push(Object::StatefulSet(Box::new(stateful_set(resolved, platform))));
+    for object in &mut objects {
+        stamp(object);
+    }
+    objects
+}
+
+/// Labels that select the gateway's Pod.
+fn selector(tenant: &ResolvedTenant<'_>) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (meta::INSTANCE.into(), tenant.name.into()),
+        (meta::NAME.into(), meta::NAME_VALUE.into()),
+        (meta::COMPONENT.into(), "gateway".into()),
+    ])
+}
+
+/// Labels of an object of a tenant.
+pub(crate) fn labels(tenant: &ResolvedTenant<'_>, component: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (meta::MANAGED_BY.into(), meta::MANAGED_BY_VALUE.into()),
+        (meta::NAME.into(), meta::NAME_VALUE.into()),
+        (meta::INSTANCE.into(), tenant.name.into()),
+        (meta::COMPONENT.into(), component.into()),
+        (meta::TENANT.into(), tenant.name.into()),
+        (meta::TENANT_ID.into(), tenant.id.clone()),
+    ])
+}
+
+fn metadata(tenant: &ResolvedTenant<'_>, name: String, component: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(tenant.namespace.into()),
+        labels: Some(labels(tenant, component)),
+        owner_references: tenant.uid.map(|uid| {
+            vec![OwnerReference {
+                api_version: format!("{GROUP}/{VERSION}"),
+                kind: "Tenant".into(),
+                name: tenant.name.into(),
+                uid: uid.into(),
+                controller: Some(true),
+                block_owner_deletion: Some(true),
+            }]
+        }),
+        ..ObjectMeta::default()
+    }
+}
+
+fn service_account(tenant: &ResolvedTenant<'_>) -> ServiceAccount {
+    ServiceAccount {
+        metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
+}
+
+fn claim(tenant: &ResolvedTenant<'_>) -> PersistentVolumeClaim {
+    let storage = &tenant.spec.gateway.storage;
+    let mut metadata = metadata(tenant, claim_name(&tenant.id), "gateway");
+    if tenant.spec.deletion_policy == DeletionPolicy::Retain {
+        metadata.owner_references = None;
+    }
+    PersistentVolumeClaim {
+        metadata,
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".into()]),
+            storage_class_name: storage.storage_class_name.clone(),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some(BTreeMap::from([("storage".into(), Quantity(storage.size.0.clone()))])),
+                ..VolumeResourceRequirements::default()
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        ..PersistentVolumeClaim::default()
+    }
+}
+
+fn service(tenant: &ResolvedTenant<'_>) -> Service {
+    Service {
+        metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),
+        spec: Some(ServiceSpec {
+            selector: Some(selector(tenant)),
+            ports: Some(vec![ServicePort {
+                name: Some("gateway".into()),
+                port: openclaw::GATEWAY_PORT,
+                target_port: Some(IntOrString::String("gateway".into())),
+                protocol: Some("TCP".into()),
+                ..ServicePort::default()
+            }]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+fn workspace(tenant: &ResolvedTenant<'_>, agent: &str, files: &BTreeMap<String, WorkspaceFile>) -> ConfigMap {
+    let mut metadata = metadata(tenant, workspace_name(tenant.name, agent), "workspace");
+    metadata.labels.get_or_insert_default().insert(meta::AGENT_ID.into(), agent.into());
+    ConfigMap {
+        metadata,
+        data: Some(files.iter().map(|(name, file)| (name.clone(), file.content.clone())).collect()),
+        ..ConfigMap::default()
+    }
+}
+
+fn configuration(tenant: &ResolvedTenant<'_>, contents: &Contents<'_>) -> ConfigMap {
+    ConfigMap {
+        metadata: metadata(tenant, config_name(tenant.name), "gateway"),
+        data: Some(BTreeMap::from([
+            ("openclaw.json".into(), contents.config.into()),
+            ("delivery.json".into(), contents.delivery.into()),
+        ])),
+        ..ConfigMap::default()
+    }
+}
+
+fn stateful_set(resolved: &Resolved<'_>, platform: &Platform) -> StatefulSet {
+    let tenant = &resolved.tenant;
+    StatefulSet {
+        metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),
+        spec: Some(StatefulSetSpec {
+            // OpenClaw is the only writer of its state, and a bot's token has one consumer.
+            replicas: Some(i32::from(!tenant.spec.suspend)),
+            revision_history_limit: Some(3),
+            selector: LabelSelector { match_labels: Some(selector(tenant)), ..LabelSelector::default() },
+            service_name: Some(gateway_name(tenant.name)),
+            template: pod::template(resolved, platform),
+            ..StatefulSetSpec::default()
+        }),
+        ..StatefulSet::default()
+    }
+}
+
+/// Notes on an object the hash of all that is applied.
+fn stamp(object: &mut Object) {
+    fn with<T: Serialize>(object: &mut T, metadata: impl Fn(&mut T) -> &mut ObjectMeta) {
+        let hash = hash::canonical(object);
+        metadata(object).annotations.get_or_insert_default().insert(meta::APPLIED_HASH.into(), hash);
+    }
+    match object {
+        Object::ServiceAccount(object) => with(object.as_mut(), |object| &mut object.metadata),
+        Object::PersistentVolumeClaim(object) => with(object.as_mut(), |object| &mut object.metadata),
+        Object::Service(object) => with(object.as_mut(), |object| &mut object.metadata),
+        Object::ConfigMap(object) => with(object.as_mut(), |object| &mut object.metadata),
+        Object::StatefulSet(object) => with(object.as_mut(), |object| &mut object.metadata),
+    }
+}

@@ -1,0 +1,314 @@
+//! The gateway's Pod. Pure. It passes Pod Security `restricted`.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
+    EnvVarSource, HTTPGetAction, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretKeySelector, SecurityContext, Volume,
+    VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kr8tiv_crds::reference::SecretKeyReference;
+
+use crate::inputs::Platform;
+use crate::openclaw::{self, CONFIG_FOLDER, HOME, STATE};
+use crate::policy::{MEMORY_LIMIT, MEMORY_REQUEST};
+use crate::render::objects::{claim_name, config_name, gateway_name, labels, token, workspace_name};
+use crate::resolve::{Resolved, ResolvedTenant};
+
+/// Where the watchdog finds the mounted ConfigMaps.
+const BUNDLE_FOLDER: &str = "/etc/kr8tiv/bundle";
+/// Port of the watchdog's health and status.
+pub const WATCHDOG_PORT: i32 = 18800;
+/// User and group `node` of the official image.
+const NODE: i64 = 1000;
+/// A stopping gateway finishes its running turns, which it gives 315 s, and then cleans up for 10 s.
+const GRACE_SECONDS: i64 = 330;
+/// Share of the memory limit that the JavaScript heap may take; the rest is for the helper processes (170 MB) and
+/// what Node keeps outside its heap.
+const HEAP_SHARE: (u64, u64) = (5, 8);
+
+/// The Pod's template.
+pub(crate) fn template(resolved: &Resolved<'_>, platform: &Platform) -> PodTemplateSpec {
+    let tenant = &resolved.tenant;
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta { labels: Some(labels(tenant, "gateway")), ..ObjectMeta::default() }),
+        spec: Some(PodSpec {
+            service_account_name: Some(gateway_name(tenant.name)),
+            automount_service_account_token: Some(false),
+            enable_service_links: Some(false),
+            termination_grace_period_seconds: Some(GRACE_SECONDS),
+            security_context: Some(PodSecurityContext {
+                run_as_non_root: Some(true),
+                run_as_user: Some(NODE),
+                run_as_group: Some(NODE),
+                fs_group: Some(NODE),
+                fs_group_change_policy: Some("OnRootMismatch".into()),
+                seccomp_profile: Some(SeccompProfile {
+                    type_: "RuntimeDefault".into(),
+                    ..SeccompProfile::default()
+                }),
+                ..PodSecurityContext::default()
+            }),
+            init_containers: Some(vec![
+                watchdog(resolved, platform, "seed", "seed"),
+                sidecar(watchdog(resolved, platform, "watchdog", "run")),
+            ]),
+            containers: vec![gateway(tenant, platform)],
+            volumes: Some(volumes(resolved)),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+fn gateway(tenant: &ResolvedTenant<'_>, platform: &Platform) -> Container {
+    let spec = &tenant.spec.gateway;
+    let image =
+        spec.image.clone().unwrap_or_else(|| format!("{}:{}", platform.gateway_repository, spec.version));
+    Container {
+        name: "gateway".into(),
+        image: Some(image),
+        image_pull_policy: Some("IfNotPresent".into()),
+        // Arguments only: the image's entry point, an init process, stays.
+        args: Some(
+            ["node", "dist/index.js", "gateway", "--bind", "lan", "--port"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain([openclaw::GATEWAY_PORT.to_string()])
+                .collect(),
+        ),
+        env: Some(environment(tenant)),
+        ports: Some(vec![port("gateway", openclaw::GATEWAY_PORT)]),
+        resources: Some(resources(tenant)),
+        security_context: Some(hardened()),
+        // A start takes 15 to 33 s on two cores and migrates state after an upgrade; OpenClaw's own advice is five
+        // minutes. The event loop stalls for up to four seconds.
+        startup_probe: Some(probe("/startupz", 5, 120)),
+        // Not /readyz: that fails when a chat service is down, and the gateway still works.
+        readiness_probe: Some(probe("/startupz", 5, 3)),
+        liveness_probe: Some(probe("/healthz", 20, 6)),
+        volume_mounts: Some(vec![
+            state_mount(),
+            VolumeMount { read_only: Some(true), ..mount("config", CONFIG_FOLDER) },
+            mount("tmp", "/tmp"),
+        ]),
+        ..Container::default()
+    }
+}
+
+fn watchdog(resolved: &Resolved<'_>, platform: &Platform, name: &str, command: &str) -> Container {
+    let mut mounts = vec![
+        state_mount(),
+        mount("config", CONFIG_FOLDER),
+        VolumeMount { read_only: Some(true), ..mount("bundle-config", &format!("{BUNDLE_FOLDER}/config")) },
+    ];
+    mounts.extend(agent_ids(resolved).map(|id| VolumeMount {
+        read_only: Some(true),
+        ..mount(&workspace_volume(id), &format!("{BUNDLE_FOLDER}/workspaces/{id}"))
+    }));
+    Container {
+        name: name.into(),
+        image: Some(platform.watchdog_image.clone()),
+        image_pull_policy: Some("IfNotPresent".into()),
+        args: Some(vec![command.into()]),
+        resources: Some(ResourceRequirements {
+            requests: Some(amounts([("cpu", "10m"), ("memory", "16Mi")])),
+            limits: Some(amounts([("memory", "64Mi")])),
+            ..ResourceRequirements::default()
+        }),
+        security_context: Some(hardened()),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    }
+}
+
+fn sidecar(watchdog: Container) -> Container {
+    let healthy = |period, failures| {
+        let mut probe = probe("/healthz", period, failures);
+        if let Some(http) = &mut probe.http_get {
+            http.port = IntOrString::String("watchdog".into());
+        }
+        probe
+    };
+    Container {
+        restart_policy: Some("Always".into()),
+        ports: Some(vec![port("watchdog", WATCHDOG_PORT)]),
+        startup_probe: Some(healthy(1, 60)),
+        liveness_probe: Some(healthy(20, 3)),
+        ..watchdog
+    }
+}
+
+fn volumes(resolved: &Resolved<'_>) -> Vec<Volume> {
+    let tenant = &resolved.tenant;
+    let config_map = |volume: String, name: String| Volume {
+        name: volume,
+        config_map: Some(ConfigMapVolumeSource { name, ..ConfigMapVolumeSource::default() }),
+        ..Volume::default()
+    };
+    let scratch = |name: &str, size: &str| Volume {
+        name: name.into(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            size_limit: Some(Quantity(size.into())),
+            ..EmptyDirVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    let mut volumes = vec![
+        Volume {
+            name: "state".into(),
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                claim_name: claim_name(&tenant.id),
+                ..PersistentVolumeClaimVolumeSource::default()
+            }),
+            ..Volume::default()
+        },
+        scratch("config", "16Mi"),
+        scratch("tmp", "1Gi"),
+        config_map("bundle-config".into(), config_name(tenant.name)),
+    ];
+    volumes.extend(
+        agent_ids(resolved).map(|id| config_map(workspace_volume(id), workspace_name(tenant.name, id))),
+    );
+    volumes
+}
+
+fn environment(tenant: &ResolvedTenant<'_>) -> Vec<EnvVar> {
+    let plain =
+        |name: &str, value: String| EnvVar { name: name.into(), value: Some(value), value_from: None };
+    let mut variables = vec![
+        plain("HOME", HOME.into()),
+        plain("OPENCLAW_STATE_DIR", STATE.into()),
+        plain("OPENCLAW_CONFIG_PATH", format!("{CONFIG_FOLDER}/openclaw.json")),
+        // The configuration is ours alone: no command in the gateway may change it.
+        plain("OPENCLAW_CONFIG_READONLY", "1".into()),
+        plain("OPENCLAW_NO_AUTO_UPDATE", "1".into()),
+        plain("OPENCLAW_DISABLE_BONJOUR", "1".into()),
+        plain("XDG_CACHE_HOME", format!("{STATE}/cache")),
+        // A missing plugin is looked for on npm at start; one attempt, not seventy seconds of them.
+        plain("NPM_CONFIG_FETCH_RETRIES", "0".into()),
+        plain("NODE_OPTIONS", format!("--max-old-space-size={}", heap_megabytes(tenant))),
+        from_secret(openclaw::TOKEN_VARIABLE, &token(tenant)),
+    ];
+    if let Some(telegram) = &tenant.spec.channels.telegram {
+        variables.push(from_secret(openclaw::TELEGRAM_VARIABLE, &telegram.bot_token_secret_ref));
+    }
+    let mut keys: Vec<_> = tenant
+        .spec
+        .model_credentials
+        .iter()
+        .map(|credential| {
+            from_secret(&openclaw::key_variable(&credential.provider), &credential.api_key_secret_ref)
+        })
+        .collect();
+    keys.sort_by(|a, b| a.name.cmp(&b.name));
+    variables.extend(keys);
+    variables
+}
+
+fn from_secret(name: &str, reference: &SecretKeyReference) -> EnvVar {
+    EnvVar {
+        name: name.into(),
+        value: None,
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: reference.name.clone(),
+                key: reference.key.clone(),
+                optional: Some(false),
+            }),
+            ..EnvVarSource::default()
+        }),
+    }
+}
+
+fn heap_megabytes(tenant: &ResolvedTenant<'_>) -> u64 {
+    let default = kr8tiv_crds::Quantity(MEMORY_LIMIT.into());
+    let limit = tenant.spec.gateway.resources.limits.memory.as_ref().unwrap_or(&default);
+    (limit.base_units().unwrap_or_default() >> 20) * HEAP_SHARE.0 / HEAP_SHARE.1
+}
+
+fn resources(tenant: &ResolvedTenant<'_>) -> ResourceRequirements {
+    let resources = &tenant.spec.gateway.resources;
+    let amount = |given: &Option<kr8tiv_crds::Quantity>, default: Option<&str>| {
+        given.as_ref().map(|given| given.0.clone()).or_else(|| default.map(str::to_owned)).map(Quantity)
+    };
+    let list = |cpu: Option<Quantity>, memory: Option<Quantity>| {
+        [("cpu", cpu), ("memory", memory)]
+            .into_iter()
+            .filter_map(|(name, amount)| amount.map(|amount| (name.to_owned(), amount)))
+            .collect::<BTreeMap<_, _>>()
+    };
+    ResourceRequirements {
+        requests: Some(list(
+            amount(&resources.requests.cpu, Some("250m")),
+            amount(&resources.requests.memory, Some(MEMORY_REQUEST)),
+        )),
+        limits: Some(list(
+            amount(&resources.limits.cpu, None),
+            amount(&resources.limits.memory, Some(MEMORY_LIMIT)),
+        )),
+        ..ResourceRequirements::default()
+    }
+}
+
+fn amounts<const N: usize>(amounts: [(&str, &str); N]) -> BTreeMap<String, Quantity> {
+    amounts.into_iter().map(|(name, amount)| (name.to_owned(), Quantity(amount.into()))).collect()
+}
+
+fn hardened() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), ..Capabilities::default() }),
+        ..SecurityContext::default()
+    }
+}
+
+fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.into()),
+            port: IntOrString::String("gateway".into()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period_seconds),
+        timeout_seconds: Some(5),
+        failure_threshold: Some(failures),
+        ..Probe::default()
+    }
+}
+
+fn port(name: &str, number: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.into()),
+        container_port: number,
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
+    }
+}
+
+/// A folder of the volume instead of its root: the root of many volumes belongs to root and has a `lost+found`.
+fn state_mount() -> VolumeMount {
+    VolumeMount { sub_path: Some("openclaw".into()), ..mount("state", STATE) }
+}
+
+fn mount(volume: &str, path: &str) -> VolumeMount {
+    VolumeMount { name: volume.into(), mount_path: path.into(), ..VolumeMount::default() }
+}
+
+fn workspace_volume(agent: &str) -> String {
+    format!("workspace-{agent}")
+}
+
+/// Agents with equal ids, which a diagnostic names, have one workspace here: names within a Pod are unique.
+fn agent_ids<'a>(resolved: &'a Resolved<'_>) -> impl Iterator<Item = &'a str> {
+    let agents = &resolved.agents;
+    agents
+        .iter()
+        .enumerate()
+        .filter(|(position, agent)| *position == 0 || agents[position - 1].id != agent.id)
+        .map(|(_, agent)| agent.id)
+}

@@ -1,0 +1,97 @@
+//! Reads examples and other manifests as the operator would see them in a cluster.
+#![allow(dead_code, reason = "each test binary uses a part of this module")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform, compile};
+use kr8tiv_crds::{Agent, Harness, Tenant};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// The objects of one tenant.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub tenant: Tenant,
+    pub harness: Option<Harness>,
+    pub agents: Vec<Agent>,
+}
+
+pub fn platform() -> Platform {
+    Platform {
+        gateway_repository: "ghcr.io/openclaw/openclaw".into(),
+        watchdog_image: "example.com/kr8tiv/watchdog:0.1.0".into(),
+    }
+}
+
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every example, by name.
+pub fn examples() -> Vec<(String, Case)> {
+    let mut examples: Vec<_> = std::fs::read_dir(root().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, case(&std::fs::read_to_string(&path).unwrap()))
+        })
+        .collect();
+    examples.sort_by(|a, b| a.0.cmp(&b.0));
+    assert!(examples.len() >= 2);
+    examples
+}
+
+/// The objects in a manifest, with what the API server adds.
+pub fn case(manifest: &str) -> Case {
+    let objects: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();
+    let mut objects: Vec<Value> = objects.into_iter().filter(|object| !object.is_null()).collect();
+    for object in &mut objects {
+        object["metadata"]["namespace"] = json!("team");
+        object["metadata"]["uid"] = json!("0a1b2c3d-0000-4000-8000-000000000000");
+    }
+    Case {
+        tenant: of_kind(&objects, "Tenant").remove(0),
+        harness: of_kind(&objects, "Harness").pop(),
+        agents: of_kind(&objects, "Agent"),
+    }
+}
+
+fn of_kind<T: DeserializeOwned>(objects: &[Value], kind: &str) -> Vec<T> {
+    objects
+        .iter()
+        .filter(|object| object["kind"] == kind)
+        .map(|object| serde_json::from_value(object.clone()).unwrap())
+        .collect()
+}
+
+impl Case {
+    pub fn compile(&self) -> Result<Bundle, Diagnostics> {
+        let agents: Vec<&Agent> = self.agents.iter().collect();
+        compile(&Inputs {
+            tenant: &self.tenant,
+            harness: self.harness.as_ref(),
+            agents: &agents,
+            platform: &platform(),
+        })
+    }
+
+    /// The codes of all problems, or of the warnings of a good compilation.
+    pub fn codes(&self) -> Vec<&'static str> {
+        let diagnostics = match self.compile() {
+            Ok(bundle) => bundle.warnings,
+            Err(diagnostics) => diagnostics,
+        };
+        diagnostics.iter().map(|diagnostic| diagnostic.code.as_str()).collect()
+    }
+}
+
+/// The real OpenClaw of this release, unpacked on this machine: `bin/openclaw` in the folder that
+/// `dev/build-images --openclaw-dir` prints.
+pub fn openclaw() -> PathBuf {
+    let output = Command::new(root().join("dev/build-images")).arg("--openclaw-dir").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("bin/openclaw")
+}

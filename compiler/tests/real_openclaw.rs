@@ -1,0 +1,78 @@
+//! What the compiler accepts, the real OpenClaw accepts: `openclaw config validate`, without a warning.
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn validate(config: &str) -> Value {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("openclaw.json");
+    fs::write(&path, config).unwrap();
+    let output = Command::new(common::openclaw())
+        .args(["config", "validate", "--json"])
+        .env("HOME", home.path())
+        .env("OPENCLAW_STATE_DIR", home.path().join("state"))
+        .env("OPENCLAW_CONFIG_PATH", &path)
+        .env("OPENCLAW_CONFIG_READONLY", "1")
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+fn the_examples_are_valid() {
+    for (name, case) in common::examples() {
+        let answer = validate(&case.compile().unwrap().config);
+        assert_eq!(answer["valid"], true, "{name}: {answer:#}");
+        assert_eq!(answer["warnings"], Value::Array(vec![]), "{name}: {answer:#}");
+    }
+}
+
+/// The validator does refuse: otherwise the test above would say nothing.
+#[test]
+fn a_wrong_key_is_refused() {
+    let (_, case) = common::examples().remove(0);
+    let config = case.compile().unwrap().config.replacen('{', "{\"bogus\": 1,", 1);
+    assert_eq!(validate(&config)["valid"], false);
+}
+
+/// Every choice that changes the configuration, once in each direction.
+#[test]
+fn the_variants_are_valid() {
+    let variants = [
+        (
+            "everybody may write",
+            "allow: [telegram]",
+            "allow: [telegram]\n    dmPairingRequired: false\n    mentionGating: false",
+        ),
+        (
+            "no lock, with reasoning",
+            "fallbacks: [openai/gpt-5.5]",
+            "fallbacks: [openai/gpt-5.5]\n    lock: false\n    reasoning: high",
+        ),
+        (
+            "a provider of one's own",
+            "primary: anthropic/claude-sonnet-4-6",
+            "primary: house/small\n    providers:\n      - name: house\n        baseUrl: http://models.example.com:8080/v1\n        models: [{id: small}]",
+        ),
+        (
+            "tools in groups",
+            "allow: [read, message, memory_search, memory_get, session_status, web_fetch]",
+            "allow: ['group:fs', 'group:runtime', 'group:web', message]\n    deny: [x_search]",
+        ),
+        ("a variable in a name", "displayName: Desk", "displayName: 'Desk ${HOME} \"quoted\"'"),
+    ];
+    let example = fs::read_to_string(common::root().join("examples/two-agents.yaml")).unwrap();
+    for (name, from, to) in variants {
+        assert!(example.contains(from), "{name}");
+        let case = common::case(&example.replacen(from, to, 1));
+        let bundle = case.compile().unwrap_or_else(|diagnostics| panic!("{name}: {diagnostics}"));
+        let answer = validate(&bundle.config);
+        assert_eq!(answer["valid"], true, "{name}: {answer:#}");
+        assert_eq!(answer["warnings"], Value::Array(vec![]), "{name}: {answer:#}");
+    }
+}
