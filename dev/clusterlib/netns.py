@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from clusterlib.errors import Failure
@@ -49,11 +51,28 @@ def enter(path: Path) -> None:
     """
     if not is_mounted(path):
         raise Failure(f"there is no network namespace at {path}: the cluster is not up")
+    _set(path)
+
+
+@contextlib.contextmanager
+def inside(path: Path) -> Iterator[None]:
+    """Like `enter`, and back to where this thread was."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        enter(path)
+        try:
+            yield
+        finally:
+            _set(Path(f"/proc/self/fd/{home}"))
+    finally:
+        os.close(home)
+
+
+def _set(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if _libc.setns(descriptor, CLONE_NEWNET) != 0:
-            code = ctypes.get_errno()
-            raise Failure(f"entering the network namespace {path}: {os.strerror(code)}")
+            raise Failure(f"entering the network namespace {path}: {os.strerror(ctypes.get_errno())}")
     finally:
         os.close(descriptor)
 

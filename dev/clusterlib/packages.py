@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusterlib.cache import exclusive, progress, say
+from clusterlib.cache import cache_dir, exclusive, progress, say
 from clusterlib.errors import Missing
 
 
@@ -61,7 +61,7 @@ def ensure(packages: tuple[Package, ...]) -> None:
         raise Missing(f"{files} missing and there is no apt-get to install it: install {names} yourself")
     with (
         progress(f"installing {names}"),
-        exclusive(Path("/run/lock/kr8tiv-apt.lock")),
+        exclusive(cache_dir() / ".apt.lock"),
         _no_services(),
     ):
         if not _install(missing):

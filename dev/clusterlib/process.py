@@ -39,14 +39,6 @@ class Process:
         stat = _stat(self.pid)
         return stat is not None and stat[0] not in "ZX" and stat[1] == self.started
 
-    def resident_bytes(self) -> int:
-        """Resident memory, 0 when the process is gone."""
-        try:
-            pages = int((PROC / str(self.pid) / "statm").read_text().split()[1])
-        except (OSError, IndexError):
-            return 0
-        return pages * os.sysconf("SC_PAGE_SIZE")
-
     def to_json(self) -> dict[str, int]:
         return asdict(self)
 
@@ -82,6 +74,21 @@ def in_network(inode: int) -> set[int]:
             if (PROC / str(pid) / "ns/net").stat().st_ino == inode:
                 found.add(pid)
     return found
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory, 0 when the process is gone."""
+    try:
+        pages = int((PROC / str(pid) / "statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process exists and has not ended; one that has waits to be reaped."""
+    stat = _stat(pid)
+    return stat is not None and stat[0] not in "ZX"
 
 
 def ancestry() -> set[int]:

@@ -86,6 +86,11 @@ class Cluster:
         return self.run_dir / "netns"
 
     @property
+    def bin_dir(self) -> Path:
+        """The programs that `exec` puts on PATH."""
+        return self.run_dir / "bin"
+
+    @property
     def log_dir(self) -> Path:
         return self.run_dir / "log"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clusterlib import cache
 from clusterlib.errors import Failure, Missing
-from clusterlib.settings import KUBERNETES_VERSION
+from clusterlib.settings import KUBERNETES_VERSION, Mode
 
 MODULE = Path(__file__).parents[1] / "kubernetes"
 PARTS = (
@@ -34,6 +34,7 @@ class GoTool:
 
     package: str
     version: str
+    modes: tuple[Mode, ...]
 
     @property
     def name(self) -> str:
@@ -41,20 +42,12 @@ class GoTool:
 
 
 GO_TOOLS = (
-    GoTool("helm.sh/helm/v3/cmd/helm", "v3.22.0"),
+    GoTool("helm.sh/helm/v3/cmd/helm", "v3.22.0", tuple(Mode)),
     # Newer ones want a newer Go.
-    GoTool("sigs.k8s.io/kwok/cmd/kwok", "v0.7.0"),
-    GoTool("github.com/coredns/coredns", "v1.14.7"),
-    GoTool("github.com/rancher/local-path-provisioner", "v0.0.30"),
+    GoTool("sigs.k8s.io/kwok/cmd/kwok", "v0.7.0", (Mode.KWOK,)),
+    GoTool("github.com/coredns/coredns", "v1.14.7", (Mode.NODE,)),
+    GoTool("github.com/rancher/local-path-provisioner", "v0.0.30", (Mode.NODE,)),
 )
-
-
-@dataclass(frozen=True)
-class Built:
-    """Where a program is and whether this call had to build it."""
-
-    name: str
-    directory: Path
 
 
 def kubernetes() -> Path:
@@ -87,20 +80,14 @@ def go_tool(tool: GoTool) -> Path:
     return cache.keyed(tool.name, [_key(tool.package, tool.version, *options)], build)
 
 
-def all_tools() -> dict[str, Path]:
-    """Build what isn't built yet; where each program's folder is."""
-    return {"kubernetes": kubernetes(), **{tool.name: go_tool(tool) for tool in GO_TOOLS}}
-
-
-def link_all(directory: Path, names: set[str]) -> None:
-    """Make `directory` hold the named programs; kubectl and helm among them go onto PATH."""
-    directory.mkdir(parents=True, exist_ok=True)
-    programs = {part: kubernetes() / part for part in PARTS} if names & set(PARTS) else {}
-    programs |= {tool.name: go_tool(tool) / tool.name for tool in GO_TOOLS if tool.name in names}
-    for name in names:
-        link = directory / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(programs[name].resolve().parent / name)
+def tools(mode: Mode) -> dict[str, Path]:
+    """Every program that a cluster of this mode runs or offers, by name; built when it isn't yet."""
+    kubernetes_parts = kubernetes()
+    programs = {part: kubernetes_parts / part for part in PARTS}
+    for tool in GO_TOOLS:
+        if mode in tool.modes:
+            programs[tool.name] = go_tool(tool) / tool.name
+    return programs
 
 
 def go_version(go_mod: str) -> tuple[int, ...]:
