@@ -83,10 +83,14 @@ fn instructions(
     text.push_str(tools);
     text.push_str("\n## Your workspace\n\n");
     text.push_str(
-        "- `AGENTS.md`, `SOUL.md`, `IDENTITY.md` and `TOOLS.md` are set by your operator. Changes to them are undone.\n\
-         - `USER.md` is yours: keep in it what you learn about the people you work for.\n\
-         - `MEMORY.md` is yours: keep in it what must outlast a conversation.\n",
+        "- `AGENTS.md`, `SOUL.md`, `IDENTITY.md` and `TOOLS.md` are set by your operator. Changes to them are undone.\n",
     );
+    text.push_str(if may_write(resolved) {
+        "- `USER.md` is yours: keep in it what you learn about the people you work for.\n\
+         - `MEMORY.md` is yours: keep in it what must outlast a conversation.\n"
+    } else {
+        "- `USER.md` says who you work for, `MEMORY.md`, where there is one, what you should remember.\n"
+    });
     for file in &harness.workspace.files {
         text.push_str(&format!(
             "- {}: {} Read it when you need it.\n",
@@ -171,6 +175,13 @@ pub(crate) fn allowed_tools<'a>(resolved: &Resolved<'a>) -> Vec<&'a str> {
     tools.sort_unstable();
     tools.dedup();
     tools
+}
+
+/// Whether the agents can change their own files.
+fn may_write(resolved: &Resolved<'_>) -> bool {
+    const WRITERS: &[&str] = &["apply_patch", "edit", "group:fs", "write"];
+    allowed_tools(resolved).iter().any(|tool| WRITERS.contains(tool))
+        && !resolved.harness.tools.deny.iter().any(|tool| tool == "group:fs")
 }
 
 fn spans(names: &[&str]) -> String {

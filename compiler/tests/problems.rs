@@ -1,0 +1,232 @@
+//! Every problem that the compiler names: its code, its place, its words; all of them at once; none for the cause
+//! of another.
+
+mod common;
+
+use common::{Case, case};
+use kr8tiv_compiler::CODES;
+
+const HARNESS: &str = "
+apiVersion: kr8tiv.ai/v1alpha1
+kind: Harness
+metadata: {name: desk}
+spec:
+  identity: {role: helper, purpose: You help., personality: Calm.}
+  soul: {coreTruths: [Be kind.], vibe: Warm.}
+  jobFunctions: {responsibilities: [Help.], successCriteria: [Helped.]}
+  channels: {allow: [telegram]}
+  models: {primary: anthropic/claude-sonnet-4-6}
+---
+";
+
+const TENANT: &str = "
+apiVersion: kr8tiv.ai/v1alpha1
+kind: Tenant
+metadata: {name: acme}
+spec:
+  displayName: Acme
+  harnessRef: {name: desk}
+---
+";
+
+fn agent(name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: kr8tiv.ai/v1alpha1\nkind: Agent\nmetadata: {{name: {name}}}\n\
+         spec: {{tenantRef: {{name: acme}}, {spec}}}\n---\n"
+    )
+}
+
+/// A case made of a harness, a tenant with `tenant` below its `spec`, and agents.
+fn with(tenant: &str, agents: &[String]) -> Case {
+    case(&format!("{HARNESS}{}{}", TENANT.replace("---\n", &format!("{tenant}\n---\n")), agents.concat()))
+}
+
+fn with_harness(from: &str, to: &str) -> Case {
+    assert!(HARNESS.contains(from));
+    case(&format!("{}{TENANT}", HARNESS.replace(from, to)))
+}
+
+const TELEGRAM: &str =
+    "  channels: {telegram: {botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}}";
+
+/// One case for every code, and the start of what a user reads.
+fn cases() -> Vec<(&'static str, Case, &'static str)> {
+    let mut without_uid = with("", &[]);
+    without_uid.tenant.metadata.uid = None;
+    let group = "bindings: [{channel: telegram, peer: {kind: group, id: '-5'}}]";
+    vec![
+        (
+            "K8T0001",
+            case(TENANT),
+            "Tenant acme, spec.harnessRef.name: there is no Harness desk in namespace team; create it, or name an \
+             existing one (kubectl get harnesses.kr8tiv.ai) (K8T0001)",
+        ),
+        ("K8T0002", without_uid, "Tenant acme, spec.tenantId: the tenant has no uid yet"),
+        (
+            "K8T0003",
+            with("  gateway: {version: 2025.1.1}", &[]),
+            "Tenant acme, spec.gateway.version: OpenClaw 2025.1.1 is not known to this operator; use one of: 2026.9.6",
+        ),
+        (
+            "K8T0101",
+            case(&format!(
+                "{}{}",
+                HARNESS.replace("[telegram]", "[]"),
+                TENANT.replace("---\n", &format!("{TELEGRAM}\n---\n"))
+            )),
+            "Tenant acme, spec.channels.telegram: the Harness does not allow the channel telegram; add telegram to",
+        ),
+        (
+            "K8T0102",
+            with("", &[agent("a", "model: openai/gpt-5.5")]),
+            "Agent a, spec.model: Harness desk locks the model to anthropic/claude-sonnet-4-6, and this is \
+             openai/gpt-5.5; remove spec.model, or set spec.models.lock: false in the Harness (K8T0102)",
+        ),
+        (
+            "K8T0103",
+            with_harness(
+                "anthropic/claude-sonnet-4-6",
+                "house/big, providers: [{name: house, baseUrl: 'http://m/v1', models: [{id: small}]}]",
+            ),
+            "Harness desk, spec.models.primary: the Harness's provider house has no model big; use one of: small",
+        ),
+        (
+            "K8T0104",
+            with_harness("  models:", "  tools: {allow: [read, shell]}\n  models:"),
+            "Harness desk, spec.tools.allow[1]: shell is not a tool of OpenClaw 2026.9.6",
+        ),
+        (
+            "K8T0105",
+            with_harness("  models:", "  tools: {allow: [gateway]}\n  models:"),
+            "Harness desk, spec.tools.allow[0]: gateway is denied in every gateway of this operator; remove it",
+        ),
+        (
+            "K8T0201",
+            with("", &[agent("a", "default: true"), agent("b", "agentId: a")]),
+            "Agent b, spec.agentId: Agent a has the agent id a as well",
+        ),
+        (
+            "K8T0202",
+            with("", &[agent("b", "default: true"), agent("a", "default: true")]),
+            "Agent b, spec.default: Agent a is the tenant's default agent as well; set spec.default: false",
+        ),
+        (
+            "K8T0203",
+            with("", &[agent("b", "default: false"), agent("a", "default: false")]),
+            "Tenant acme, Agent spec.default: none of the tenant's agents (a, b) is the default one",
+        ),
+        (
+            "K8T0204",
+            with(TELEGRAM, &[agent("a", &format!("default: true, {group}")), agent("b", group)]),
+            "Agent b, spec.bindings[0]: Agent a is bound to the same conversation",
+        ),
+        (
+            "K8T0205",
+            with("", &[agent("a", group)]),
+            "Agent a, spec.bindings[0]: Tenant acme has no channel telegram; configure spec.channels.telegram",
+        ),
+        (
+            "K8T0301",
+            with("  gateway: {resources: {limits: {memory: 512Mi}, requests: {memory: 256Mi}}}", &[]),
+            "Tenant acme, spec.gateway.resources.limits.memory: 512Mi is less than a gateway needs; give it at least",
+        ),
+        (
+            "K8T0302",
+            with(&TELEGRAM.replace(", groupAllowFrom: ['1']", ""), &[]),
+            "Tenant acme, spec.channels.telegram.groupAllowFrom: nobody is listed",
+        ),
+        (
+            "K8T0303",
+            with("  modelCredentials: [{provider: openai, apiKeySecretRef: {name: k, key: k}}]", &[]),
+            "Tenant acme, spec.modelCredentials[0].provider: no model of the tenant is of the provider openai",
+        ),
+        (
+            "K8T0304",
+            with(
+                "  modelCredentials: [{provider: anthropic, apiKeySecretRef: {name: k, key: k}}, \
+                 {provider: anthropic, apiKeySecretRef: {name: l, key: k}}]",
+                &[],
+            ),
+            "Tenant acme, spec.modelCredentials[1].provider: another entry's key is in the environment variable \
+             ANTHROPIC_API_KEY as well",
+        ),
+        (
+            "K8T0401",
+            with_harness("[Help.]", &format!("[{}]", vec!["x".repeat(900); 25].join(","))),
+            "Tenant acme, workspace AGENTS.md: the file has ",
+        ),
+        ("K8T0402", filled_workspace(), "Tenant acme, workspace: the files have 60"),
+        (
+            "K8T0403",
+            with_harness(
+                "  models:",
+                &format!(
+                    "  workspace: {{files: [{}]}}\n  models:",
+                    (0..16)
+                        .map(|i| format!(
+                            "{{name: F{i}.md, description: d, content: {}}}",
+                            "\u{1F600}".repeat(20_000)
+                        ))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+            ),
+            "Tenant acme, ConfigMap acme-workspace.main: the object has ",
+        ),
+    ]
+}
+
+/// A case in which each file is just not too long, and all of them together are.
+fn filled_workspace() -> Case {
+    const LIMIT: usize = 20_000;
+    let mut case = with("", &[]);
+    let length = |case: &Case, name: &str| case.compile().unwrap().workspaces["main"][name].content.len();
+    // "- " before an entry, a line feed behind it.
+    let pad = |length: usize| "x".repeat(LIMIT - length - 3);
+    let responsibility = pad(length(&case, "AGENTS.md"));
+    let truth = pad(length(&case, "SOUL.md"));
+    let spec = &mut case.harness.as_mut().unwrap().spec;
+    spec.job_functions.responsibilities.push(responsibility);
+    spec.soul.core_truths.push(truth);
+    spec.workspace.memory_seed = Some("x".repeat(LIMIT - "# Memory\n\n\n".len()));
+    case
+}
+
+#[test]
+fn each_problem_is_found_alone_and_says_what_to_do() {
+    for (code, case, start) in cases() {
+        assert_eq!(case.codes(), [code]);
+        let text = match case.compile() {
+            Ok(bundle) => bundle.warnings.to_string(),
+            Err(diagnostics) => diagnostics.to_string(),
+        };
+        assert!(text.starts_with(start), "{code}\n  found: {text}\n  expected: {start}");
+    }
+}
+
+#[test]
+fn every_code_has_a_case() {
+    let covered: Vec<_> = cases().iter().map(|(code, ..)| *code).collect();
+    let codes: Vec<_> = CODES.iter().map(|code| code.as_str()).collect();
+    assert_eq!(covered, codes);
+}
+
+#[test]
+fn all_problems_at_once() {
+    let case = with(
+        "  gateway: {version: 2025.1.1, resources: {limits: {memory: 1Mi}}}",
+        &[agent("a", "default: true, model: openai/gpt-5.5"), agent("b", "default: true, agentId: a")],
+    );
+    assert_eq!(case.codes(), ["K8T0003", "K8T0102", "K8T0201", "K8T0202", "K8T0301"]);
+}
+
+#[test]
+fn the_order_of_agents_changes_no_problem() {
+    let mut case = with(
+        "",
+        &[agent("a", "default: true"), agent("b", "default: true, agentId: a"), agent("c", "default: true")],
+    );
+    let first = case.compile().unwrap_err();
+    case.agents.reverse();
+    assert_eq!(case.compile().unwrap_err(), first);
+}
