@@ -1,5 +1,7 @@
 //! The same inputs give the same bytes, in whatever order they arrive; whatever text they hold stays text.
 
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
+
 mod common;
 
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! What every example compiles to, as files that people read in a review. `UPDATE=1` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,8 @@
 //! Every problem that the compiler names: its code, its place, its words; all of them at once; none for the cause
 //! of another.
 
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
+
 mod common;
 
 use common::{Case, case};
@@ -50,6 +52,7 @@ const TELEGRAM: &str =
     "  channels: {telegram: {botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}}";
 
 /// One case for every code, and the start of what a user reads.
+#[allow(clippy::too_many_lines, reason = "a table, a row for every code")]
 fn cases() -> Vec<(&'static str, Case, &'static str)> {
     let mut without_uid = with("", &[]);
     without_uid.tenant.metadata.uid = None;

@@ -1,5 +1,7 @@
 //! What the compiler accepts, the real OpenClaw accepts: `openclaw config validate`, without a warning.
 
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! The committed manifests are what the types say. `UPDATE=1 cargo test -p kr8tiv-crds` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
+
 use std::{fs, path::Path};
 
 use kr8tiv_crds::definitions::{all, file_name};

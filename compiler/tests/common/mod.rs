@@ -1,4 +1,5 @@
 //! Reads examples and other manifests as the operator would see them in a cluster.
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
 use std::path::{Path, PathBuf};
