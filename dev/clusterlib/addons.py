@@ -27,7 +27,7 @@ def start_dns(launcher: Launcher, api: Api, program: Path) -> None:
 
 
 def start_volumes(launcher: Launcher, api: Api, program: Path) -> None:
-    """The provisioner of the default StorageClass; it has no health endpoint to wait for."""
+    """The provisioner of the default StorageClass."""
     cluster = launcher.cluster
     name = "local-path-provisioner"
     kubeconfig = pki.kubeconfig(cluster, name, [])
@@ -37,10 +37,13 @@ def start_volumes(launcher: Launcher, api: Api, program: Path) -> None:
     paths = [{"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [str(NODE_VOLUMES)]}]
     config.write_text(json.dumps({"nodePathMap": paths}))
     argv = [str(program), "start", f"--kubeconfig={kubeconfig}", f"--config={config}"]
-    argv += [f"--provisioner={manifests.LOCAL_PATH_PROVISIONER}", f"--namespace={manifests.LOCAL_PATH_NAMESPACE}"]
+    argv += [f"--provisioner-name={manifests.LOCAL_PATH_PROVISIONER}", f"--namespace={manifests.LOCAL_PATH_NAMESPACE}"]
     argv += [f"--helper-image={HELPER_REFERENCE}", f"--configmap-name={manifests.LOCAL_PATH_CONFIG}"]
     argv += [f"--service-account-name={manifests.LOCAL_PATH_ACCOUNT}", "--worker-threads=4"]
     launcher.start(name, argv)
+    # It has no health endpoint; this is what it says once its watches are in sync.
+    log = cluster.log(name)
+    launcher.await_ready(name, lambda: "Started provisioner controller" in log.read_text(errors="replace"), 60)
 
 
 def start_kwok(launcher: Launcher, api: Api, program: Path, nodes: int) -> None:

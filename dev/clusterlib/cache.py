@@ -44,7 +44,7 @@ def keyed(name: str, inputs: list[bytes | Path], build: Callable[[Path], None]) 
     entry = root / f"{name}-{content_hash(inputs)}"
     if entry.is_dir():
         return entry
-    with progress(f"waiting for another build of {name}", quiet=True), exclusive(root / f".{name}.lock"):
+    with exclusive(root / f".{name}.lock", f"waiting for another build of {name}"):
         if entry.is_dir():
             return entry
         _remove_abandoned(root, name)
@@ -100,11 +100,12 @@ def _remove_abandoned(root: Path, name: str) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, waiting: str = "waiting for another run") -> Iterator[None]:
     """Hold the lock file `path`; the kernel releases it when this process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        with progress(waiting, quiet=True):
+            fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 

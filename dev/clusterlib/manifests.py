@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterlib.api import is_ready
+from clusterlib.ociarchive import HELPER_REFERENCE
 from clusterlib.settings import CLUSTER_DOMAIN, NODE_IP
 
 Document = dict[str, Any]
@@ -60,7 +61,7 @@ def local_path(user: str) -> list[Placed]:
             "priorityClassName": "system-node-critical",
             "tolerations": [{"operator": "Exists"}],
             "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "helper-pod", "image": "set-by-provisioner", "imagePullPolicy": "Never"}],
+            "containers": [{"name": "helper-pod", "image": HELPER_REFERENCE, "imagePullPolicy": "Never"}],
         },
     }
     scripts = {

@@ -16,6 +16,7 @@ from clusterlib import (
     state,
     teardown,
     toolchain,
+    wait,
 )
 from clusterlib.cache import progress, say
 from clusterlib.errors import Failure, Missing
@@ -86,6 +87,9 @@ def _bring_up(cluster: Cluster, record: State, programs: Programs) -> None:
             netns.configure()
             _start(Launcher(cluster, record), programs)
         record.ready = True
+        if found := health.problems(cluster, record):
+            name = next(iter(record.dead()), None)
+            raise Failure(f"{cluster.name}: {'; '.join(found)}{wait.tail(cluster.log(name) if name else None)}")
         record.save(cluster)
     except BaseException:
         # Whatever the reason, an interrupt included: half a cluster is of no use.
