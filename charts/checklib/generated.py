@@ -71,7 +71,9 @@ def lookup(values: dict[str, Any], path: tuple[str, ...]) -> Any:
     return found
 
 
-def leaves(values: dict[str, Any], known: set[tuple[str, ...]], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def leaves(
+    values: dict[str, Any], known: set[tuple[str, ...]], path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
     """The paths of values.yaml, down to what the schema describes as one value."""
     for name, value in values.items():
         here = (*path, name)
