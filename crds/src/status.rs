@@ -1,10 +1,11 @@
 //! Conditions: their types, their reasons, and how a new set replaces an old one. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
 
 /// What a condition speaks of.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd)]
 pub enum ConditionType {
     /// The summary: the current generation is served. Always present.
     Ready,
@@ -36,7 +37,7 @@ impl ConditionType {
 }
 
 /// Why a condition is as it is. The list is closed: alerts and scripts may rely on it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 pub enum Reason {
     /// Everything is as it should be.
     Succeeded,
