@@ -32,8 +32,9 @@ def dns(user: str) -> list[Placed]:
 
 
 def corefile(kubeconfig: Path, ready_port: int) -> str:
+    # Two servers, because `template` in one with `kubernetes` would answer first.
     return f"""\
-. {{
+{CLUSTER_DOMAIN} in-addr.arpa ip6.arpa {{
     bind {NODE_IP}
     errors
     ready 127.0.0.1:{ready_port}
@@ -42,6 +43,10 @@ def corefile(kubeconfig: Path, ready_port: int) -> str:
         pods verified
         ttl 5
     }}
+}}
+. {{
+    bind {NODE_IP}
+    errors
     # There is nobody to forward to: say at once that a name doesn't exist.
     template ANY ANY {{
         rcode NXDOMAIN
