@@ -55,14 +55,15 @@ fn instructions(
 ) -> String {
     let harness = resolved.harness;
     let identity = &agent.identity;
-    let mut text = format!(
-        "# Instructions for {}\n\nYou are {}, {} of {}. {}\n",
-        line(agent.display_name),
-        line(agent.display_name),
-        line(&identity.role),
-        line(&resolved.tenant.spec.display_name),
-        line(&identity.purpose),
-    );
+    let (name, role) = (line(agent.display_name), line(&identity.role));
+    let tenant = line(&resolved.tenant.spec.display_name);
+    // The agent that nobody declared has the tenant's name.
+    let who = if name == tenant {
+        format!("the {role} of {tenant}")
+    } else {
+        format!("{name}, {role} of {tenant}")
+    };
+    let mut text = format!("# Instructions for {name}\n\nYou are {who}. {}\n", line(&identity.purpose));
     text.push_str("\n## Responsibilities\n\nThis is your job:\n\n");
     text.push_str(&list(&harness.job_functions.responsibilities));
     text.push_str("\nYou do it well when:\n\n");
