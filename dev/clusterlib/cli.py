@@ -17,8 +17,6 @@ from clusterlib.cache import progress, say
 from clusterlib.errors import Failure, Missing
 from clusterlib.settings import DEFAULT_NAME, Cluster, Mode
 
-DEFAULT_FAKE_NODES = 3
-
 
 def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupted)
@@ -44,8 +42,7 @@ def _up(arguments: argparse.Namespace) -> None:
         raise Failure("--nodes is for --mode kwok: the other modes have one real node or none")
     if arguments.nodes is not None and arguments.nodes < 1:
         raise Failure(f"--nodes {arguments.nodes}: at least 1 is needed")
-    nodes = {Mode.CONTROL_PLANE: 0, Mode.NODE: 1}.get(mode, arguments.nodes or DEFAULT_FAKE_NODES)
-    up.up(Cluster.named(arguments.name), mode, nodes)
+    up.up(Cluster.named(arguments.name), mode, arguments.nodes)
 
 
 def _down(arguments: argparse.Namespace) -> None:
@@ -174,7 +171,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
     sub = command("up", _up, "bring a cluster up")
     sub.add_argument("--mode", choices=[str(m) for m in Mode], default=str(Mode.NODE), help="how much of a cluster (default: node)")
-    sub.add_argument("--nodes", type=int, help=f"fake nodes in mode kwok (default: {DEFAULT_FAKE_NODES})")
+    sub.add_argument("--nodes", type=int, help=f"fake nodes in mode kwok (default: {up.DEFAULT_FAKE_NODES})")
     command("down", _down, "remove a cluster and every trace of it")
     sub = command("exec", _exec, "run a command inside the cluster's network: exec [--name N] -- CMD...")
     identity(sub)

@@ -27,13 +27,16 @@ from clusterlib.state import State
 GIB = 1 << 30
 MEMORY = {Mode.CONTROL_PLANE: 1 * GIB, Mode.KWOK: 2 * GIB, Mode.NODE: 2 * GIB}
 
+DEFAULT_FAKE_NODES = 3
+
 Programs = dict[str, Path]
 
 
-def up(cluster: Cluster, mode: Mode, nodes: int) -> None:
+def up(cluster: Cluster, mode: Mode, fake_nodes: int | None) -> None:
     """Make the cluster run in this mode; a healthy one of this mode is left alone."""
+    nodes = {Mode.CONTROL_PLANE: 0, Mode.NODE: 1}.get(mode, fake_nodes or DEFAULT_FAKE_NODES)
     with state.exclusive(cluster):
-        if _already_up(cluster, mode, nodes):
+        if _already_up(cluster, mode, fake_nodes):
             return
         programs = prepare(mode)
         _clean(cluster)
@@ -55,11 +58,11 @@ def prepare(mode: Mode) -> Programs:
     return toolchain.tools(mode)
 
 
-def _already_up(cluster: Cluster, mode: Mode, nodes: int) -> bool:
+def _already_up(cluster: Cluster, mode: Mode, fake_nodes: int | None) -> bool:
     current = state.load(cluster)
     if current is None or health.problems(cluster, current):
         return False
-    if (current.mode, current.nodes) != (mode, nodes):
+    if current.mode is not mode or fake_nodes not in (None, current.nodes):
         raise Failure(
             f"{cluster.name} is already up, in mode {current.mode} with {current.nodes} nodes: "
             f"`down --name {cluster.name}` first, or choose another --name"
