@@ -1,0 +1,189 @@
+//! Puts the parts together and keeps them running: watches, controllers, HTTP. I/O by its parts.
+//!
+//! A task that should run as long as the process and ends takes the process down with it: an operator that looks
+//! alive and does nothing is worse than one that is restarted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::Agents;
+use crate::child::ChildKind;
+use crate::compiler::Compiler;
+use crate::context::Context;
+use crate::controller;
+use crate::delivery::Ask;
+use crate::harness::Harnesses;
+use crate::http;
+use crate::queue::{Queues, Receivers};
+use crate::readiness::Readiness;
+use crate::stores::{Stores, Writers};
+use crate::tenant::Tenants;
+use crate::watch;
+
+/// Passes that have begun may go on for this long after a signal; kubelet kills after 30 s by default.
+const LAST_PASSES: Duration = Duration::from_secs(20);
+
+/// Why the operator ended without having been asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A task ended.
+    #[error("the task {0} ended, which it never should")]
+    TaskEnded(&'static str),
+    /// A task panicked.
+    #[error("a task panicked: {0}")]
+    TaskPanicked(#[source] tokio::task::JoinError),
+    /// Passes were still running when the time for that was over.
+    #[error("gave up on unfinished passes after {} s", LAST_PASSES.as_secs())]
+    Unfinished,
+}
+
+/// What the operator is made of.
+pub struct Parts {
+    /// The way to the API server.
+    pub client: Client,
+    /// The compiler.
+    pub compiler: Compiler,
+    /// The way to the watchdogs.
+    pub ask: Arc<dyn Ask>,
+    /// Where probes are answered; `None` for nowhere.
+    pub listener: Option<TcpListener>,
+}
+
+/// Runs until `stop`, then finishes the passes that have begun.
+pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
+    let Parts { client, compiler, ask, listener } = parts;
+    let (stores, writers) = Stores::new();
+    let stores = Arc::new(stores);
+    let (queues, receivers) = Queues::new();
+    let readiness = Readiness::default();
+    let mut tasks = JoinSet::new();
+    if let Some(listener) = listener {
+        let router = http::router(readiness.clone());
+        tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "probes can't be answered");
+            }
+            "http"
+        });
+    }
+    spawn_watches(&mut tasks, &client, &stores, &queues, &readiness, writers);
+    let context = Arc::new(Context::new(client, Arc::clone(&stores), queues, compiler, ask));
+    let mut passes = JoinSet::new();
+    spawn_controllers(&mut passes, &context, &readiness, receivers, &stop);
+    let ended = tokio::select! {
+        () = stop.cancelled() => None,
+        Some(ended) = tasks.join_next() => Some(ended),
+        Some(ended) = passes.join_next() => Some(ended),
+    };
+    match ended {
+        Some(_) if stop.is_cancelled() => {}
+        Some(Ok(task)) => return Err(Error::TaskEnded(task)),
+        Some(Err(error)) => return Err(Error::TaskPanicked(error)),
+        None => {}
+    }
+    tracing::info!("stopping: finishing the passes that have begun");
+    // The watches go on meanwhile, so that what is finished is finished on what is true.
+    let finished = async { while passes.join_next().await.is_some() {} };
+    timeout(LAST_PASSES, finished).await.map_err(|_| Error::Unfinished)
+}
+
+fn spawn_watches(
+    tasks: &mut JoinSet<&'static str>,
+    client: &Client,
+    stores: &Arc<Stores>,
+    queues: &Queues,
+    readiness: &Readiness,
+    writers: Writers,
+) {
+    let parts = || (client.clone(), Arc::clone(stores), queues.clone());
+    let mut spawn = |name, task: futures::future::BoxFuture<'static, ()>| {
+        tasks.spawn(async move {
+            task.await;
+            name
+        });
+    };
+    let (client, stores, queues) = parts();
+    let Writers { tenants, harnesses, agents } = writers;
+    let gate = readiness.gate("Tenant");
+    spawn("watch of Tenants", Box::pin(watch::custom(client, stores, queues, gate, tenants)));
+    let (client, stores, queues) = parts();
+    let gate = readiness.gate("Harness");
+    spawn("watch of Harnesses", Box::pin(watch::custom(client, stores, queues, gate, harnesses)));
+    let (client, stores, queues) = parts();
+    let gate = readiness.gate("Agent");
+    spawn("watch of Agents", Box::pin(watch::custom(client, stores, queues, gate, agents)));
+    for kind in ChildKind::ALL {
+        let (client, stores, queues) = parts();
+        let gate = readiness.gate(kind.as_str());
+        let task: futures::future::BoxFuture<'static, ()> = match kind {
+            ChildKind::ServiceAccount => {
+                Box::pin(watch::metadata::<ServiceAccount>(client, stores, queues, gate, kind))
+            }
+            ChildKind::PersistentVolumeClaim => {
+                Box::pin(watch::metadata::<PersistentVolumeClaim>(client, stores, queues, gate, kind))
+            }
+            ChildKind::Service => Box::pin(watch::metadata::<Service>(client, stores, queues, gate, kind)),
+            ChildKind::ConfigMap => {
+                Box::pin(watch::metadata::<ConfigMap>(client, stores, queues, gate, kind))
+            }
+            ChildKind::StatefulSet => Box::pin(watch::workloads(client, stores, queues, gate)),
+        };
+        spawn(kind.as_str(), task);
+    }
+    let (client, stores, queues) = parts();
+    spawn("watch of Pods", Box::pin(watch::pods(client, stores, queues, readiness.gate("Pod"))));
+}
+
+fn spawn_controllers(
+    passes: &mut JoinSet<&'static str>,
+    context: &Arc<Context>,
+    readiness: &Readiness,
+    receivers: Receivers,
+    stop: &CancellationToken,
+) {
+    // No pass before everything has been seen: what has not been seen would be taken for missing.
+    let Receivers { tenants, agents, harnesses } = receivers;
+    let stores = &context.stores;
+    let controller = controller::run(
+        Arc::new(Tenants(Arc::clone(context))),
+        stores.tenants.clone(),
+        tenants,
+        stop.clone(),
+    );
+    passes.spawn(after_sync(readiness.clone(), stop.clone(), controller, "controller of Tenants"));
+    let controller =
+        controller::run(Arc::new(Agents(Arc::clone(context))), stores.agents.clone(), agents, stop.clone());
+    passes.spawn(after_sync(readiness.clone(), stop.clone(), controller, "controller of Agents"));
+    let harnesses_controller = controller::run(
+        Arc::new(Harnesses::new(Arc::clone(context))),
+        stores.harnesses.clone(),
+        harnesses,
+        stop.clone(),
+    );
+    passes.spawn(after_sync(
+        readiness.clone(),
+        stop.clone(),
+        harnesses_controller,
+        "controller of Harnesses",
+    ));
+}
+
+async fn after_sync(
+    readiness: Readiness,
+    stop: CancellationToken,
+    controller: impl Future<Output = ()>,
+    name: &'static str,
+) -> &'static str {
+    tokio::select! {
+        () = readiness.complete() => controller.await,
+        () = stop.cancelled() => {}
+    }
+    name
+}

@@ -1,0 +1,26 @@
+//! Makes the client of the API server. Reads the kubeconfig or the Pod's service account.
+
+use std::time::Duration;
+
+use kube::{Client, Config};
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither a service account nor a kubeconfig.
+    #[error("no way to the API server: {0}; run in a cluster, or set KUBECONFIG")]
+    NotConfigured(#[source] Box<kube::config::InferConfigError>),
+    /// The configuration can't be used.
+    #[error("the client of the API server can't be made: {0}")]
+    NotUsable(#[source] Box<kube::Error>),
+}
+
+/// Makes the client. Connects later.
+pub async fn client() -> Result<Client, Error> {
+    let mut config = Config::infer().await.map_err(|error| Error::NotConfigured(Box::new(error)))?;
+    // Passes retry with a backoff of their own, by object. The client's would hold one of the few places for passes
+    // for minutes.
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Client::try_from(config).map_err(|error| Error::NotUsable(Box::new(error)))
+}

@@ -1,0 +1,108 @@
+//! What all passes work with. No I/O of its own.
+
+use std::sync::Arc;
+
+use kube::Client;
+
+use crate::backoff::Failures;
+use crate::compiler::Compiler;
+use crate::delivery::{Ask, Deliveries};
+use crate::key::Key;
+use crate::ledger::Ledger;
+use crate::queue::Queues;
+use crate::results::{Results, TenantResult};
+use crate::secrets::Secrets;
+use crate::statuses::Statuses;
+use crate::stores::Stores;
+
+/// What all passes work with.
+pub struct Context {
+    /// The way to the API server.
+    pub client: Client,
+    /// What is known of the cluster.
+    pub stores: Arc<Stores>,
+    /// The way to other passes.
+    pub queues: Queues,
+    /// The compiler.
+    pub compiler: Compiler,
+    /// The writer of statuses.
+    pub statuses: Statuses,
+    /// The keeper of Secrets.
+    pub secrets: Secrets,
+    /// How our objects were left.
+    pub ledger: Ledger,
+    /// The follower of deliveries.
+    pub deliveries: Deliveries,
+    /// What the last passes over the tenants came to.
+    pub results: Results,
+    /// Failures in a row, by Tenant.
+    pub failures: Failures,
+}
+
+impl Context {
+    /// Makes a context that remembers nothing.
+    pub fn new(
+        client: Client,
+        stores: Arc<Stores>,
+        queues: Queues,
+        compiler: Compiler,
+        ask: Arc<dyn Ask>,
+    ) -> Self {
+        Self {
+            statuses: Statuses::new(client.clone()),
+            secrets: Secrets::new(client.clone()),
+            deliveries: Deliveries::new(ask, queues.clone()),
+            ledger: Ledger::default(),
+            results: Results::default(),
+            failures: Failures::default(),
+            client,
+            stores,
+            queues,
+            compiler,
+        }
+    }
+
+    /// Takes in what a pass over a tenant came to, and wakes the Agents and Harnesses that it concerns.
+    pub fn record(&self, tenant: &Key, result: TenantResult) {
+        let harness = tenant.sibling(&result.harness.0);
+        let Some(before) = self.results.record(tenant, result) else { return };
+        if let Some(before) =
+            before.map(|before| tenant.sibling(&before.harness.0)).filter(|key| *key != harness)
+        {
+            self.queues.wake_harness(before);
+        }
+        self.queues.wake_harness(harness);
+        self.wake_agents(tenant);
+    }
+
+    /// A Tenant is gone, or on its way out.
+    pub fn forget_tenant(&self, tenant: &Key) {
+        let Self {
+            client: _,
+            stores: _,
+            queues,
+            compiler: _,
+            statuses,
+            secrets,
+            ledger,
+            deliveries,
+            results,
+            failures,
+        } = self;
+        secrets.forget(tenant);
+        ledger.forget(tenant);
+        deliveries.forget(tenant);
+        failures.forget(tenant);
+        if let Some(result) = results.get(tenant) {
+            statuses.forget(&result.tenant.uid);
+            queues.wake_harness(tenant.sibling(&result.harness.0));
+        }
+        results.forget(tenant);
+        self.wake_agents(tenant);
+    }
+
+    fn wake_agents(&self, tenant: &Key) {
+        let agents = self.stores.index.agents_of_tenant(tenant);
+        agents.into_iter().for_each(|agent| self.queues.wake_agent(agent));
+    }
+}

@@ -1,0 +1,168 @@
+//! Input stage, pure: keeps one object that can't be read from stopping the watch of all others.
+//!
+//! kube's `DeserializeGuard` does the same but drops everything except the metadata. What an unreadable object
+//! refers to is needed here: without it a tenant would be compiled as if an unreadable Agent did not exist, and the
+//! running gateway would lose that agent.
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::Resource;
+use kube::core::object::HasStatus;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// An object of kind `K`, or what could be made out of one that this version can't read.
+#[derive(Clone, Debug)]
+pub enum Guarded<K> {
+    /// The object.
+    Readable(Box<K>),
+    /// What is known of an object of another version.
+    Unreadable(Box<Unreadable>),
+}
+
+/// What is known of an object that can't be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// The object's metadata.
+    pub metadata: ObjectMeta,
+    /// Why it can't be read.
+    pub error: String,
+    /// Name of the object that `spec.tenantRef` or `spec.harnessRef` refers to.
+    pub refers_to: Option<String>,
+    /// The conditions in its status.
+    pub conditions: Vec<Condition>,
+    /// `status.observedGeneration`.
+    pub observed_generation: Option<i64>,
+}
+
+impl<K> Guarded<K> {
+    /// The object, when it can be read.
+    pub fn readable(&self) -> Result<&K, &Unreadable> {
+        match self {
+            Self::Readable(object) => Ok(object),
+            Self::Unreadable(unreadable) => Err(unreadable),
+        }
+    }
+}
+
+impl<'de, K: serde::de::DeserializeOwned> Deserialize<'de> for Guarded<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        match K::deserialize(&value) {
+            Ok(object) => Ok(Self::Readable(Box::new(object))),
+            Err(error) => {
+                let metadata = ObjectMeta::deserialize(&value["metadata"]).map_err(D::Error::custom)?;
+                let refers_to = ["/spec/tenantRef/name", "/spec/harnessRef/name"]
+                    .iter()
+                    .find_map(|path| value.pointer(path)?.as_str())
+                    .map(str::to_owned);
+                let conditions = Vec::deserialize(&value["status"]["conditions"]).unwrap_or_default();
+                let observed_generation = value["status"]["observedGeneration"].as_i64();
+                let error = error.to_string();
+                Ok(Self::Unreadable(Box::new(Unreadable {
+                    metadata,
+                    error,
+                    refers_to,
+                    conditions,
+                    observed_generation,
+                })))
+            }
+        }
+    }
+}
+
+impl<K: Resource> Resource for Guarded<K> {
+    type DynamicType = K::DynamicType;
+    type Scope = K::Scope;
+
+    fn kind(dynamic: &Self::DynamicType) -> Cow<'_, str> {
+        K::kind(dynamic)
+    }
+
+    fn group(dynamic: &Self::DynamicType) -> Cow<'_, str> {
+        K::group(dynamic)
+    }
+
+    fn version(dynamic: &Self::DynamicType) -> Cow<'_, str> {
+        K::version(dynamic)
+    }
+
+    fn plural(dynamic: &Self::DynamicType) -> Cow<'_, str> {
+        K::plural(dynamic)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        match self {
+            Self::Readable(object) => object.meta(),
+            Self::Unreadable(unreadable) => &unreadable.metadata,
+        }
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Self::Readable(object) => object.meta_mut(),
+            Self::Unreadable(unreadable) => &mut unreadable.metadata,
+        }
+    }
+}
+
+/// A kind of this operator's own API.
+pub trait CustomKind:
+    Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+    + HasStatus<Status: Default + Clone + PartialEq + serde::Serialize + serde::de::DeserializeOwned>
+    + serde::de::DeserializeOwned
+    + Clone
+    + std::fmt::Debug
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> CustomKind for K where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + HasStatus<Status: Default + Clone + PartialEq + serde::Serialize + serde::de::DeserializeOwned>
+        + serde::de::DeserializeOwned
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+#[cfg(test)]
+mod tests {
+    use kr8tiv_crds::Agent;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_unreadable_object_still_says_what_it_refers_to() {
+        let object = json!({
+            "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Agent",
+            "metadata": {"namespace": "a", "name": "b", "generation": 3},
+            "spec": {"tenantRef": {"name": "acme"}, "bindings": "none"},
+            "status": {"observedGeneration": 2}
+        });
+        let guarded: Guarded<Agent> = serde_json::from_value(object).unwrap();
+        let unreadable = guarded.readable().unwrap_err();
+        assert_eq!(unreadable.refers_to.as_deref(), Some("acme"));
+        assert_eq!(unreadable.observed_generation, Some(2));
+        assert!(unreadable.error.contains("expected a sequence"), "{}", unreadable.error);
+        assert_eq!(guarded.meta().generation, Some(3));
+    }
+
+    #[test]
+    fn a_readable_object_is_itself() {
+        let object = json!({
+            "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Agent",
+            "metadata": {"namespace": "a", "name": "b"}, "spec": {"tenantRef": {"name": "acme"}}
+        });
+        let guarded: Guarded<Agent> = serde_json::from_value(object).unwrap();
+        assert_eq!(guarded.readable().unwrap().spec.tenant_ref.name, "acme");
+    }
+}

@@ -1,0 +1,204 @@
+//! Observation stage, no I/O: which objects of our own kinds refer to which.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kr8tiv_crds::{Agent, Harness, Tenant};
+use parking_lot::RwLock;
+
+use crate::guard::Guarded;
+use crate::key::{Key, version_of};
+use crate::table::{Change, Table};
+use kube::Resource;
+
+/// Which version of an object something was made from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Edition {
+    /// The object's uid.
+    pub uid: String,
+    /// The object's generation.
+    pub generation: i64,
+    /// Whether its deletion has begun.
+    pub deleting: bool,
+}
+
+impl Edition {
+    /// The edition that the metadata is of.
+    pub fn of(metadata: &ObjectMeta) -> Self {
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            generation: metadata.generation.unwrap_or_default(),
+            deleting: metadata.deletion_timestamp.is_some(),
+        }
+    }
+}
+
+/// A Tenant's claim to a tenant id. The least claim holds: the oldest, and of equally old ones that of the smaller
+/// uid, so that every operator comes to the same answer.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Claim {
+    created: Option<k8s_openapi::jiff::Timestamp>,
+    uid: String,
+}
+
+impl Claim {
+    /// The claim of the Tenant with this metadata.
+    pub fn of(metadata: &ObjectMeta) -> Self {
+        Self {
+            created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+            uid: metadata.uid.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// The references, from their targets' side.
+#[derive(Debug, Default)]
+pub struct Index {
+    tenants_by_harness: RwLock<Table<Key, Edition>>,
+    tenants_by_id: RwLock<Table<String, Claim>>,
+    agents_by_tenant: RwLock<Table<Key, Edition>>,
+    harnesses: RwLock<Table<(), Edition>>,
+}
+
+/// The objects that an event of a Tenant concerns besides that Tenant.
+#[derive(Debug, Default)]
+pub struct TenantImpact {
+    /// Harnesses whose users have changed.
+    pub harnesses: Vec<Key>,
+    /// Tenants that claim the same tenant id.
+    pub rivals: Vec<Key>,
+}
+
+impl Index {
+    /// Takes in a Tenant.
+    pub fn tenant(&self, tenant: &Guarded<Tenant>) -> TenantImpact {
+        let metadata = tenant.meta();
+        let (key, version) = (Key::of(metadata), version_of(metadata));
+        let (harness, id) = match tenant.readable() {
+            Ok(tenant) => (Some(tenant.spec.harness_ref.name.clone()), kr8tiv_compiler::tenant_id(tenant)),
+            Err(unreadable) => (unreadable.refers_to.clone(), None),
+        };
+        let harness = harness.map(|name| key.sibling(&name));
+        let edition = Edition::of(metadata);
+        let harnesses = self.tenants_by_harness.write().insert(key.clone(), harness, version, edition);
+        let ids = self.tenants_by_id.write().insert(key, id, version, Claim::of(metadata));
+        self.impact(harnesses, ids)
+    }
+
+    /// Forgets a Tenant.
+    pub fn tenant_gone(&self, metadata: &ObjectMeta) -> TenantImpact {
+        let (key, version) = (Key::of(metadata), version_of(metadata));
+        let harnesses = self.tenants_by_harness.write().remove(&key, version);
+        let ids = self.tenants_by_id.write().remove(&key, version);
+        self.impact(harnesses, ids)
+    }
+
+    fn impact(&self, harnesses: Option<Change<Key>>, ids: Option<Change<String>>) -> TenantImpact {
+        let rivals = ids.map_or_else(Vec::new, |change| {
+            let claims = self.tenants_by_id.read();
+            let same = change.groups.iter().flat_map(|id| claims.members(id));
+            same.map(|(key, _)| key.clone()).filter(|key| *key != change.key).collect()
+        });
+        TenantImpact { harnesses: harnesses.map_or_else(Vec::new, |change| change.groups), rivals }
+    }
+
+    /// Takes in an Agent; gives the Tenants it concerns.
+    pub fn agent(&self, agent: &Guarded<Agent>) -> Vec<Key> {
+        let metadata = agent.meta();
+        let key = Key::of(metadata);
+        let tenant = match agent.readable() {
+            Ok(agent) => Some(agent.spec.tenant_ref.name.clone()),
+            Err(unreadable) => unreadable.refers_to.clone(),
+        };
+        let tenant = tenant.map(|name| key.sibling(&name));
+        let version = version_of(metadata);
+        let change = self.agents_by_tenant.write().insert(key, tenant, version, Edition::of(metadata));
+        change.map_or_else(Vec::new, |change| change.groups)
+    }
+
+    /// Forgets an Agent; gives the Tenants it concerns.
+    pub fn agent_gone(&self, metadata: &ObjectMeta) -> Vec<Key> {
+        let change = self.agents_by_tenant.write().remove(&Key::of(metadata), version_of(metadata));
+        change.map_or_else(Vec::new, |change| change.groups)
+    }
+
+    /// Takes in a Harness; gives the Tenants it concerns.
+    pub fn harness(&self, harness: &Guarded<Harness>) -> Vec<Key> {
+        let metadata = harness.meta();
+        let (key, version) = (Key::of(metadata), version_of(metadata));
+        let change = self.harnesses.write().insert(key.clone(), None, version, Edition::of(metadata));
+        if change.is_some() { self.tenants_of_harness(&key) } else { Vec::new() }
+    }
+
+    /// Forgets a Harness; gives the Tenants it concerns.
+    pub fn harness_gone(&self, metadata: &ObjectMeta) -> Vec<Key> {
+        let key = Key::of(metadata);
+        let change = self.harnesses.write().remove(&key, version_of(metadata));
+        if change.is_some() { self.tenants_of_harness(&key) } else { Vec::new() }
+    }
+
+    /// The Tenants that refer to a Harness, by name.
+    pub fn tenants_of_harness(&self, harness: &Key) -> Vec<Key> {
+        self.tenants_by_harness.read().members(harness).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The Agents that refer to a Tenant, by name.
+    pub fn agents_of_tenant(&self, tenant: &Key) -> Vec<Key> {
+        self.agents_by_tenant.read().members(tenant).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The Tenant whose claim to the id comes before `claim`, if any.
+    pub fn earlier_claim(&self, tenant_id: &str, claim: &Claim) -> Option<Key> {
+        let (claims, tenant_id) = (self.tenants_by_id.read(), tenant_id.to_owned());
+        let earlier = claims.members(&tenant_id).filter(|(_, other)| ***other < *claim);
+        earlier.min_by(|(_, one), (_, other)| one.cmp(other)).map(|(key, _)| key.clone())
+    }
+
+    /// A listing of Tenants begins.
+    pub fn begin_tenants(&self) {
+        self.tenants_by_harness.write().begin_listing();
+        self.tenants_by_id.write().begin_listing();
+    }
+
+    /// A listing of Tenants is complete; gives the ones that are gone and whom that concerns.
+    pub fn finish_tenants(&self) -> (Vec<Key>, TenantImpact) {
+        let mut gone = Vec::new();
+        let mut impact = TenantImpact::default();
+        for change in self.tenants_by_harness.write().finish_listing() {
+            gone.push(change.key);
+            impact.harnesses.extend(change.groups);
+        }
+        let ids = self.tenants_by_id.write().finish_listing();
+        for change in ids {
+            impact.rivals.extend(self.impact(None, Some(change)).rivals);
+        }
+        (gone, impact)
+    }
+
+    /// A listing of Agents begins.
+    pub fn begin_agents(&self) {
+        self.agents_by_tenant.write().begin_listing();
+    }
+
+    /// A listing of Agents is complete; gives the ones that are gone, and the Tenants that concerns.
+    pub fn finish_agents(&self) -> (Vec<Key>, Vec<Key>) {
+        let changes = self.agents_by_tenant.write().finish_listing();
+        let mut tenants = Vec::new();
+        let gone = changes.into_iter().map(|change| {
+            tenants.extend(change.groups);
+            change.key
+        });
+        (gone.collect(), tenants)
+    }
+
+    /// A listing of Harnesses begins.
+    pub fn begin_harnesses(&self) {
+        self.harnesses.write().begin_listing();
+    }
+
+    /// A listing of Harnesses is complete; gives the ones that are gone, and the Tenants that concerns.
+    pub fn finish_harnesses(&self) -> (Vec<Key>, Vec<Key>) {
+        let changes = self.harnesses.write().finish_listing();
+        let gone: Vec<Key> = changes.into_iter().map(|change| change.key).collect();
+        let tenants = gone.iter().flat_map(|key| self.tenants_of_harness(key)).collect();
+        (gone, tenants)
+    }
+}

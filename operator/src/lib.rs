@@ -1,0 +1,53 @@
+//! The operator: makes the cluster hold what the compiler says a tenant consists of, and reports what is true.
+//!
+//! Data flow one way: [`watch`] fills [`stores`]; a pass over a tenant ([`tenant`]) observes them, plans, compares,
+//! applies what differs and writes a status when it differs. A pass over what is in sync makes no request. Passes
+//! over Agents ([`agent`]) and Harnesses ([`harness`]) only report what the tenants' passes came to.
+//!
+//! # What the operator must be allowed
+//! Cluster-wide, and nothing else; the chart's `ClusterRole` is this list.
+//!
+//! | group | resources | verbs |
+//! |---|---|---|
+//! | `kr8tiv.ai` | `tenants`, `harnesses`, `agents` | `get`, `list`, `watch` |
+//! | `kr8tiv.ai` | `tenants/status`, `harnesses/status`, `agents/status` | `patch` |
+//! | | `serviceaccounts`, `services`, `configmaps` | `list`, `watch`, `get`, `create`, `patch`, `delete` |
+//! | | `persistentvolumeclaims` | `list`, `watch`, `get`, `create`, `patch` |
+//! | `apps` | `statefulsets` | `list`, `watch`, `get`, `create`, `patch`, `delete` |
+//! | | `pods` | `list`, `watch`, `patch`, `delete` |
+//! | | `secrets` | `get`, `create` |
+//!
+//! Objects are made by server-side apply, for which the API server asks for `patch`, and for `create` when the
+//! object does not exist. `blockOwnerDeletion` in an owner reference asks for `update` on `tenants/finalizers` where
+//! the admission plugin `OwnerReferencesPermissionEnforcement` is on.
+
+pub mod agent;
+pub mod app;
+pub mod backoff;
+pub mod child;
+pub mod client;
+pub mod compiler;
+pub mod context;
+pub mod controller;
+pub mod delivery;
+pub mod guard;
+pub mod harness;
+pub mod http;
+pub mod index;
+pub mod key;
+pub mod ledger;
+pub mod pod;
+pub mod queue;
+pub mod readiness;
+pub mod results;
+pub mod secrets;
+pub mod settings;
+pub mod statuses;
+pub mod stores;
+pub mod table;
+pub mod tenant;
+pub mod watch;
+pub mod watchdog;
+
+/// Field manager of everything that the operator applies.
+pub const FIELD_MANAGER: &str = "kr8tiv-operator";

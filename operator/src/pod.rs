@@ -1,0 +1,230 @@
+//! Observation stage, pure: what passes read of a gateway's Pod, and what keeps it from starting.
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kr8tiv_crds::meta;
+use kr8tiv_crds::status::Reason;
+
+/// Label in which the StatefulSet controller writes the revision of a Pod.
+const REVISION: &str = "controller-revision-hash";
+
+/// From the second end on a container that isn't ready is in a loop: the first may be a start that lost a race.
+const LOOP_RESTARTS: i32 = 2;
+
+/// A gateway's Pod.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct GatewayPod {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// Address of the Pod, once it has one.
+    pub ip: Option<String>,
+    /// Whether it has been given a node.
+    pub scheduled: bool,
+    /// Whether all its containers are ready.
+    pub ready: bool,
+    /// The revision of the StatefulSet that it was made from.
+    pub revision: Option<String>,
+    /// Whether its deletion has begun.
+    pub deleting: bool,
+    /// The annotation [`meta::BUNDLE_HASH`].
+    pub bundle_hash: Option<String>,
+    /// What keeps it from starting.
+    pub problem: Option<Problem>,
+}
+
+/// What keeps a Pod from starting.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// What kind of problem it is.
+    pub reason: Reason,
+    /// The cause, without times, counters and names of Pods.
+    pub message: String,
+}
+
+impl GatewayPod {
+    /// Takes from the Pod what passes read.
+    pub fn of(pod: &Pod) -> Self {
+        let metadata = &pod.metadata;
+        let status = pod.status.as_ref();
+        let annotation = |name| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned();
+        let ready = condition(pod, "Ready").is_some_and(|(status, _)| status == "True");
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            ip: status.and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty()),
+            scheduled: pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()),
+            ready,
+            revision: metadata.labels.as_ref().and_then(|all| all.get(REVISION)).cloned(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            bundle_hash: annotation(meta::BUNDLE_HASH),
+            problem: if ready { None } else { problem(pod) },
+        }
+    }
+}
+
+fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, &'a str)> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let condition = conditions.iter().find(|condition| condition.type_ == type_)?;
+    Some((&condition.status, condition.message.as_deref().unwrap_or_default()))
+}
+
+fn problem(pod: &Pod) -> Option<Problem> {
+    if let Some(("False", message)) = condition(pod, "PodScheduled") {
+        let message = format!("no node takes the gateway's Pod: {message}");
+        return Some(Problem { reason: Reason::Unschedulable, message });
+    }
+    let status = pod.status.as_ref()?;
+    let own_names = [pod.metadata.name.as_deref(), pod.metadata.uid.as_deref()];
+    let init = status.init_container_statuses.iter().flatten();
+    init.chain(status.container_statuses.iter().flatten())
+        .find_map(|container| of_container(container, own_names))
+}
+
+fn of_container(container: &ContainerStatus, own_names: [Option<&str>; 2]) -> Option<Problem> {
+    let name = &container.name;
+    let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+    let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
+    let detail = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
+    let detail = without_names(detail, own_names);
+    match reason {
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "InvalidImageName"
+        | "ErrImageNeverPull"
+        | "RegistryUnavailable"
+        | "ImageInspectError"
+        | "SignatureValidationFailed" => {
+            // kubelet goes to and fro between the error and "Back-off pulling image …: ErrImagePull: <error>".
+            let cause = detail.rsplit_once("ErrImagePull: ").map_or(detail.as_str(), |(_, cause)| cause);
+            let cause = if cause.starts_with("Back-off pulling") { "" } else { cause };
+            let message =
+                sentence(&format!("container {name}: image {} can't be had", container.image), cause);
+            Some(Problem { reason: Reason::ImagePullFailed, message })
+        }
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            let message = sentence(&format!("container {name} can't be created"), &detail);
+            Some(Problem { reason: Reason::ContainerConfigFailed, message })
+        }
+        _ => crash_loop(container, reason),
+    }
+}
+
+/// Between two ends a container runs or waits; the loop is the same problem throughout.
+fn crash_loop(container: &ContainerStatus, waiting_reason: &str) -> Option<Problem> {
+    let ended = |state: Option<&k8s_openapi::api::core::v1::ContainerState>| {
+        state.and_then(|state| state.terminated.clone()).filter(|terminated| terminated.exit_code != 0)
+    };
+    let last = ended(container.state.as_ref()).or_else(|| ended(container.last_state.as_ref()));
+    let looping = waiting_reason == "CrashLoopBackOff"
+        || (!container.ready && container.restart_count >= LOOP_RESTARTS && last.is_some());
+    if !looping {
+        return None;
+    }
+    let end = last.map_or_else(String::new, |last| {
+        let reason = last.reason.unwrap_or_else(|| "Error".into());
+        format!(" with exit code {} ({reason})", last.exit_code)
+    });
+    let message = format!("container {} ends again and again{end}; its log says why", container.name);
+    Some(Problem { reason: Reason::CrashLoop, message })
+}
+
+fn sentence(start: &str, cause: &str) -> String {
+    if cause.is_empty() { start.to_owned() } else { format!("{start}: {cause}") }
+}
+
+/// A message with names of Pods or ids of containers would change without any change of the cause.
+fn without_names(message: &str, own_names: [Option<&str>; 2]) -> String {
+    let mut text = message.to_owned();
+    for name in own_names.into_iter().flatten().filter(|name| !name.is_empty()) {
+        text = text.replace(name, "…");
+    }
+    text.split(' ')
+        .map(|word| {
+            let id = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+            let is_container = id.len() == 64 && id.chars().all(|c| c.is_ascii_hexdigit());
+            if is_container { word.replace(id, "…") } else { word.to_owned() }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(status: &Value) -> GatewayPod {
+        let object =
+            json!({"metadata": {"name": "gw-0", "uid": "u-1"}, "spec": {"containers": []}, "status": status});
+        GatewayPod::of(&serde_json::from_value(object).unwrap())
+    }
+
+    fn waiting(reason: &str, message: &str) -> Value {
+        json!({"containerStatuses": [{
+            "name": "gateway", "image": "img:1", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": reason, "message": message}}
+        }]})
+    }
+
+    fn said(status: &Value) -> (Reason, String) {
+        let problem = pod(status).problem.unwrap();
+        (problem.reason, problem.message)
+    }
+
+    #[test]
+    fn an_image_that_can_not_be_pulled_reads_the_same_in_every_state() {
+        let expected =
+            (Reason::ImagePullFailed, "container gateway: image img:1 can't be had: not found".to_owned());
+        assert_eq!(said(&waiting("ErrImagePull", "not found")), expected);
+        let backing_off = "Back-off pulling image \"img:1\": ErrImagePull: not found";
+        assert_eq!(said(&waiting("ImagePullBackOff", backing_off)), expected);
+        let (_, bare) = said(&waiting("ImagePullBackOff", "Back-off pulling image \"img:1\""));
+        assert_eq!(bare, "container gateway: image img:1 can't be had");
+    }
+
+    #[test]
+    fn a_missing_secret_is_named_and_the_pod_is_not() {
+        let (reason, message) =
+            said(&waiting("CreateContainerConfigError", "secret \"bot\" not found for gw-0_a(u-1)"));
+        assert_eq!(reason, Reason::ContainerConfigFailed);
+        assert_eq!(message, "container gateway can't be created: secret \"bot\" not found for …_a(…)");
+    }
+
+    #[test]
+    fn a_crash_loop_reads_the_same_while_it_waits_and_while_it_runs() {
+        let container = |state: Value| {
+            json!({"containerStatuses": [{
+                "name": "gateway", "image": "i", "imageID": "", "ready": false, "restartCount": 4, "state": state,
+                "lastState": {"terminated": {"exitCode": 78, "reason": "Error"}}
+            }]})
+        };
+        let back_off = "back-off 5m0s restarting failed container=gateway pod=gw-0_a(u-1)";
+        let waits = said(&container(json!({"waiting": {"reason": "CrashLoopBackOff", "message": back_off}})));
+        let runs = said(&container(json!({"running": {}})));
+        assert_eq!(waits, runs);
+        assert_eq!(
+            waits.1,
+            "container gateway ends again and again with exit code 78 (Error); its log says why"
+        );
+    }
+
+    #[test]
+    fn a_first_restart_is_no_loop_and_a_ready_pod_has_no_problem() {
+        let once = json!({"containerStatuses": [{
+            "name": "gateway", "image": "i", "imageID": "", "ready": false, "restartCount": 1,
+            "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}
+        }]});
+        assert_eq!(pod(&once).problem, None);
+        let mut ready = waiting("ErrImagePull", "");
+        ready["conditions"] = json!([{"type": "Ready", "status": "True"}]);
+        assert_eq!(pod(&ready).problem, None);
+    }
+
+    #[test]
+    fn an_unschedulable_pod_says_what_the_scheduler_said() {
+        let status = json!({"conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}
+        ]});
+        let expected = "no node takes the gateway's Pod: 0/1 nodes are available";
+        assert_eq!(said(&status), (Reason::Unschedulable, expected.to_owned()));
+    }
+}

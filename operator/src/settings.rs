@@ -1,0 +1,84 @@
+//! Input stage, pure: the command line.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+use kr8tiv_compiler::Platform;
+
+/// Turns Harness, Tenant and Agent objects into a running OpenClaw gateway per tenant.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "kr8tiv-operator", version)]
+pub struct Settings {
+    /// Repository of the gateway's image, without tag: a Tenant's spec.gateway.version is the tag.
+    #[arg(
+        long,
+        env = "KR8TIV_GATEWAY_REPOSITORY",
+        default_value = "ghcr.io/openclaw/openclaw",
+        value_name = "REPOSITORY",
+        value_parser = repository
+    )]
+    pub gateway_repository: String,
+    /// Image of the watchdog, which runs beside every gateway.
+    #[arg(long, env = "KR8TIV_WATCHDOG_IMAGE", value_name = "IMAGE", value_parser = image)]
+    pub watchdog_image: String,
+    /// Where /livez and /readyz are answered.
+    #[arg(long, env = "KR8TIV_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
+    pub listen: SocketAddr,
+    /// What is logged: a level, or directives such as `info,kr8tiv_operator=debug`.
+    #[arg(long, env = "KR8TIV_LOG", default_value = "info", value_name = "DIRECTIVES")]
+    pub log: String,
+}
+
+impl Settings {
+    /// What is the same for all tenants.
+    pub fn platform(&self) -> Platform {
+        Platform {
+            gateway_repository: self.gateway_repository.clone(),
+            watchdog_image: self.watchdog_image.clone(),
+        }
+    }
+}
+
+fn repository(text: &str) -> Result<String, String> {
+    let text = image(text)?;
+    let last = text.rsplit('/').next().unwrap_or_default();
+    if last.contains([':', '@']) {
+        return Err("must be without tag and digest: a Tenant's spec.gateway.version is the tag".into());
+    }
+    Ok(text)
+}
+
+fn image(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.chars().any(char::is_whitespace) {
+        return Err("must be an image reference such as registry.example/name:tag".into());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Settings, clap::Error> {
+        Settings::try_parse_from([&["kr8tiv-operator"], arguments].concat())
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        Settings::command().debug_assert();
+        let settings = parse(&["--watchdog-image", "w:1"]).unwrap();
+        assert_eq!(settings.gateway_repository, "ghcr.io/openclaw/openclaw");
+        assert_eq!((settings.listen.to_string(), settings.log), ("0.0.0.0:8080".into(), "info".into()));
+    }
+
+    #[test]
+    fn a_repository_has_no_tag_and_may_have_a_port() {
+        let with = |repository| parse(&["--watchdog-image", "w:1", "--gateway-repository", repository]);
+        assert!(with("localhost:5000/openclaw").is_ok());
+        for bad in ["ghcr.io/openclaw/openclaw:2026.9.6", "a@sha256:00", "", "a b"] {
+            assert!(with(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Status stage: writes a status when it differs from the one that is there. Writes to the API.
+
+use std::collections::HashMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason, conditions};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, Resource};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+
+use crate::guard::{CustomKind, Guarded, Unreadable};
+use crate::key::{Key, version_of};
+
+/// Field manager of everything in a status.
+pub const FIELD_MANAGER: &str = "kr8tiv-operator-status";
+
+/// Why a status could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server did not take it.
+    #[error("writing the status of {kind} {key}: {source}")]
+    Write {
+        /// Kind of the object.
+        kind: String,
+        /// The object.
+        key: Key,
+        /// What the client says.
+        source: Box<kube::Error>,
+    },
+}
+
+/// Writes statuses, and knows the ones it has written before the watch tells of them.
+pub struct Statuses {
+    client: Client,
+    written: Mutex<HashMap<String, Written>>,
+}
+
+struct Written {
+    version: u64,
+    status: Value,
+}
+
+impl Statuses {
+    /// Makes a writer without memory.
+    pub fn new(client: Client) -> Self {
+        Self { client, written: Mutex::default() }
+    }
+
+    /// The object's status: as written last, or as stored, whichever is newer.
+    pub fn latest<K: CustomKind>(&self, object: &K) -> K::Status {
+        let written = self.written.lock();
+        let newer = object
+            .meta()
+            .uid
+            .as_ref()
+            .and_then(|uid| written.get(uid))
+            .filter(|written| written.version > version_of(object.meta()))
+            .and_then(|written| serde_json::from_value(written.status.clone()).ok());
+        newer.or_else(|| object.status().cloned()).unwrap_or_default()
+    }
+
+    /// Writes a status when it is not what [`Statuses::latest`] gives. Says whether it was written.
+    pub async fn write<K: CustomKind>(&self, object: &K, status: &K::Status) -> Result<bool, Error> {
+        let latest = self.latest(object);
+        if latest == *status {
+            return Ok(false);
+        }
+        let (old, new) = (to_value(&latest), to_value(status));
+        self.patch::<K>(object.meta(), merge_patch(&old, &new), new).await
+    }
+
+    /// Shows on an object that it can't be read. Says whether that was written.
+    pub async fn write_unreadable<K: CustomKind>(&self, object: &Unreadable) -> Result<bool, Error> {
+        let metadata = &object.metadata;
+        let uid = metadata.uid.as_deref().unwrap_or_default();
+        let message = format!(
+            "this version of the operator can't read the object: {}; upgrade the operator, or write the object anew \
+             by the schema of the installed definition",
+            object.error
+        );
+        let finding =
+            |type_, status| Finding { type_, status, reason: Reason::Unreadable, message: message.clone() };
+        let findings = vec![
+            finding(ConditionType::Ready, ConditionStatus::False),
+            finding(ConditionType::Stalled, ConditionStatus::True),
+        ];
+        let status = json!({
+            "observedGeneration": metadata.generation,
+            "conditions": conditions(&object.conditions, findings, metadata.generation, &now()),
+        });
+        let stored =
+            json!({"observedGeneration": object.observed_generation, "conditions": object.conditions});
+        let known = self.written.lock().get(uid).is_some_and(|written| written.status == status);
+        if stored == status || known {
+            return Ok(false);
+        }
+        self.patch::<K>(metadata, status.clone(), status).await
+    }
+
+    /// The object is gone.
+    pub fn forget(&self, uid: &str) {
+        self.written.lock().remove(uid);
+    }
+
+    async fn patch<K: CustomKind>(
+        &self,
+        metadata: &kube::core::ObjectMeta,
+        patch: Value,
+        status: Value,
+    ) -> Result<bool, Error> {
+        let key = Key::of(metadata);
+        let api = Api::<Guarded<K>>::namespaced(self.client.clone(), &key.namespace);
+        // The uid keeps this from landing on a new object of the same name.
+        let body = json!({"metadata": {"uid": metadata.uid}, "status": patch});
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        match api.patch_status(&key.name, &parameters, &Patch::Merge(body)).await {
+            Ok(answer) => {
+                let version = version_of(answer.meta());
+                let uid = metadata.uid.clone().unwrap_or_default();
+                self.written.lock().insert(uid, Written { version, status });
+                Ok(true)
+            }
+            // Deleted, or deleted and made anew, in the meantime: the watch brings what there is to do.
+            Err(kube::Error::Api(answer)) if answer.code == 404 || answer.code == 409 => {
+                tracing::debug!(kind = %K::kind(&()), namespace = key.namespace, name = key.name, "gone before its status");
+                Ok(false)
+            }
+            Err(source) => Err(Error::Write { kind: K::kind(&()).into(), key, source: Box::new(source) }),
+        }
+    }
+}
+
+/// Conditions have whole seconds; so has the present, for a written status to equal its answer.
+pub fn now() -> Time {
+    let second = Timestamp::now().as_second();
+    Time(Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+fn to_value(status: &impl serde::Serialize) -> Value {
+    // Statuses are structs of strings, numbers and lists: they always have a JSON form.
+    serde_json::to_value(status).unwrap_or_default()
+}
+
+/// The JSON merge patch (RFC 7396) that makes `new` out of `old`.
+fn merge_patch(old: &Value, new: &Value) -> Value {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
+    let mut patch = Map::new();
+    for name in old.keys().filter(|name| !new.contains_key(*name)) {
+        patch.insert(name.clone(), Value::Null);
+    }
+    for (name, value) in new {
+        match old.get(name) {
+            Some(same) if same == value => {}
+            Some(other) => {
+                patch.insert(name.clone(), merge_patch(other, value));
+            }
+            None => {
+                patch.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    Value::Object(patch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_has_only_what_differs() {
+        let old = json!({"same": 1, "gone": 2, "inner": {"a": 1, "b": 2}, "list": [1, 2]});
+        let new = json!({"same": 1, "inner": {"a": 1, "b": 3}, "list": [2], "fresh": {}});
+        let expected = json!({"gone": null, "inner": {"b": 3}, "list": [2], "fresh": {}});
+        assert_eq!(merge_patch(&old, &new), expected);
+        assert_eq!(merge_patch(&new, &new), json!({}));
+    }
+}

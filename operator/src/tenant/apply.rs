@@ -1,0 +1,244 @@
+//! Apply stage: server-side apply of what differs, then deletion of what is no longer planned. Writes to the API.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use kr8tiv_compiler::Object;
+use kr8tiv_crds::{Tenant, meta};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::ObjectMeta;
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::FIELD_MANAGER;
+use crate::child::{Child, ChildId, ChildKind};
+use crate::key::Key;
+use crate::ledger::Ledger;
+use crate::stores::Stores;
+use crate::tenant::diff::{Changes, Prune, Write, diff};
+use crate::tenant::observe::Observed;
+use crate::tenant::plan::{Applied, Plan, Prepared};
+
+/// Why an object could not be applied or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An object of that name exists and isn't ours.
+    #[error(
+        "{kind} {name} exists and was not made by the operator for this Tenant; delete or rename it{detail}"
+    )]
+    Taken {
+        /// Kind of the object.
+        kind: &'static str,
+        /// Name of the object.
+        name: String,
+        /// What the API server says, if anything.
+        detail: String,
+    },
+    /// The object is on its way out; when it is gone, it is made anew.
+    #[error("{kind} {name} is being deleted; it is made anew when it is gone")]
+    Leaving {
+        /// Kind of the object.
+        kind: &'static str,
+        /// Name of the object.
+        name: String,
+    },
+    /// The API server refused, or could not be reached.
+    #[error("{kind} {name}: {source}")]
+    Api {
+        /// Kind of the object.
+        kind: &'static str,
+        /// Name of the object.
+        name: String,
+        /// What the client says.
+        source: Box<kube::Error>,
+    },
+}
+
+/// What the apply stage works with.
+#[derive(Clone, Copy)]
+pub struct Tools<'a> {
+    /// The way to the API server.
+    pub client: &'a Client,
+    /// What is known of the cluster.
+    pub stores: &'a Stores,
+    /// How our objects were left.
+    pub ledger: &'a Ledger,
+}
+
+/// Makes the cluster equal to the plan. Does nothing when it is.
+pub async fn apply(
+    tools: Tools<'_>,
+    observed: &Observed<'_>,
+    plan: Plan<Prepared>,
+) -> Result<Plan<Applied>, (Plan<Prepared>, Error)> {
+    let outcome = {
+        let changes = diff(
+            &plan.bundle.objects,
+            observed.uid,
+            &observed.children,
+            |id| observed.child(tools.stores, id.kind, &id.name),
+            |id, child| tools.ledger.is_untouched(&observed.key, id, child),
+        );
+        execute(tools, observed, &plan.bundle.tenant_id, changes).await
+    };
+    match outcome {
+        Ok(()) => Ok(plan.applied()),
+        Err(error) => Err((plan, error)),
+    }
+}
+
+async fn execute(
+    tools: Tools<'_>,
+    observed: &Observed<'_>,
+    tenant_id: &str,
+    changes: Changes<'_>,
+) -> Result<(), Error> {
+    // Without `..`: a new kind of change must not be forgotten here.
+    let Changes { writes, prunes } = changes;
+    for write in writes {
+        let target = Target { tools, observed, tenant_id, write: &write };
+        match write.object {
+            Object::ServiceAccount(object) => target.write::<ServiceAccount>(object).await?,
+            Object::PersistentVolumeClaim(object) => target.write::<PersistentVolumeClaim>(object).await?,
+            Object::Service(object) => target.write::<Service>(object).await?,
+            Object::ConfigMap(object) => target.write::<ConfigMap>(object).await?,
+            Object::StatefulSet(object) => target.write::<StatefulSet>(object).await?,
+        }
+    }
+    for prune in prunes {
+        match prune.id.kind {
+            ChildKind::ServiceAccount => delete::<ServiceAccount>(tools, &observed.key, &prune).await?,
+            ChildKind::Service => delete::<Service>(tools, &observed.key, &prune).await?,
+            ChildKind::ConfigMap => delete::<ConfigMap>(tools, &observed.key, &prune).await?,
+            ChildKind::StatefulSet => delete::<StatefulSet>(tools, &observed.key, &prune).await?,
+            // The diff never asks for it, and the operator isn't allowed to.
+            ChildKind::PersistentVolumeClaim => {}
+        }
+    }
+    Ok(())
+}
+
+/// An object of a tenant, as the client sees it.
+trait Applicable:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug
+{
+}
+
+impl<K> Applicable for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug
+{
+}
+
+/// Whose an existing object is.
+enum Belonging {
+    Ours,
+    Leaving,
+    Foreign,
+}
+
+struct Target<'a> {
+    tools: Tools<'a>,
+    observed: &'a Observed<'a>,
+    tenant_id: &'a str,
+    write: &'a Write<'a>,
+}
+
+impl Target<'_> {
+    async fn write<K: Applicable>(&self, object: &K) -> Result<(), Error> {
+        let Tools { client, stores, ledger } = self.tools;
+        let ChildId { kind, name } = &self.write.id;
+        let key = &self.observed.key;
+        let api = Api::<K>::namespaced(client.clone(), &key.namespace);
+        let failed =
+            |source| Error::Api { kind: kind.as_str(), name: name.clone(), source: Box::new(source) };
+        let existing = match &self.write.known {
+            Some(known) => Some(Child::clone(known)),
+            // Not among the objects with our label: it does not exist, somebody has taken off the label, or it is
+            // somebody else's. An apply without force would not tell: it merges where no field is disputed.
+            None => api.get_metadata_opt(name).await.map_err(failed)?.map(|found| Child::of(&found.metadata)),
+        };
+        match existing.as_ref().map(|existing| self.belonging(existing)) {
+            None | Some(Belonging::Ours) => {}
+            Some(Belonging::Leaving) => {
+                return Err(Error::Leaving { kind: kind.as_str(), name: name.clone() });
+            }
+            Some(Belonging::Foreign) => {
+                return Err(Error::Taken { kind: kind.as_str(), name: name.clone(), detail: String::new() });
+            }
+        }
+        let parameters = PatchParams::apply(FIELD_MANAGER);
+        // Ours: other writers' values give way. New: if somebody creates it at this moment, theirs stay.
+        let parameters = if existing.is_some() { parameters.force() } else { parameters };
+        let answer =
+            api.patch_metadata(name, &parameters, &Patch::Apply(object)).await.map_err(
+                |error| match error {
+                    kube::Error::Api(status) if status.code == 409 && existing.is_none() => Error::Taken {
+                        kind: kind.as_str(),
+                        name: name.clone(),
+                        detail: format!(": {}", status.message),
+                    },
+                    other => failed(other),
+                },
+            )?;
+        self.remember(stores, ledger, &answer.metadata);
+        tracing::info!(
+            kind = "Tenant",
+            namespace = key.namespace,
+            name = key.name,
+            object = format!("{} {name}", kind.as_str()),
+            "{}",
+            if existing.is_some() { "updated" } else { "created" }
+        );
+        Ok(())
+    }
+
+    /// Whose an existing object is. What a deleted Tenant owned is not taken over: the garbage collector is about to
+    /// remove it, and its data were meant to go.
+    fn belonging(&self, existing: &Child) -> Belonging {
+        let has_our_id = existing.labels.get(meta::TENANT_ID).is_some_and(|id| id == self.tenant_id);
+        let was_a_tenants = existing.owners.iter().any(|owner| owner.kind == Tenant::kind(&()));
+        if existing.deleting {
+            Belonging::Leaving
+        } else if existing.is_owned_by(self.observed.uid) || (has_our_id && existing.owners.is_empty()) {
+            Belonging::Ours
+        } else if was_a_tenants {
+            Belonging::Leaving
+        } else {
+            Belonging::Foreign
+        }
+    }
+
+    fn remember(&self, stores: &Stores, ledger: &Ledger, answer: &ObjectMeta) {
+        stores.put_child(self.write.id.kind, answer);
+        ledger.settle(&self.observed.key, self.write.id.clone(), &Child::of(answer));
+    }
+}
+
+async fn delete<K: Applicable>(tools: Tools<'_>, tenant: &Key, prune: &Prune) -> Result<(), Error> {
+    let Prune { id, uid } = prune;
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions { uid: Some(uid.clone()), resource_version: None }),
+        ..DeleteParams::background()
+    };
+    let api = Api::<K>::namespaced(tools.client.clone(), &tenant.namespace);
+    match api.delete(&id.name, &parameters).await {
+        Ok(_) => {}
+        // Gone already, or another object by now.
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
+        Err(source) => {
+            let (kind, name) = (id.kind.as_str(), id.name.clone());
+            return Err(Error::Api { kind, name, source: Box::new(source) });
+        }
+    }
+    tools.ledger.strike(tenant, id);
+    let object = format!("{} {}", id.kind.as_str(), id.name);
+    tracing::info!(kind = "Tenant", namespace = tenant.namespace, name = tenant.name, object, "deleted");
+    Ok(())
+}

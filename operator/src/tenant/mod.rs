@@ -1,0 +1,204 @@
+//! The pass over a tenant: observe → plan → diff → apply → status.
+
+pub mod apply;
+pub mod diff;
+pub mod observe;
+pub mod plan;
+pub mod rollout;
+pub mod status;
+pub mod stop;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kr8tiv_crds::Tenant;
+use kr8tiv_crds::status::Reason;
+use kube::Resource;
+use kube::runtime::controller::Action;
+
+use crate::backoff::{Pace, jittered};
+use crate::context::Context;
+use crate::controller::{Panicked, Reconciler};
+use crate::delivery::Delivery;
+use crate::guard::Guarded;
+use crate::index::Edition;
+use crate::key::Key;
+use crate::results::{Compiled, Failure, Progress, TenantResult};
+use crate::statuses::{self, now};
+use crate::tenant::apply::Tools;
+use crate::tenant::observe::{Observed, observe};
+use crate::tenant::plan::{Plan, Prepared};
+use crate::tenant::rollout::roll_out;
+use crate::tenant::status::Ending;
+use crate::tenant::stop::{Retry, Stop};
+
+/// After this many failures in a row a hiccup is shown: one that is over by then would only make conditions flicker.
+const SHOWN_FROM: u32 = 3;
+
+/// Reconciles Tenants.
+pub struct Tenants(pub Arc<Context>);
+
+impl Reconciler for Tenants {
+    type Kind = Tenant;
+
+    async fn pass(&self, tenant: &Guarded<Tenant>) -> Result<Action, statuses::Error> {
+        let context = &*self.0;
+        let tenant = match tenant.readable() {
+            Ok(tenant) => tenant,
+            Err(unreadable) => {
+                context.statuses.write_unreadable::<Tenant>(unreadable).await?;
+                let key = Key::of(&unreadable.metadata);
+                context.record(&key, unreadable_result(tenant));
+                return Ok(Action::await_change());
+            }
+        };
+        if tenant.metadata.deletion_timestamp.is_some() {
+            // Its objects are removed by their owner references; nothing may be made anew.
+            context.forget_tenant(&Key::of(&tenant.metadata));
+            return Ok(Action::await_change());
+        }
+        let observed = observe(&context.stores, tenant);
+        let (ending, again) = match advance(context, &observed).await {
+            Ok((ending, again)) => {
+                context.failures.forget(&observed.key);
+                (ending, again)
+            }
+            Err(stop) => {
+                let failures = context.failures.count(&observed.key);
+                let again = match stop.retry {
+                    Retry::OnChange => None,
+                    Retry::After(pause) => Some(pause),
+                    Retry::Paced(pace) => Some(jittered(pace.pause(failures))),
+                };
+                let key = &observed.key;
+                let reason = stop.reason.as_str();
+                tracing::info!(
+                    kind = "Tenant",
+                    namespace = key.namespace,
+                    name = key.name,
+                    reason,
+                    message = stop.message,
+                    "not applied"
+                );
+                if stop.is_transient() && failures < SHOWN_FROM && context.results.get(key).is_some() {
+                    return Ok(again.map_or_else(Action::await_change, Action::requeue));
+                }
+                (Ending::Stopped(stop), again)
+            }
+        };
+        self.report(&observed, &ending).await?;
+        Ok(again.map_or_else(Action::await_change, Action::requeue))
+    }
+
+    async fn panicked(&self, tenant: &Guarded<Tenant>, panic: &Panicked) -> Result<Action, statuses::Error> {
+        let context = &*self.0;
+        let Ok(tenant) = tenant.readable() else { return Ok(Action::await_change()) };
+        let observed = observe(&context.stores, tenant);
+        let stop = Stop {
+            compiled: Err(Failure { diagnostics: Vec::new() }),
+            reason: Reason::ApplyFailed,
+            message: format!(
+                "the operator has a fault that this Tenant brings out: {panic}; please report it"
+            ),
+            progress: Progress::Stalled,
+            retry: Retry::Paced(Pace::Refused),
+        };
+        self.report(&observed, &Ending::Stopped(stop)).await?;
+        Ok(Action::requeue(context.failures.pause(&observed.key, Pace::Refused)))
+    }
+
+    fn gone(&self, key: &Key) {
+        self.0.forget_tenant(key);
+    }
+}
+
+impl Tenants {
+    /// Writes the status, and tells whoever shares the tenant's fate.
+    async fn report(&self, observed: &Observed<'_>, ending: &Ending) -> Result<(), statuses::Error> {
+        let context = &*self.0;
+        let tenant = observed.tenant;
+        let summary = status::summarise(tenant, &observed.gateway, ending);
+        let previous = context.statuses.latest(tenant);
+        let status = status::status(tenant, &previous, &observed.gateway, ending, &summary, &now());
+        if context.statuses.write(tenant, &status).await? {
+            let key = &observed.key;
+            let reason = summary.reason.as_str();
+            tracing::info!(
+                kind = "Tenant",
+                namespace = key.namespace,
+                name = key.name,
+                reason,
+                message = summary.message,
+                "status written"
+            );
+        }
+        let compiled: Result<Compiled, Failure> = match ending {
+            Ending::Applied(plan, _) => Ok(plan.compiled()),
+            Ending::Stopped(stop) => stop.compiled.clone(),
+        };
+        let result = TenantResult {
+            tenant: Edition::of(&tenant.metadata),
+            harness: observed.harness_edition(),
+            agents: observed.agent_editions(),
+            compiled,
+            progress: summary.progress,
+            reason: summary.reason,
+        };
+        context.record(&observed.key, result);
+        Ok(())
+    }
+}
+
+/// Brings the cluster to the plan, and the plan to the Pod. Gives how it ended and when to look again.
+async fn advance(context: &Context, observed: &Observed<'_>) -> Result<(Ending, Option<Duration>), Stop> {
+    let plan = plan::prepare(observed, &context.stores.index, &context.compiler)?;
+    secure(context, observed, &plan).await?;
+    let tools = Tools { client: &context.client, stores: &context.stores, ledger: &context.ledger };
+    let plan = apply::apply(tools, observed, plan)
+        .await
+        .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;
+    if observed.tenant.spec.suspend {
+        context.deliveries.forget(&observed.key);
+        return Ok((Ending::Applied(plan, Delivery::Unknown), None));
+    }
+    let rollout = roll_out(
+        &context.client,
+        &context.stores,
+        &context.deliveries,
+        &observed.key,
+        &observed.gateway,
+        &plan.bundle.hash,
+    )
+    .await
+    .map_err(|source| {
+        let (kind, name) = ("Pod", format!("of {}", observed.key.name));
+        Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
+    })?;
+    Ok((Ending::Applied(plan, rollout.delivery), rollout.again))
+}
+
+/// Sees to the Secrets. A container that can't be created may want for one that has been deleted since.
+async fn secure(context: &Context, observed: &Observed<'_>, plan: &Plan<Prepared>) -> Result<(), Stop> {
+    let pod = observed.gateway.pod.as_ref().map(|(_, pod)| pod);
+    let problem = pod.and_then(|pod| pod.problem.as_ref());
+    let in_doubt = problem.is_some_and(|problem| problem.reason == Reason::ContainerConfigFailed);
+    let bundle = &plan.bundle;
+    let stopped = |error: crate::secrets::Error| Stop::by_secret(plan.compiled(), &error);
+    let secrets = &context.secrets;
+    if let Some(token) = &bundle.minted_token {
+        secrets.ensure_token(observed.tenant, &bundle.tenant_id, token, in_doubt).await.map_err(stopped)?;
+    }
+    secrets.check(&observed.key, observed.uid, &bundle.secret_references, in_doubt).await.map_err(stopped)
+}
+
+fn unreadable_result(tenant: &Guarded<Tenant>) -> TenantResult {
+    let harness = tenant.readable().err().and_then(|unreadable| unreadable.refers_to.clone());
+    TenantResult {
+        tenant: Edition::of(tenant.meta()),
+        harness: (harness.unwrap_or_default(), None),
+        agents: std::collections::BTreeMap::new(),
+        compiled: Err(Failure { diagnostics: Vec::new() }),
+        progress: Progress::Stalled,
+        reason: Reason::Unreadable,
+    }
+}

@@ -1,0 +1,83 @@
+//! Observation stage, no I/O: gathers from the stores what a pass over a tenant looks at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kr8tiv_crds::{Agent, Harness, Tenant};
+use kube::Resource;
+
+use crate::child::{Child, ChildId, ChildKind, Workload};
+use crate::guard::Guarded;
+use crate::index::Edition;
+use crate::key::Key;
+use crate::pod::GatewayPod;
+use crate::stores::{Stores, custom};
+
+/// Everything a pass over a tenant looks at, as it was at one moment.
+pub struct Observed<'a> {
+    /// The Tenant's key.
+    pub key: Key,
+    /// The Tenant.
+    pub tenant: &'a Tenant,
+    /// The Tenant's uid.
+    pub uid: &'a str,
+    /// The Harness of the name that the Tenant refers to.
+    pub harness: Option<Arc<Guarded<Harness>>>,
+    /// The Agents that refer to the Tenant, by name, without those that are being deleted.
+    pub agents: Vec<Arc<Guarded<Agent>>>,
+    /// The objects labelled with the tenant.
+    pub children: BTreeMap<ChildId, Arc<Child>>,
+    /// The gateway.
+    pub gateway: Gateway,
+}
+
+/// What there is of a gateway.
+#[derive(Clone, Debug, Default)]
+pub struct Gateway {
+    /// Its StatefulSet.
+    pub workload: Option<Arc<Workload>>,
+    /// Its Pod, with the Pod's name.
+    pub pod: Option<(String, Arc<GatewayPod>)>,
+}
+
+/// Looks at everything.
+pub fn observe<'a>(stores: &Stores, tenant: &'a Tenant) -> Observed<'a> {
+    let key = Key::of(&tenant.metadata);
+    let uid = tenant.metadata.uid.as_deref().unwrap_or_default();
+    let harness = custom(&stores.harnesses, &key.sibling(&tenant.spec.harness_ref.name));
+    let agents = stores.index.agents_of_tenant(&key);
+    let agents = agents.iter().filter_map(|agent| custom(&stores.agents, agent));
+    let agents = agents.filter(|agent| agent.meta().deletion_timestamp.is_none()).collect();
+    let children = stores.children_of(&key);
+    let gateway = gateway(stores, &key, uid);
+    Observed { key, tenant, uid, harness, agents, children, gateway }
+}
+
+fn gateway(stores: &Stores, tenant: &Key, uid: &str) -> Gateway {
+    let Some((set, workload)) = stores.workload_of(tenant, uid) else { return Gateway::default() };
+    // A StatefulSet of one replica names its Pod so.
+    let name = format!("{}-0", set.name);
+    let pod = stores.pod(&tenant.sibling(&name)).map(|pod| (name, pod));
+    Gateway { workload: Some(workload), pod }
+}
+
+impl Observed<'_> {
+    /// The Agents' editions, by name.
+    pub fn agent_editions(&self) -> BTreeMap<String, Edition> {
+        let agents = self.agents.iter().map(|agent| agent.meta());
+        agents.map(|metadata| (metadata.name.clone().unwrap_or_default(), Edition::of(metadata))).collect()
+    }
+
+    /// The Harness's name and edition.
+    pub fn harness_edition(&self) -> (String, Option<Edition>) {
+        let edition = self.harness.as_ref().map(|harness| Edition::of(harness.meta()));
+        (self.tenant.spec.harness_ref.name.clone(), edition)
+    }
+
+    /// An object by name. A retained volume still has the label of the Tenant that had it before: it is found by
+    /// its name, which is made of the tenant id.
+    pub fn child(&self, stores: &Stores, kind: ChildKind, name: &str) -> Option<Arc<Child>> {
+        let labelled = self.children.get(&ChildId { kind, name: name.to_owned() }).cloned();
+        labelled.or_else(|| stores.child(kind, &self.key.sibling(name)))
+    }
+}

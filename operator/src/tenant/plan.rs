@@ -1,0 +1,107 @@
+//! Plan stage, pure: from what was observed to what the cluster should hold, or to why nothing can be applied.
+
+use std::marker::PhantomData;
+
+use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Severity};
+use kr8tiv_crds::{Agent, Harness};
+use kube::Resource;
+
+use crate::compiler::Compiler;
+use crate::guard::Guarded;
+use crate::index::{Claim, Index};
+use crate::results::{Compiled, Failure, Progress};
+use crate::tenant::observe::Observed;
+use crate::tenant::stop::{Retry, Stop};
+use kr8tiv_crds::status::Reason;
+
+/// A plan that has not been applied.
+#[derive(Debug)]
+pub enum Prepared {}
+
+/// A plan that the cluster holds. Only [`crate::tenant::apply`] makes one, and only from one can a status be built
+/// that says so.
+#[derive(Debug)]
+pub enum Applied {}
+
+/// What a tenant's part of the cluster should be.
+#[derive(Debug)]
+pub struct Plan<Stage> {
+    /// What was compiled.
+    pub bundle: Bundle,
+    stage: PhantomData<Stage>,
+}
+
+impl Plan<Prepared> {
+    /// Every object of the plan is in the cluster, and none besides. For the apply stage.
+    pub(in crate::tenant) fn applied(self) -> Plan<Applied> {
+        Plan { bundle: self.bundle, stage: PhantomData }
+    }
+}
+
+impl<Stage> Plan<Stage> {
+    /// What Agents need to know of it.
+    pub fn compiled(&self) -> Compiled {
+        Compiled { agent_ids: self.bundle.workspaces.keys().cloned().collect() }
+    }
+}
+
+/// Compiles what was observed.
+pub fn prepare(observed: &Observed<'_>, index: &Index, compiler: &Compiler) -> Result<Plan<Prepared>, Stop> {
+    let agents = readable_agents(observed)?;
+    let harness = readable_harness(observed)?;
+    let inputs = Inputs { tenant: observed.tenant, harness, agents: &agents, platform: &compiler.platform };
+    let bundle = (compiler.compile)(&inputs).map_err(|diagnostics| not_compiled(&diagnostics))?;
+    let plan = Plan { bundle, stage: PhantomData };
+    match index.earlier_claim(&plan.bundle.tenant_id, &Claim::of(&observed.tenant.metadata)) {
+        None => Ok(plan),
+        Some(other) => Err(Stop {
+            compiled: Ok(plan.compiled()),
+            reason: Reason::Conflict,
+            message: format!(
+                "the tenant id {} belongs to Tenant {other}; delete that one, or create this Tenant anew with another \
+                 spec.tenantId",
+                plan.bundle.tenant_id
+            ),
+            progress: Progress::Stalled,
+            retry: Retry::OnChange,
+        }),
+    }
+}
+
+fn readable_agents<'a>(observed: &'a Observed<'_>) -> Result<Vec<&'a Agent>, Stop> {
+    observed.agents.iter().map(|agent| readable("Agent", agent)).collect()
+}
+
+fn readable_harness<'a>(observed: &'a Observed<'_>) -> Result<Option<&'a Harness>, Stop> {
+    observed.harness.as_deref().map(|harness| readable("Harness", harness)).transpose()
+}
+
+/// To compile as if an unreadable object did not exist would take it away from the running gateway.
+fn readable<'a, K: Resource<DynamicType = ()>>(kind: &str, object: &'a Guarded<K>) -> Result<&'a K, Stop> {
+    object.readable().map_err(|unreadable| Stop {
+        compiled: Err(Failure { diagnostics: Vec::new() }),
+        reason: Reason::Unreadable,
+        message: format!(
+            "{kind} {} can't be read by this version of the operator: {}; upgrade the operator, or write the object \
+             anew by the schema of the installed definition",
+            unreadable.metadata.name.as_deref().unwrap_or_default(),
+            unreadable.error
+        ),
+        progress: Progress::Stalled,
+        retry: Retry::OnChange,
+    })
+}
+
+fn not_compiled(diagnostics: &Diagnostics) -> Stop {
+    let errors = || diagnostics.iter().filter(|diagnostic| diagnostic.code.severity() == Severity::Error);
+    let reason = errors().next().map_or(Reason::Invalid, |first| first.code.reason());
+    // By kstatus, what waits for a missing object is in progress; what is wrong in itself has failed.
+    let progress = if reason == Reason::HarnessNotFound { Progress::Reconciling } else { Progress::Stalled };
+    Stop {
+        compiled: Err(Failure { diagnostics: errors().cloned().collect() }),
+        reason,
+        message: errors().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        progress,
+        retry: Retry::OnChange,
+    }
+}

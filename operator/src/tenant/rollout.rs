@@ -1,0 +1,192 @@
+//! Apply stage: gets the running Pod to take up what was applied. Writes to the API.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kr8tiv_crds::meta;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Client};
+use serde_json::json;
+
+use crate::FIELD_MANAGER;
+use crate::child::Workload;
+use crate::delivery::{Deliveries, Delivery, Expected};
+use crate::key::Key;
+use crate::pod::GatewayPod;
+use crate::stores::Stores;
+use crate::tenant::observe::Gateway;
+
+/// Annotation that is changed only to make kubelet look at the Pod again.
+const NUDGE: &str = "kr8tiv.ai/nudge";
+
+/// How the running Pod stands to the bundle.
+#[derive(Debug)]
+pub struct Rollout {
+    /// Whether the bundle has arrived.
+    pub delivery: Delivery,
+    /// When to look again.
+    pub again: Option<Duration>,
+}
+
+/// What is to be done with a Pod.
+#[derive(Debug, Eq, PartialEq)]
+enum Step {
+    /// Nothing before it changes.
+    Wait,
+    /// It will never be replaced by itself.
+    Delete,
+    /// Its kubelet must be told of the bundle, and its watchdog asked for it.
+    Deliver {
+        /// Whether the Pod doesn't name the bundle yet.
+        announce: bool,
+    },
+}
+
+/// Decides on a Pod. Pure.
+fn step(workload: Option<&Workload>, pod: &GatewayPod, hash: &str) -> Step {
+    if pod.deleting || !pod.scheduled {
+        return Step::Wait;
+    }
+    // A StatefulSet replaces a Pod of an old revision only once it has been ready: one that can't become ready,
+    // because of the very fault that the new revision mends, would stay for ever.
+    let outdated = workload.is_some_and(|workload| {
+        workload.is_observed()
+            && workload.update_revision.is_some()
+            && workload.update_revision != pod.revision
+    });
+    if outdated && !pod.ready {
+        return Step::Delete;
+    }
+    Step::Deliver { announce: pod.bundle_hash.as_deref() != Some(hash) }
+}
+
+/// Gets the running Pod, if there is one, to take up the bundle.
+pub async fn roll_out(
+    client: &Client,
+    stores: &Stores,
+    deliveries: &Deliveries,
+    tenant: &Key,
+    gateway: &Gateway,
+    hash: &str,
+) -> Result<Rollout, kube::Error> {
+    let idle = Rollout { delivery: Delivery::Unknown, again: None };
+    let Some((name, pod)) = &gateway.pod else {
+        deliveries.forget(tenant);
+        return Ok(idle);
+    };
+    let api = Api::<Pod>::namespaced(client.clone(), &tenant.namespace);
+    match step(gateway.workload.as_deref(), pod, hash) {
+        Step::Wait => {
+            deliveries.forget(tenant);
+            Ok(idle)
+        }
+        Step::Delete => {
+            deliveries.forget(tenant);
+            delete(&api, name, pod).await?;
+            tracing::info!(
+                kind = "Tenant",
+                namespace = tenant.namespace,
+                name = tenant.name,
+                pod = name,
+                "stuck Pod deleted"
+            );
+            Ok(idle)
+        }
+        Step::Deliver { announce } => {
+            if announce {
+                annotate(&api, stores, name, pod, meta::BUNDLE_HASH, hash).await?;
+            }
+            let Some(ip) = &pod.ip else { return Ok(idle) };
+            let expected = Expected { pod_uid: pod.uid.clone(), ip: ip.clone(), hash: hash.to_owned() };
+            let delivery = deliveries.follow(tenant, &expected);
+            let mut again = deliveries.next_nudge(tenant);
+            if again == Some(Duration::ZERO) {
+                // Any new value will do.
+                annotate(&api, stores, name, pod, NUDGE, &format!("{:08x}", rand::random::<u32>())).await?;
+                again = deliveries.next_nudge(tenant);
+            }
+            Ok(Rollout { delivery, again })
+        }
+    }
+}
+
+async fn annotate(
+    api: &Api<Pod>,
+    stores: &Stores,
+    name: &str,
+    pod: &GatewayPod,
+    annotation: &str,
+    value: &str,
+) -> Result<(), kube::Error> {
+    let body = json!({"metadata": {"uid": pod.uid, "annotations": {annotation: value}}});
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    match api.patch(name, &parameters, &Patch::Merge(body)).await {
+        Ok(answer) => {
+            stores.put_pod(&answer);
+            Ok(())
+        }
+        Err(error) => gone_is_fine(error),
+    }
+}
+
+async fn delete(api: &Api<Pod>, name: &str, pod: &GatewayPod) -> Result<(), kube::Error> {
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions { uid: Some(pod.uid.clone()), resource_version: None }),
+        ..DeleteParams::default()
+    };
+    api.delete(name, &parameters).await.map(|_| ()).or_else(gone_is_fine)
+}
+
+/// The Pod is gone, or another one by now: the watch brings what there is to do.
+fn gone_is_fine(error: kube::Error) -> Result<(), kube::Error> {
+    match error {
+        kube::Error::Api(status) if status.code == 404 || status.code == 409 => Ok(()),
+        other => Err(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workload(revision: &str, observed_generation: i64) -> Workload {
+        Workload {
+            generation: 2,
+            observed_generation,
+            update_revision: Some(revision.into()),
+            ..Workload::default()
+        }
+    }
+
+    fn pod(change: impl FnOnce(&mut GatewayPod)) -> GatewayPod {
+        let mut pod = GatewayPod { scheduled: true, revision: Some("r1".into()), ..GatewayPod::default() };
+        change(&mut pod);
+        pod
+    }
+
+    #[test]
+    fn only_a_pod_that_will_never_be_replaced_is_deleted() {
+        let cases = [
+            ("old and not ready", pod(|_| ()), workload("r2", 2), Step::Delete),
+            (
+                "old and ready",
+                pod(|pod| pod.ready = true),
+                workload("r2", 2),
+                Step::Deliver { announce: true },
+            ),
+            ("revision not computed yet", pod(|_| ()), workload("r2", 1), Step::Deliver { announce: true }),
+            ("on its way out", pod(|pod| pod.deleting = true), workload("r2", 2), Step::Wait),
+            ("current", pod(|_| ()), workload("r1", 2), Step::Deliver { announce: true }),
+            ("without a node", pod(|pod| pod.scheduled = false), workload("r1", 2), Step::Wait),
+            (
+                "told",
+                pod(|pod| pod.bundle_hash = Some("h".into())),
+                workload("r1", 2),
+                Step::Deliver { announce: false },
+            ),
+        ];
+        for (case, pod, workload, expected) in cases {
+            assert_eq!(step(Some(&workload), &pod, "h"), expected, "{case}");
+        }
+    }
+}

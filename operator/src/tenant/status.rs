@@ -1,0 +1,179 @@
+//! Status stage, pure: what is true of a tenant.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason, conditions};
+use kr8tiv_crds::tenant::{TenantAgents, TenantGateway, TenantHarness};
+use kr8tiv_crds::{Tenant, TenantStatus};
+
+use crate::delivery::Delivery;
+use crate::results::Progress;
+use crate::tenant::observe::Gateway;
+use crate::tenant::plan::{Applied, Plan};
+use crate::tenant::stop::Stop;
+
+/// How a pass ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// The cluster holds the plan; the bundle is on its way to the Pod, or there.
+    Applied(Plan<Applied>, Delivery),
+    /// It doesn't.
+    Stopped(Stop),
+}
+
+/// The summary of a tenant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Summary {
+    /// Where the tenant stands.
+    pub progress: Progress,
+    /// Why, by the closed list.
+    pub reason: Reason,
+    /// Why, for people.
+    pub message: String,
+}
+
+/// Sums up a pass.
+pub fn summarise(tenant: &Tenant, gateway: &Gateway, ending: &Ending) -> Summary {
+    let summary = |progress, reason, message: &str| Summary { progress, reason, message: message.to_owned() };
+    let delivery = match ending {
+        Ending::Stopped(stop) => return summary(stop.progress, stop.reason, &stop.message),
+        Ending::Applied(_, delivery) => delivery,
+    };
+    let finding = gateway_finding(tenant, gateway);
+    if tenant.spec.suspend {
+        let stopped = gateway.workload.as_ref().is_some_and(|set| set.replicas == 0 && set.is_observed());
+        let progress =
+            if stopped && gateway.pod.is_none() { Progress::Suspended } else { Progress::Reconciling };
+        return summary(progress, Reason::Suspended, &finding.message);
+    }
+    if finding.status != ConditionStatus::True {
+        return summary(Progress::Reconciling, finding.reason, &finding.message);
+    }
+    match delivery {
+        Delivery::Confirmed => {
+            summary(Progress::Done, Reason::Serving, "the gateway serves the current configuration")
+        }
+        Delivery::Behind { trouble: Some(trouble) } => {
+            let message = format!("the current configuration does not reach the gateway: {trouble}");
+            summary(Progress::Reconciling, Reason::Delivering, &message)
+        }
+        Delivery::Behind { trouble: None } | Delivery::Unknown => summary(
+            Progress::Reconciling,
+            Reason::Delivering,
+            "the gateway runs, and the current configuration is on its way to it",
+        ),
+    }
+}
+
+/// Builds a tenant's status from the one before and from how the pass ended.
+pub fn status(
+    tenant: &Tenant,
+    previous: &TenantStatus,
+    gateway: &Gateway,
+    ending: &Ending,
+    summary: &Summary,
+    now: &Time,
+) -> TenantStatus {
+    let generation = tenant.metadata.generation;
+    let mut findings = vec![ready(summary), compiled(ending), gateway_finding(tenant, gateway)];
+    findings.extend(progress(summary));
+    let conditions = conditions(&previous.conditions, findings, generation, now);
+    // Without `..`: a new field must not be forgotten here.
+    match ending {
+        Ending::Stopped(_) => {
+            TenantStatus { observed_generation: generation, conditions, ..previous.clone() }
+        }
+        Ending::Applied(Plan { bundle, .. }, _) => TenantStatus {
+            observed_generation: generation,
+            tenant_id: Some(bundle.tenant_id.clone()),
+            container_tag: Some(bundle.container_tag.clone()),
+            harness: Some(TenantHarness {
+                name: tenant.spec.harness_ref.name.clone(),
+                revision: bundle.harness_revision.clone(),
+            }),
+            bundle_hash: Some(bundle.hash.clone()),
+            gateway: Some(TenantGateway {
+                version: bundle.gateway_version.clone(),
+                endpoint: bundle.endpoint.clone(),
+            }),
+            agents: Some(TenantAgents {
+                desired: i64::try_from(bundle.workspaces.len()).unwrap_or(i64::MAX),
+            }),
+            conditions,
+        },
+    }
+}
+
+fn ready(summary: &Summary) -> Finding {
+    let done = summary.progress == Progress::Done;
+    Finding {
+        type_: ConditionType::Ready,
+        status: if done { ConditionStatus::True } else { ConditionStatus::False },
+        reason: summary.reason,
+        message: summary.message.clone(),
+    }
+}
+
+/// `Reconciling` and `Stalled` are there only while they are true, and never both.
+pub fn progress(summary: &Summary) -> Option<Finding> {
+    let type_ = match summary.progress {
+        Progress::Reconciling => ConditionType::Reconciling,
+        Progress::Stalled => ConditionType::Stalled,
+        Progress::Done | Progress::Suspended => return None,
+    };
+    let (reason, message) = (summary.reason, summary.message.clone());
+    Some(Finding { type_, status: ConditionStatus::True, reason, message })
+}
+
+fn compiled(ending: &Ending) -> Finding {
+    let type_ = ConditionType::Compiled;
+    match ending {
+        Ending::Stopped(Stop { compiled: Err(_), reason, message, .. }) => {
+            Finding { type_, status: ConditionStatus::False, reason: *reason, message: message.clone() }
+        }
+        Ending::Stopped(_) => succeeded(type_, String::new()),
+        Ending::Applied(plan, _) => succeeded(type_, plan.bundle.warnings.to_string()),
+    }
+}
+
+fn succeeded(type_: ConditionType, warnings: String) -> Finding {
+    let message = if warnings.is_empty() {
+        "the Tenant, its Harness and its Agents make a valid configuration".to_owned()
+    } else {
+        warnings
+    };
+    Finding { type_, status: ConditionStatus::True, reason: Reason::Succeeded, message }
+}
+
+/// Whether the gateway is up.
+fn gateway_finding(tenant: &Tenant, gateway: &Gateway) -> Finding {
+    let (reason, message) = gateway_state(tenant, gateway);
+    let status = if reason == Reason::Serving { ConditionStatus::True } else { ConditionStatus::False };
+    Finding { type_: ConditionType::GatewayReady, status, reason, message }
+}
+
+fn gateway_state(tenant: &Tenant, gateway: &Gateway) -> (Reason, String) {
+    let starting = |message: &str| (Reason::Starting, message.to_owned());
+    if tenant.spec.suspend {
+        return (
+            Reason::Suspended,
+            "the Tenant is suspended; set spec.suspend to false to start it".to_owned(),
+        );
+    }
+    let Some(workload) = &gateway.workload else { return starting("the gateway has not been created") };
+    let Some((_, pod)) = &gateway.pod else { return starting("the gateway's Pod is being created") };
+    if pod.deleting {
+        return starting("the gateway's Pod is being replaced");
+    }
+    if let Some(problem) = &pod.problem {
+        return (problem.reason, problem.message.clone());
+    }
+    let is_current = workload.is_observed()
+        && workload.update_revision.as_ref().is_none_or(|revision| pod.revision.as_ref() == Some(revision));
+    if !is_current {
+        return starting("the gateway's Pod is of an earlier revision and is being replaced");
+    }
+    if !pod.ready {
+        return starting("the gateway is starting");
+    }
+    (Reason::Serving, "the gateway is up".to_owned())
+}
