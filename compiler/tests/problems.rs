@@ -282,6 +282,9 @@ fn the_document_equals_the_compiler() {
 fn row(diagnostic: &Diagnostic) -> String {
     let Diagnostic { code, object, field, problem, fix } = diagnostic;
     let warning = if code.severity() == Severity::Warning { " (warning)" } else { "" };
+    // How much too large something is would change with every word that the compiler adds to a file.
+    let size = problem.split(' ').find(|word| code.as_str() >= "K8T0400" && word.parse::<usize>().is_ok());
+    let problem = size.map_or_else(|| problem.clone(), |size| problem.replacen(size, "…", 1));
     let example = format!("{object}, {field}: {problem}").replace('|', "\\|");
     format!(
         "| `{}`{warning} | {} | {example} | {} |\n",
