@@ -1,0 +1,157 @@
+//! Counting requests in the API server's audit log. I/O: reads the log file.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::Outcome;
+
+/// The audit log of the cluster's API server.
+#[derive(Clone, Debug)]
+pub struct AuditLog {
+    path: PathBuf,
+}
+
+/// A place in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(u64);
+
+/// One answered request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    stage: String,
+    /// The verb, such as `patch`.
+    pub verb: String,
+    /// The path with its query.
+    #[serde(rename = "requestURI")]
+    pub uri: String,
+    user: User,
+    object_ref: Option<ObjectRef>,
+    /// When it was answered.
+    pub stage_timestamp: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct User {
+    username: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct ObjectRef {
+    #[serde(default)]
+    resource: String,
+    #[serde(default)]
+    subresource: String,
+    #[serde(default)]
+    namespace: String,
+}
+
+impl Request {
+    /// The namespace of the object, empty for requests that concern none.
+    pub fn namespace(&self) -> &str {
+        self.object_ref.as_ref().map_or("", |object| &object.namespace)
+    }
+
+    /// The resource with its subresource, such as `tenants/status`; the path where there is none.
+    pub fn resource(&self) -> String {
+        match &self.object_ref {
+            None => self.uri.clone(),
+            Some(object) if object.subresource.is_empty() => object.resource.clone(),
+            Some(object) => format!("{}/{}", object.resource, object.subresource),
+        }
+    }
+}
+
+impl AuditLog {
+    /// The log in this file.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The end of the log as it is now.
+    pub fn mark(&self) -> Outcome<Mark> {
+        Ok(Mark(self.path.metadata()?.len()))
+    }
+
+    /// The beginning of the log.
+    pub fn start() -> Mark {
+        Mark(0)
+    }
+
+    /// Everything that was written after the mark.
+    pub fn text_since(&self, mark: Mark) -> Outcome<String> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(mark.0))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// The requests of a user that were answered after the mark, without watches and leases: the two that go on
+    /// while nothing happens.
+    pub fn requests_since(&self, mark: Mark, user: &str) -> Outcome<Vec<Request>> {
+        let text = self.text_since(mark)?;
+        // The last line may be half written.
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        let mut requests = Vec::new();
+        for line in complete.lines() {
+            let request: Request = serde_json::from_str(line)?;
+            let is_end = request.stage == "ResponseComplete" || request.stage == "Panic";
+            let goes_on = request.verb == "watch" || request.resource() == "leases";
+            if is_end && !goes_on && request.user.username == user {
+                requests.push(request);
+            }
+        }
+        Ok(requests)
+    }
+}
+
+/// How many requests there are of each verb and resource.
+pub fn by_verb_and_resource(requests: &[Request]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for request in requests {
+        *counts.entry(format!("{} {}", request.verb, request.resource())).or_default() += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(stage: &str, user: &str, verb: &str, resource: &str, subresource: &str) -> String {
+        format!(
+            "{{\"stage\":\"{stage}\",\"verb\":\"{verb}\",\"requestURI\":\"/x\",\"user\":{{\"username\":\"{user}\"}},\
+             \"objectRef\":{{\"resource\":\"{resource}\",\"subresource\":\"{subresource}\",\"namespace\":\"n\"}},\
+             \"stageTimestamp\":\"2026-01-01T00:00:00Z\"}}\n"
+        )
+    }
+
+    #[test]
+    fn watches_leases_other_users_and_half_lines_do_not_count() {
+        let folder = std::env::temp_dir().join(format!("kr8tiv-audit-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("audit.log");
+        let old = line("ResponseComplete", "op", "get", "secrets", "");
+        std::fs::write(&path, &old).unwrap();
+        let log = AuditLog::at(path.clone());
+        let mark = log.mark().unwrap();
+        let new = [
+            line("ResponseComplete", "op", "patch", "tenants", "status"),
+            line("ResponseStarted", "op", "patch", "tenants", "status"),
+            line("ResponseComplete", "op", "watch", "tenants", ""),
+            line("ResponseComplete", "op", "update", "leases", ""),
+            line("ResponseComplete", "admin", "patch", "tenants", ""),
+            "{\"stage\":".to_owned(),
+        ];
+        std::fs::write(&path, old + &new.concat()).unwrap();
+        let requests = log.requests_since(mark, "op").unwrap();
+        assert_eq!(by_verb_and_resource(&requests), BTreeMap::from([("patch tenants/status".to_owned(), 1)]));
+        assert_eq!(log.requests_since(AuditLog::start(), "op").unwrap().len(), 2);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

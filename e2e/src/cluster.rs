@@ -1,0 +1,76 @@
+//! The cluster that the tests run in. I/O: reads the environment and a kubeconfig.
+
+use std::path::{Path, PathBuf};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use crate::Outcome;
+use crate::audit::AuditLog;
+
+/// Namespace that the charts are installed into.
+pub const SYSTEM_NAMESPACE: &str = "kr8tiv-system";
+/// The operator's ServiceAccount and Deployment.
+pub const OPERATOR: &str = "kr8tiv-operator";
+/// The operator's user name, by which its requests are counted.
+pub const OPERATOR_USER: &str = "system:serviceaccount:kr8tiv-system:kr8tiv-operator";
+/// Address of the node, and of processes beside it, in every cluster of `dev/cluster`.
+pub const NODE_ADDRESS: &str = "198.18.255.1";
+
+/// How much of a cluster a test needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// API server and controller-manager.
+    ControlPlane,
+    /// Also a real node.
+    Node,
+}
+
+impl Mode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "control-plane",
+            Self::Node => "node",
+        }
+    }
+}
+
+/// The cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    /// A client with the administrator's rights.
+    pub client: Client,
+    /// What was asked of the API server, by whom.
+    pub audit: AuditLog,
+}
+
+impl Cluster {
+    /// Connects to the cluster that this process runs in.
+    pub async fn connect(needed: Mode) -> Outcome<Self> {
+        let found = std::env::var("KR8TIV_CLUSTER_MODE").unwrap_or_default();
+        if found != needed.as_str() {
+            let found = if found.is_empty() { "none".to_owned() } else { format!("one of mode {found}") };
+            return Err(format!(
+                "these tests run inside a cluster of mode {0}, and here is {found}: run `e2e/run {0}`",
+                needed.as_str()
+            )
+            .into());
+        }
+        let kubeconfig = Kubeconfig::read_from(variable("KUBECONFIG")?)?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        Ok(Self {
+            client: Client::try_from(config)?,
+            audit: AuditLog::at(PathBuf::from(variable("KR8TIV_AUDIT_LOG")?)),
+        })
+    }
+}
+
+/// An environment variable that `e2e/run` or `dev/cluster exec` sets.
+pub fn variable(name: &str) -> Outcome<String> {
+    std::env::var(name).map_err(|_| format!("{name} is not set: run the tests through `e2e/run`").into())
+}
+
+/// A file of the repository.
+pub fn repository_file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}

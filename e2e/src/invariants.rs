@@ -1,0 +1,157 @@
+//! Watches every status that is ever written, and keeps what must never be. I/O: watches of the API server.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt;
+use kr8tiv_crds::{Agent, Harness, Tenant};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use crate::conditions::Conditioned;
+
+/// What was seen so far.
+#[derive(Clone, Default)]
+pub struct Invariants {
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    statuses: usize,
+    violations: BTreeSet<String>,
+}
+
+impl Invariants {
+    /// Begins to watch. It ends with the process.
+    pub fn watch(client: &Client) -> Self {
+        let invariants = Self::default();
+        invariants.follow::<Tenant>(client);
+        invariants.follow::<Harness>(client);
+        invariants.follow::<Agent>(client);
+        invariants
+    }
+
+    /// How many statuses were seen, and what was wrong with them.
+    pub fn result(&self) -> (usize, Vec<String>) {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        (seen.statuses, seen.violations.iter().cloned().collect())
+    }
+
+    fn follow<K>(&self, client: &Client)
+    where
+        K: Conditioned
+            + Resource<DynamicType = ()>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let (api, seen) = (Api::<K>::all(client.clone()), Arc::clone(&self.seen));
+        tokio::spawn(async move {
+            let mut objects =
+                watcher(api, watcher::Config::default()).default_backoff().applied_objects().boxed();
+            while let Some(object) = objects.next().await {
+                let Ok(object) = object else { continue };
+                if !object.conditions().is_empty() {
+                    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    seen.statuses += 1;
+                    seen.violations.extend(violations(&K::kind(&()), &object));
+                }
+            }
+        });
+    }
+}
+
+/// What is wrong with a status by kstatus and the API conventions.
+fn violations(kind: &str, object: &impl Conditioned) -> Vec<String> {
+    let metadata = object.metadata();
+    let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
+    let mut found = Vec::new();
+    let mut wrong = |what: String| {
+        found.push(format!("{kind} {}/{}: {what}", namespace.unwrap_or_default(), name.unwrap_or_default()));
+    };
+    let status_of = |type_: &str| {
+        object
+            .conditions()
+            .iter()
+            .find(|condition| condition.type_ == type_)
+            .map(|condition| condition.status.as_str())
+    };
+    if object.observed_generation().is_none() || object.observed_generation() > metadata.generation {
+        wrong(format!("status.observedGeneration is {:?}", object.observed_generation()));
+    }
+    for condition in object.conditions() {
+        let type_ = &condition.type_;
+        if condition.observed_generation != object.observed_generation() {
+            wrong(format!("{type_} is of another generation than the status"));
+        }
+        if condition.message.is_empty() {
+            wrong(format!("{type_} has no message"));
+        }
+        if condition.message.contains("-gateway-0") {
+            wrong(format!("{type_} names a Pod: {}", condition.message));
+        }
+    }
+    let (reconciling, stalled) = (status_of("Reconciling"), status_of("Stalled"));
+    for (type_, status) in [("Reconciling", reconciling), ("Stalled", stalled)] {
+        if status.is_some_and(|status| status != "True") {
+            wrong(format!("{type_} is present and not True"));
+        }
+    }
+    if reconciling.is_some() && stalled.is_some() {
+        wrong("Reconciling and Stalled at once".into());
+    }
+    match status_of("Ready") {
+        None => wrong("no condition Ready".into()),
+        Some("True") if reconciling.is_some() || stalled.is_some() => wrong("Ready and not at rest".into()),
+        Some(_) => {}
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn check(conditions: &[(&str, &str)]) -> Vec<String> {
+        let conditions: Vec<Value> = conditions
+            .iter()
+            .map(|(type_, status)| {
+                json!({"type": type_, "status": status, "reason": "Succeeded", "message": "m",
+                       "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z"})
+            })
+            .collect();
+        let tenant: Tenant = serde_json::from_value(json!({
+            "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Tenant", "metadata": {"name": "a", "generation": 1},
+            "spec": {"displayName": "A", "harnessRef": {"name": "h"}},
+            "status": {"observedGeneration": 1, "conditions": conditions}
+        }))
+        .unwrap();
+        violations("Tenant", &tenant)
+    }
+
+    #[test]
+    fn good_statuses_pass() {
+        assert!(check(&[("Ready", "True")]).is_empty());
+        assert!(check(&[("Ready", "False"), ("Reconciling", "True")]).is_empty());
+    }
+
+    #[test]
+    fn bad_statuses_are_found() {
+        for bad in [
+            &[("Compiled", "True")][..],
+            &[("Ready", "True"), ("Reconciling", "True")],
+            &[("Ready", "False"), ("Stalled", "False")],
+            &[("Ready", "False"), ("Stalled", "True"), ("Reconciling", "True")],
+        ] {
+            assert_eq!(check(bad).len(), 1, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What the tests on real clusters share. Everything here does I/O: the API server, `kubectl`, processes, sockets.
+//!
+//! The tests run inside a cluster that `dev/cluster` brought up (`e2e/run` does both), because its API server is
+//! reachable from there only.
+
+pub mod audit;
+pub mod cluster;
+pub mod conditions;
+pub mod http;
+pub mod invariants;
+pub mod kubectl;
+pub mod manifests;
+pub mod model_server;
+pub mod operator_process;
+pub mod pretend_node;
+pub mod scope;
+pub mod suite;
+pub mod wait;
+
+/// What a test or a helper comes to. The error is text for a person.
+pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Prints a measured figure in the one form that scripts look for.
+pub fn figure(name: &str, value: impl std::fmt::Display, unit: &str) {
+    println!("figure: {name} {value} {unit}");
+}
+
+/// Prints seconds with one decimal.
+pub fn figure_seconds(name: &str, elapsed: std::time::Duration) {
+    figure(name, format_args!("{:.1}", elapsed.as_secs_f64()), "s");
+}

@@ -1,0 +1,134 @@
+//! The operator as a process of the test's: started, stopped and listened to. I/O: processes, files, sockets.
+
+use std::fs::{File, OpenOptions};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::cluster::variable;
+use crate::{Outcome, http, wait};
+
+/// Where the operator serves its health endpoints.
+const LISTEN: &str = "127.0.0.1:18080";
+/// Time for the operator to have read everything.
+const READY: Duration = Duration::from_mins(1);
+/// The operator finishes passes in flight for at most 20 s.
+const STOPPED: Duration = Duration::from_secs(25);
+
+/// The operator, with the rights that the chart gives it.
+pub struct OperatorProcess {
+    child: Option<Child>,
+    log: PathBuf,
+}
+
+impl OperatorProcess {
+    /// Starts the operator that `e2e/run` built, and waits until it is ready.
+    pub async fn start() -> Outcome<Self> {
+        let log = PathBuf::from(variable("KR8TIV_E2E_OPERATOR_LOG")?);
+        let mut operator = Self { child: None, log };
+        operator.resume().await?;
+        Ok(operator)
+    }
+
+    /// Starts it again after [`Self::stop`].
+    pub async fn resume(&mut self) -> Outcome {
+        let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let child = Command::new(variable("KR8TIV_E2E_OPERATOR")?)
+            .args(["--watchdog-image=example.com/kr8tiv/watchdog:e2e", "--log=info,kr8tiv_operator=debug"])
+            .arg(format!("--listen={LISTEN}"))
+            .env("KUBECONFIG", variable("KR8TIV_E2E_OPERATOR_KUBECONFIG")?)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        self.child = Some(child);
+        let ended = wait::until("the operator ready", READY, async || {
+            if let Some(status) = self.exited()? {
+                return Ok(Some(status));
+            }
+            match http::get(&format!("http://{LISTEN}/readyz")).await? {
+                (200, _) => Ok(None),
+                (status, body) => Err(format!("/readyz answers {status}: {body}").into()),
+            }
+        })
+        .await?;
+        match ended {
+            None => Ok(()),
+            Some(status) => {
+                Err(format!("the operator ended with {status}; its log: {}", self.log.display()).into())
+            }
+        }
+    }
+
+    /// Stops it as kubelet would, and gives its exit status.
+    pub async fn stop(&mut self) -> Outcome<ExitStatus> {
+        let child = self.child.as_ref().ok_or("the operator is not running")?;
+        let pid = Pid::from_raw(i32::try_from(child.id())?).ok_or("no process id")?;
+        kill_process(pid, Signal::TERM)?;
+        let status = wait::until("the operator ended after SIGTERM", STOPPED, async || {
+            self.exited()?.ok_or_else(|| "it still runs".into())
+        })
+        .await?;
+        self.child = None;
+        Ok(status)
+    }
+
+    fn exited(&mut self) -> Outcome<Option<ExitStatus>> {
+        match &mut self.child {
+            Some(child) => Ok(child.try_wait()?),
+            None => Ok(None),
+        }
+    }
+
+    /// Its log so far, of all its starts.
+    pub fn log(&self) -> OperatorLog {
+        OperatorLog { path: self.log.clone() }
+    }
+}
+
+impl Drop for OperatorProcess {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // It may have ended by itself; then there is nothing to kill.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// The operator's log: JSON objects, one a line.
+#[derive(Clone)]
+pub struct OperatorLog {
+    path: PathBuf,
+}
+
+impl OperatorLog {
+    /// The length of the log as it is now.
+    pub fn mark(&self) -> Outcome<u64> {
+        Ok(self.path.metadata()?.len())
+    }
+
+    /// The log as text, from a mark on.
+    pub fn text_since(&self, mark: u64) -> Outcome<String> {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(mark))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// The complete lines from a mark on.
+    pub fn lines_since(&self, mark: u64) -> Outcome<Vec<Value>> {
+        let text = self.text_since(mark)?;
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        let parse = |line: &str| {
+            serde_json::from_str(line)
+                .map_err(|error| format!("a line of the log is no JSON ({error}): {line}").into())
+        };
+        complete.lines().map(parse).collect()
+    }
+}

@@ -1,0 +1,171 @@
+//! Stands in for kubelet and the watchdog where there is no node: makes Pods Ready and confirms deliveries. I/O: the
+//! API server, an address of the network namespace, a listening socket.
+//!
+//! What a gateway does is not tested here; what the operator makes of a gateway that runs is, at no cost.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, State};
+use axum::routing::get;
+use axum::serve::IncomingStream;
+use axum::{Json, Router};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kr8tiv_compiler::WATCHDOG_PORT;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::Outcome;
+use crate::scope::Scope;
+
+/// The first three bytes of the addresses of Pods, which nobody gives out in a cluster without a node.
+const PODS: [u8; 3] = [198, 18, 0];
+/// The node's name.
+const NAME: &str = "pretend";
+/// As kubelet does by default. The node counts as lost after 40 s without.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// The ConfigMap that the watchdog behind each address would have mounted.
+type Mounts = Arc<Mutex<BTreeMap<IpAddr, (Api<ConfigMap>, String)>>>;
+
+/// The stand-in.
+pub struct PretendNode {
+    mounts: Mounts,
+}
+
+/// The address that a connection was made to: whose watchdog was asked.
+#[derive(Clone)]
+struct Asked(Option<IpAddr>);
+
+impl Connected<IncomingStream<'_, TcpListener>> for Asked {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(stream.io().local_addr().map(|address| address.ip()).ok())
+    }
+}
+
+impl PretendNode {
+    /// Registers the node, takes the network of Pods and answers for every watchdog in it. It ends with the process.
+    pub async fn start(client: &Client) -> Outcome<Self> {
+        let network = format!("{}.{}.{}.0/24", PODS[0], PODS[1], PODS[2]);
+        let route = ["route", "replace", "local", &network, "dev", "lo"];
+        let status = Command::new("ip").args(route).status()?;
+        if !status.success() {
+            return Err(format!("ip {} ended with {status}", route.join(" ")).into());
+        }
+        let mounts = Mounts::default();
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, u16::try_from(WATCHDOG_PORT)?)).await?;
+        let service = Router::new()
+            .route("/status", get(answer))
+            .with_state(Arc::clone(&mounts))
+            .into_make_service_with_connect_info::<Asked>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        register(client).await?;
+        Ok(Self { mounts })
+    }
+
+    /// Makes every Pod of the namespace that has no address yet Ready, and gives how many Pods there are.
+    pub async fn make_ready(&self, scope: &Scope) -> Outcome<usize> {
+        let pods = scope.api::<Pod>().list(&ListParams::default()).await?.items;
+        for pod in &pods {
+            let new = pod.status.as_ref().is_none_or(|status| status.pod_ip.is_none());
+            if new && pod.metadata.deletion_timestamp.is_none() {
+                self.make_pod_ready(scope, &pod.name_any()).await?;
+            }
+        }
+        Ok(pods.len())
+    }
+
+    async fn make_pod_ready(&self, scope: &Scope, pod: &str) -> Outcome {
+        let gateway = pod.strip_suffix("-0").ok_or("a Pod that no StatefulSet made")?;
+        let mount = (scope.api(), format!("{gateway}-config"));
+        let address = {
+            let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+            let host = u8::try_from(mounts.len() + 1)?;
+            let address = Ipv4Addr::new(PODS[0], PODS[1], PODS[2], host);
+            mounts.insert(IpAddr::V4(address), mount);
+            address
+        };
+        let pods: Api<Pod> = scope.api();
+        let binding =
+            json!({"metadata": {"name": pod}, "target": {"apiVersion": "v1", "kind": "Node", "name": NAME}});
+        let _: Value = pods.create_subresource("binding", pod, &PostParams::default(), &binding).await?;
+        let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"]
+            .map(|type_| json!({"type": type_, "status": "True"}));
+        let status = json!({"status": {
+            "phase": "Running",
+            "podIP": address,
+            "podIPs": [{"ip": address}],
+            "conditions": conditions
+        }});
+        pods.patch_status(pod, &PatchParams::default(), &Patch::Strategic(status)).await?;
+        Ok(())
+    }
+}
+
+/// Makes the node known and keeps it alive: Pods of an unknown or silent node are taken away.
+async fn register(client: &Client) -> Outcome {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let parameters = PatchParams::apply("e2e-pretend-node").force();
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NAME}});
+    nodes.patch(NAME, &parameters, &Patch::Apply(&node)).await?;
+    let ready = json!({"apiVersion": "v1", "kind": "Node", "status": {"conditions": [{
+        "type": "Ready", "status": "True", "reason": "Pretended", "message": "a stand-in of the tests",
+        "lastHeartbeatTime": Timestamp::now(), "lastTransitionTime": Timestamp::now()
+    }]}});
+    nodes.patch_status(NAME, &parameters, &Patch::Apply(&ready)).await?;
+    let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-node-lease");
+    beat(&leases, &parameters).await?;
+    tokio::spawn(async move {
+        let mut beats = tokio::time::interval(HEARTBEAT);
+        loop {
+            beats.tick().await;
+            if let Err(error) = beat(&leases, &parameters).await {
+                eprintln!("the pretended node can't renew its lease: {error}");
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn beat(leases: &Api<Lease>, parameters: &PatchParams) -> Outcome {
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "spec": {"holderIdentity": NAME, "leaseDurationSeconds": 40, "renewTime": MicroTime(Timestamp::now())}
+    });
+    leases.patch(NAME, parameters, &Patch::Apply(&lease)).await?;
+    Ok(())
+}
+
+/// What a watchdog answers that has delivered what its Pod mounts.
+async fn answer(
+    ConnectInfo(Asked(address)): ConnectInfo<Asked>,
+    State(mounts): State<Mounts>,
+) -> Json<Value> {
+    let mount = address
+        .and_then(|address| mounts.lock().unwrap_or_else(PoisonError::into_inner).get(&address).cloned());
+    let delivered = match mount {
+        Some((api, name)) => api.get_opt(&name).await.ok().flatten().and_then(|object| bundle_hash(&object)),
+        None => None,
+    };
+    Json(json!({
+        "version": "0.1.0",
+        "delivered": delivered.map(|hash| json!({"bundleHash": hash})),
+        "pending": null,
+        "error": null,
+        "drift": {"restoredTotal": 0}
+    }))
+}
+
+fn bundle_hash(mount: &ConfigMap) -> Option<String> {
+    let delivery: Value = serde_json::from_str(mount.data.as_ref()?.get("delivery.json")?).ok()?;
+    Some(delivery["bundleHash"].as_str()?.to_owned())
+}

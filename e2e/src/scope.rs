@@ -1,0 +1,196 @@
+//! A namespace of a test's own, and what tests do in it. I/O: the API server.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
+};
+use kr8tiv_crds::{Agent, Harness, Tenant};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, ValidationDirective};
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::conditions::{self, Conditioned, Expected};
+use crate::kubectl::kubectl;
+use crate::{Outcome, wait};
+
+/// Time for what the control plane does by itself. The work takes milliseconds; the rest is for a busy machine.
+pub const SOON: Duration = Duration::from_mins(1);
+
+/// A namespaced kind.
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned
+{
+}
+
+impl<K> Kind for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned
+{
+}
+
+/// A namespace that enforces Pod Security `restricted`.
+#[derive(Clone)]
+pub struct Scope {
+    /// The cluster it is in.
+    pub cluster: Cluster,
+    /// Its name.
+    pub namespace: String,
+}
+
+impl Scope {
+    /// Creates a namespace whose name starts with `purpose`.
+    pub async fn create(cluster: &Cluster, purpose: &str) -> Outcome<Self> {
+        let labels = json!({
+            "pod-security.kubernetes.io/enforce": "restricted",
+            "pod-security.kubernetes.io/enforce-version": "latest"
+        });
+        let object = serde_json::from_value(json!({
+            "metadata": {"generateName": format!("{purpose}-"), "labels": labels}
+        }))?;
+        let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+        let created = namespaces.create(&PostParams::default(), &object).await?;
+        Ok(Self { cluster: cluster.clone(), namespace: created.name_any() })
+    }
+
+    /// Has the namespace deleted, without waiting for it.
+    pub async fn discard(self) -> Outcome {
+        let namespaces: Api<Namespace> = Api::all(self.cluster.client.clone());
+        namespaces.delete(&self.namespace, &DeleteParams::background()).await?;
+        Ok(())
+    }
+
+    /// The objects of a kind in this namespace.
+    pub fn api<K: Kind>(&self) -> Api<K> {
+        Api::namespaced(self.cluster.client.clone(), &self.namespace)
+    }
+
+    /// Applies an object as a user would: server-side, unknown fields refused.
+    pub async fn apply<K: Kind>(&self, object: &Value) -> Outcome<K> {
+        let name = object["metadata"]["name"].as_str().ok_or("an object without a name")?;
+        let parameters = PatchParams {
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::apply("e2e").force()
+        };
+        Ok(self.api().patch(name, &parameters, &Patch::Apply(object)).await?)
+    }
+
+    /// Changes an object by a JSON merge patch.
+    pub async fn merge<K: Kind>(&self, name: &str, patch: Value) -> Outcome<K> {
+        let parameters = PatchParams {
+            field_validation: Some(ValidationDirective::Strict),
+            field_manager: Some("e2e".into()),
+            ..PatchParams::default()
+        };
+        Ok(self.api().patch(name, &parameters, &Patch::Merge(patch)).await?)
+    }
+
+    /// Deletes an object, without waiting for its end.
+    pub async fn delete<K: Kind>(&self, name: &str) -> Outcome {
+        self.api::<K>().delete(name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// Waits until a condition holds. An expired deadline shows what is in the namespace.
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        look: impl AsyncFnMut() -> Outcome<T>,
+    ) -> Outcome<T> {
+        match wait::until(what, limit, look).await {
+            Ok(found) => Ok(found),
+            Err(expired) => Err(format!("{expired}\n{}", self.report().await).into()),
+        }
+    }
+
+    /// Waits until an object has exactly these conditions.
+    pub async fn until_exactly<K: Kind + Conditioned>(
+        &self,
+        name: &str,
+        expected: &[Expected<'_>],
+    ) -> Outcome<K> {
+        let what = format!("{} {name} with the expected conditions", K::kind(&()));
+        self.until(&what, SOON, async || {
+            let object = self.api::<K>().get(name).await?;
+            conditions::exactly(&object, expected)?;
+            Ok(object)
+        })
+        .await
+    }
+
+    /// Waits until an object's condition `Ready` is True.
+    pub async fn until_ready<K: Kind + Conditioned>(&self, name: &str, limit: Duration) -> Outcome<K> {
+        self.until(&format!("{} {name} Ready", K::kind(&())), limit, async || {
+            let object = self.api::<K>().get(name).await?;
+            conditions::ready(&object)?;
+            Ok(object)
+        })
+        .await
+    }
+
+    /// Waits until an object does not exist any more.
+    pub async fn until_gone<K: Kind>(&self, name: &str, limit: Duration) -> Outcome {
+        self.until(&format!("{} {name} gone", K::kind(&())), limit, async || {
+            match self.api::<K>().get_opt(name).await? {
+                None => Ok(()),
+                Some(_) => Err("it is still there".into()),
+            }
+        })
+        .await
+    }
+
+    /// `resourceVersion` of every object that a label selector finds, by kind and name: the proof that nothing was
+    /// written. An empty selector finds all.
+    pub async fn resource_versions(&self, selector: &str) -> Outcome<BTreeMap<String, String>> {
+        let mut versions = BTreeMap::new();
+        self.collect::<ServiceAccount>(selector, &mut versions).await?;
+        self.collect::<PersistentVolumeClaim>(selector, &mut versions).await?;
+        self.collect::<Service>(selector, &mut versions).await?;
+        self.collect::<ConfigMap>(selector, &mut versions).await?;
+        self.collect::<Secret>(selector, &mut versions).await?;
+        self.collect::<StatefulSet>(selector, &mut versions).await?;
+        self.collect::<Pod>(selector, &mut versions).await?;
+        self.collect::<Tenant>(selector, &mut versions).await?;
+        self.collect::<Harness>(selector, &mut versions).await?;
+        self.collect::<Agent>(selector, &mut versions).await?;
+        Ok(versions)
+    }
+
+    async fn collect<K: Kind>(&self, selector: &str, into: &mut BTreeMap<String, String>) -> Outcome {
+        for object in self.api::<K>().list(&ListParams::default().labels(selector)).await? {
+            let version = object.resource_version().unwrap_or_default();
+            into.insert(format!("{} {}", K::kind(&()), object.name_any()), version);
+        }
+        Ok(())
+    }
+
+    /// What a person would look at first when something is wrong here.
+    pub async fn report(&self) -> String {
+        let in_namespace = ["-n", &self.namespace];
+        let questions: [&[&str]; 4] = [
+            &["get", "tenants.kr8tiv.ai,harnesses.kr8tiv.ai,agents.kr8tiv.ai", "-o", "wide"],
+            &["get", "statefulsets,pods,configmaps,secrets,persistentvolumeclaims", "-o", "wide"],
+            &["get", "events", "--sort-by=.metadata.creationTimestamp"],
+            &[
+                "logs",
+                "--selector=app.kubernetes.io/name=openclaw",
+                "--all-containers",
+                "--prefix",
+                "--tail=30",
+            ],
+        ];
+        let mut report = String::new();
+        for question in questions {
+            let answer =
+                kubectl(&[&in_namespace, question].concat()).await.unwrap_or_else(|error| error.to_string());
+            report.push_str(&format!("--- kubectl -n {} {}\n{answer}\n", self.namespace, question.join(" ")));
+        }
+        report
+    }
+}

@@ -1,0 +1,90 @@
+//! Objects of a tenant that somebody edits or deletes by hand are put back.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use kr8tiv_crds::{Harness, Tenant, meta};
+use kr8tiv_e2e::Outcome;
+use kr8tiv_e2e::manifests::{harness, tenant};
+use kr8tiv_e2e::scope::{Kind, SOON, Scope};
+use kube::ResourceExt;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::expect::STARTING;
+
+pub async fn edited(context: &Context) -> Outcome {
+    let scope = pending_tenant(context, "edited").await?;
+    let cases = [
+        ("a text", json!({"data": {"openclaw.json": "{}"}})),
+        ("a missing key", json!({"data": {"delivery.json": null}})),
+        ("an added key", json!({"data": {"EXTRA.md": "x"}})),
+        ("a missing label", json!({"metadata": {"labels": {meta::TENANT: null}}})),
+        ("a missing owner", json!({"metadata": {"ownerReferences": null}})),
+    ];
+    for (what, patch) in cases {
+        put_back::<ConfigMap>(&scope, "acme-gateway-config", what, patch).await?;
+    }
+    let port =
+        json!({"spec": {"ports": [{"name": "gateway", "port": 1, "protocol": "TCP", "targetPort": 1}]}});
+    put_back::<Service>(&scope, "acme-gateway", "another port", port).await?;
+    let selector = json!({"spec": {"selector": {"app.kubernetes.io/instance": "globex"}}});
+    put_back::<Service>(&scope, "acme-gateway", "another selector", selector).await?;
+    let token = json!({"automountServiceAccountToken": true});
+    put_back::<ServiceAccount>(&scope, "acme-gateway", "a token for the gateway", token).await?;
+    put_back::<StatefulSet>(&scope, "acme-gateway", "two gateways", json!({"spec": {"replicas": 2}})).await?;
+    scope.discard().await
+}
+
+pub async fn deleted(context: &Context) -> Outcome {
+    let scope = pending_tenant(context, "deleted").await?;
+    made_anew::<ServiceAccount>(&scope, "acme-gateway").await?;
+    made_anew::<Service>(&scope, "acme-gateway").await?;
+    made_anew::<ConfigMap>(&scope, "acme-gateway-config").await?;
+    made_anew::<ConfigMap>(&scope, "acme-workspace.main").await?;
+    made_anew::<StatefulSet>(&scope, "acme-gateway").await?;
+    scope.until_exactly::<Tenant>("acme", &STARTING).await?;
+    scope.discard().await
+}
+
+async fn pending_tenant(context: &Context, purpose: &str) -> Outcome<Scope> {
+    let scope = context.scope(purpose).await?;
+    scope.apply::<Harness>(&harness("concierge")).await?;
+    scope.apply::<Tenant>(&tenant("acme", "concierge")).await?;
+    scope.until_exactly::<Tenant>("acme", &STARTING).await?;
+    Ok(scope)
+}
+
+/// An edit is undone: the object is again as it was, but for what the API server keeps about writes.
+async fn put_back<K: Kind + Serialize>(scope: &Scope, name: &str, what: &str, edit: Value) -> Outcome {
+    let before = essence(&scope.api::<K>().get(name).await?)?;
+    let edited: K = scope.merge(name, edit).await?;
+    assert_ne!(before, essence(&edited)?, "{what}: the edit changed nothing");
+    scope
+        .until(&format!("{} {name} put back after {what}", K::kind(&())), SOON, async || {
+            let now = essence(&scope.api::<K>().get(name).await?)?;
+            if now == before { Ok(()) } else { Err(format!("now: {now}").into()) }
+        })
+        .await
+}
+
+fn essence<K: Kind + Serialize>(object: &K) -> Outcome<Value> {
+    let mut value = serde_json::to_value(object)?;
+    let metadata = value["metadata"].as_object_mut().ok_or("an object without metadata")?;
+    for field in ["resourceVersion", "generation", "managedFields"] {
+        metadata.remove(field);
+    }
+    value.as_object_mut().ok_or("no object")?.remove("status");
+    Ok(value)
+}
+
+async fn made_anew<K: Kind>(scope: &Scope, name: &str) -> Outcome {
+    let old = scope.api::<K>().get(name).await?.uid();
+    scope.delete::<K>(name).await?;
+    scope
+        .until(&format!("{} {name} made anew", K::kind(&())), SOON, async || {
+            let new = scope.api::<K>().get(name).await?.uid();
+            if new == old { Err("it is still the old one".into()) } else { Ok(()) }
+        })
+        .await
+}

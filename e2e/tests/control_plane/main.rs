@@ -1,0 +1,70 @@
+//! Tests against a real API server with its garbage collector and StatefulSet controller, and without a node: gateways
+//! stay Pending unless a stand-in makes them Ready. The operator runs as a process with the rights of its chart.
+
+mod api;
+mod context;
+mod drift;
+mod expect;
+mod leaks;
+mod lifecycle;
+mod neighbour;
+mod objects;
+mod rest;
+mod wrong_agents;
+mod wrong_references;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use kr8tiv_e2e::suite::{self, Suite};
+use libtest_mimic::Arguments;
+
+use crate::context::Context;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let context = match runtime.block_on(Context::create()) {
+        Ok(context) => Arc::new(context),
+        Err(error) => return failed(&error),
+    };
+    let suite = || Suite::new(runtime.handle().clone(), Arc::clone(&context));
+    let side_by_side = suite()
+        .test("the_resource_types_are_established", api::established)
+        .test("kubectl_explain_shows_the_docs", api::explained)
+        .test("an_unknown_field_is_refused", api::unknown_field)
+        .test("rules_of_new_objects", api::rules_of_new_objects)
+        .test("rules_of_changed_objects", api::rules_of_changed_objects)
+        .test("examples_apply_as_they_are", objects::examples)
+        .test("every_object_of_a_tenant", objects::every_object)
+        .test("a_harness_edit_reaches_all_tenants", objects::harness_edit)
+        .test("a_tenant_becomes_ready", objects::becomes_ready)
+        .test("wrong_input_missing_harness", wrong_references::missing_harness)
+        .test("wrong_input_missing_secret", wrong_references::missing_secret)
+        .test("wrong_input_missing_key", wrong_references::missing_key)
+        .test("wrong_input_unknown_tenant", wrong_references::unknown_tenant)
+        .test("wrong_input_two_defaults", wrong_agents::two_defaults)
+        .test("wrong_input_locked_model", wrong_agents::locked_model)
+        .test("a_hand_edited_object_is_put_back", drift::edited)
+        .test("a_hand_deleted_object_is_put_back", drift::deleted)
+        .test("deletion_keeps_the_retained_volume", lifecycle::deletion_retains)
+        .test("deletion_takes_the_volume_when_asked_to", lifecycle::deletion_deletes)
+        .test("suspension_stops_the_gateway", lifecycle::suspension)
+        .run_side_by_side(&arguments);
+    // These count requests, or stop the operator.
+    let alone = suite()
+        .test("twenty_tenants_at_rest_cost_nothing", rest::twenty_at_rest)
+        .test("every_status_kept_to_the_conventions", leaks::conventions)
+        .test("no_secret_leaks", leaks::secrets)
+        .run_in_order(&arguments);
+    runtime.block_on(context.stop());
+    suite::exit_code(side_by_side && alone)
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("the tests could not start: {error}");
+    ExitCode::FAILURE
+}
