@@ -242,8 +242,8 @@ const DOCUMENT: &str = "\
 What the compiler can find wrong with a Tenant, its Harness and its Agents, beyond what the API server refuses already
 ([reference.md](reference.md)). All problems are reported at once, each in the form
 `OBJECT, FIELD: PROBLEM; FIX (CODE)`. An error keeps the tenant from being compiled: the gateway goes on with what it
-was given last. A *warning* does not; it is in the message of the Tenant's condition `Compiled`. A code never changes its
-meaning and is never used again.
+was given last. A *warning* does not; it is in the message of the Tenant's condition `Compiled`. A code never changes
+its meaning and is never used again.
 
 Below, each code has the problem and the fix as they read in one example.
 ";

@@ -23,7 +23,7 @@ Three kinds in the group `kr8tiv.ai`, version `v1alpha1`, all of them in a names
 How to read the tables:
 - `a.b` is a field `b` in `a`, and `a[].b` a field of each entry of the list `a`. **Required** fields are marked.
 - *Filled in* means: when the whole object is left out, it is made of its fields' defaults.
-- A field that is not listed does not exist: with `--validate=strict`, which is kubectl's default, the API server refuses it.
+- A field that is not listed does not exist: with `--validate=strict`, kubectl's default, the API server refuses it.
 - A *rule* is checked by the API server when an object is written. A rule on changes holds the old object against
   the new one. What needs a look at other objects is checked by the operator: [diagnostics.md](diagnostics.md).
 ";

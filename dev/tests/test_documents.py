@@ -43,20 +43,20 @@ def anchors(text: str) -> set[str]:
     return found
 
 
+def leads_somewhere(path: Path, target: str) -> bool:
+    """Whether a link in a document leads to something; what is elsewhere is taken for granted."""
+    if re.match(r"[a-z][a-z+.-]*:", target):
+        return True
+    file, _, anchor = target.partition("#")
+    destination = (path.parent / file).resolve() if file else path
+    if not destination.is_relative_to(ROOT) or not destination.exists():
+        return False
+    return not anchor or (destination.suffix == ".md" and anchor in anchors(destination.read_text()))
+
+
 def broken(path: Path) -> list[str]:
     """The relative links of a document that lead nowhere."""
-    missing = []
-    for target in links(path.read_text()):
-        if re.match(r"[a-z][a-z+.-]*:", target):
-            continue
-        file, _, anchor = target.partition("#")
-        destination = (path.parent / file).resolve() if file else path
-        leads_out = not destination.is_relative_to(ROOT)
-        if leads_out or not destination.exists():
-            missing.append(target)
-        elif anchor and (destination.suffix != ".md" or anchor not in anchors(destination.read_text())):
-            missing.append(target)
-    return missing
+    return [target for target in links(path.read_text()) if not leads_somewhere(path, target)]
 
 
 def first_column(text: str, heading: str) -> list[list[str]]:
