@@ -66,7 +66,9 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             raise Failure(f"the API server does not answer {method} {path}: {error}") from error
         if status >= 300 and not (method == "GET" and status == 404):
-            raise Failure(f"the API server refused {method} {path} with {status}: {answer.decode(errors='replace')[:500]}")
+            raise Failure(
+                f"the API server refused {method} {path} with {status}: {answer.decode(errors='replace')[:500]}"
+            )
         return status, answer
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None, kind: str = "") -> tuple[int, bytes]:
@@ -90,7 +92,10 @@ def endpoint_ok(port: int, path: str, *, tls: bool = False, host: str = "127.0.0
     connection: http.client.HTTPConnection
     if tls:
         # Self-signed on loopback, and asked for nothing but health.
-        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=ssl._create_unverified_context())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=context)
     else:
         connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
     try:

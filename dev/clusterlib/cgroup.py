@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from pathlib import Path
 
 from clusterlib.errors import Missing
@@ -56,7 +57,7 @@ def remove(name: str) -> None:
     for hierarchy in hierarchies():
         group = hierarchy / name
         # The kernel lets go of a dead process's cgroup a moment after its death.
-        until(lambda group=group: _removed(group), f"removing cgroup {group}", 10)
+        until(functools.partial(_removed, group), f"removing cgroup {group}", 10)
 
 
 def _removed(group: Path) -> bool:

@@ -7,10 +7,10 @@ import json
 import os
 import shutil
 import signal
-
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from clusterlib import health, netns, node, pki, state, teardown, up
 from clusterlib.cache import progress, say
@@ -103,7 +103,7 @@ def _status(arguments: argparse.Namespace) -> int:
     return 1 if any(report["problems"] for report in reports) else 0
 
 
-def _readable(report: dict) -> str:
+def _readable(report: dict[str, Any]) -> str:
     state_text = "; ".join(report["problems"]) or "healthy"
     if "components" not in report:
         return f"{report['name']}: {state_text}"
@@ -156,7 +156,9 @@ def _interrupted(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="dev/cluster", description="A real Kubernetes cluster on this machine, built from packages.")
+    parser = argparse.ArgumentParser(
+        prog="dev/cluster", description="A real Kubernetes cluster on this machine, built from packages."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: object, text: str, default: str | None = DEFAULT_NAME) -> argparse.ArgumentParser:
@@ -170,7 +172,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         sub.add_argument("--group", action="append", default=[], help="a group of that user; repeatable")
 
     sub = command("up", _up, "bring a cluster up")
-    sub.add_argument("--mode", choices=[str(m) for m in Mode], default=str(Mode.NODE), help="how much of a cluster (default: node)")
+    sub.add_argument(
+        "--mode", choices=[str(m) for m in Mode], default=str(Mode.NODE), help="how much of a cluster (default: node)"
+    )
     sub.add_argument("--nodes", type=int, help=f"fake nodes in mode kwok (default: {up.DEFAULT_FAKE_NODES})")
     command("down", _down, "remove a cluster and every trace of it")
     sub = command("exec", _exec, "run a command inside the cluster's network: exec [--name N] -- CMD...")

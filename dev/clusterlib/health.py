@@ -73,4 +73,3 @@ def _nodes(cluster: Cluster) -> list[dict[str, Any]]:
 
 def _summary(node: dict[str, Any]) -> dict[str, Any]:
     return {"name": node["metadata"]["name"], "ready": is_ready(node)}
-

@@ -41,5 +41,7 @@ class Launcher:
         """Wait until the component meets the condition; say how long that took."""
         started = time.monotonic()
         component = self.state.components[name]
-        wait.until(condition, f"{name} getting ready", seconds, died=lambda: not component.alive(), log=self.cluster.log(name))
+        wait.until(
+            condition, f"{name} getting ready", seconds, died=lambda: not component.alive(), log=self.cluster.log(name)
+        )
         say(f"{name} ready in {time.monotonic() - started:.1f} s")

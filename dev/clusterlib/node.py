@@ -24,7 +24,10 @@ def check_kernel() -> None:
     """Refuse, in one line, a kernel that can't run containers the way they are set up here."""
     if "overlay" in Path("/proc/filesystems").read_text().split():
         return
-    if shutil.which("modprobe") and subprocess.run(["modprobe", "overlay"], capture_output=True, check=False).returncode == 0:
+    if (
+        shutil.which("modprobe")
+        and subprocess.run(["modprobe", "overlay"], capture_output=True, check=False).returncode == 0
+    ):
         return
     raise Missing("the kernel has no overlay file system: load its module, or use --mode control-plane")
 

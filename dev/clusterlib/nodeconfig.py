@@ -161,7 +161,7 @@ lib=$1 log=$2 programs=$3
 shift 3
 # Last the one that hides what the others come from.
 mount --bind "$log" /var/log
-mount --bind "$programs" "$lib/{NODE_BIN.relative_to('/var/lib')}"
+mount --bind "$programs" "$lib/{NODE_BIN.relative_to("/var/lib")}"
 mount --rbind "$lib" /var/lib
 mount -t tmpfs -o mode=755 kr8tiv-run /run
 mkdir /run/lock /run/sysctl

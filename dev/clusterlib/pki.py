@@ -41,11 +41,24 @@ def create_authorities(cluster: Cluster) -> None:
             "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
         ]
         _request(into, f"/CN=kr8tiv-{cluster.name}-{name}", extensions)
-    _openssl(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", str(service_account_key(cluster))])
-    names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{CLUSTER_DOMAIN}"]
+    _openssl(
+        ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", str(service_account_key(cluster))]
+    )
+    names = [
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        f"kubernetes.default.svc.{CLUSTER_DOMAIN}",
+    ]
     _server(cluster, "apiserver", "kube-apiserver", names, ["127.0.0.1", NODE_IP, API_SERVICE_IP])
     _server(cluster, "kubelet", f"system:node:{cluster.node_name}", [cluster.node_name], [NODE_IP])
-    _client(cluster, pair(cluster, "apiserver-kubelet-client"), "kube-apiserver-kubelet-client", ["kubeadm:cluster-admins", ADMIN_GROUP])
+    _client(
+        cluster,
+        pair(cluster, "apiserver-kubelet-client"),
+        "kube-apiserver-kubelet-client",
+        ["kubeadm:cluster-admins", ADMIN_GROUP],
+    )
     _client(cluster, pair(cluster, "front-proxy-client"), "front-proxy-client", [], authority="front-proxy-ca")
     kubeconfig(cluster, ADMIN_USER, [ADMIN_GROUP], into=cluster.admin_kubeconfig)
 
@@ -119,7 +132,11 @@ def _encoded(path: Path) -> str:
 
 
 def _client(cluster: Cluster, into: Pair, user: str, groups: list[str], authority: str = "ca") -> None:
-    extensions = ["keyUsage=critical,digitalSignature", "extendedKeyUsage=clientAuth", "basicConstraints=critical,CA:FALSE"]
+    extensions = [
+        "keyUsage=critical,digitalSignature",
+        "extendedKeyUsage=clientAuth",
+        "basicConstraints=critical,CA:FALSE",
+    ]
     _request(into, subject(user, groups), extensions, pair(cluster, authority))
 
 
@@ -139,8 +156,8 @@ def _request(into: Pair, subject_name: str, extensions: list[str], authority: Pa
     added = [part for extension in extensions for part in ("-addext", extension)]
     # An empty configuration: the system's would add extensions of its own.
     _openssl(
-        ["req", "-x509", "-config", "/dev/null", *_NEW_KEY, "-keyout", str(into.key), "-out", str(into.certificate)]
-        + ["-days", DAYS, "-utf8", "-subj", subject_name, *signer, *added]
+        ["req", "-x509", "-config", "/dev/null", *_NEW_KEY, "-days", DAYS, "-utf8", "-subj", subject_name]
+        + ["-keyout", str(into.key), "-out", str(into.certificate), *signer, *added]
     )
 
 

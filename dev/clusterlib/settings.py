@@ -57,9 +57,7 @@ class Cluster:
     @classmethod
     def named(cls, name: str) -> Cluster:
         if not _NAME.fullmatch(name):
-            raise Failure(
-                f"{name!r} is no cluster name: use 1 to 20 lower-case letters, digits and inner hyphens"
-            )
+            raise Failure(f"{name!r} is no cluster name: use 1 to 20 lower-case letters, digits and inner hyphens")
         run_root, data_root = roots()
         return cls(name, run_root, data_root)
 

@@ -53,7 +53,7 @@ GO_TOOLS = (
 def kubernetes() -> Path:
     """The folder with the parts of Kubernetes, all links to one binary."""
     version = "k8s.io/component-base/version"
-    major, minor = re.fullmatch(r"v(\d+)\.(\d+)\.\d+", KUBERNETES_VERSION).groups()
+    major, minor, _patch = KUBERNETES_VERSION.removeprefix("v").split(".")
     # Without these the server says v0.0.0 and every client sees a version skew.
     link = (
         f"-s -w -X {version}.gitVersion={KUBERNETES_VERSION}"
@@ -151,7 +151,9 @@ def _require_room() -> None:
         raise Missing(f"building needs {BUILD_MEMORY >> 30} GiB of free memory: free some and try again")
     cache_dir = cache.cache_dir()
     if shutil.disk_usage(cache_dir).free < BUILD_DISK:
-        raise Missing(f"building needs {BUILD_DISK >> 30} GiB of free disk for {cache_dir}: free some, or set KR8TIV_CACHE")
+        raise Missing(
+            f"building needs {BUILD_DISK >> 30} GiB of free disk for {cache_dir}: free some, or set KR8TIV_CACHE"
+        )
 
 
 def available_memory() -> int:

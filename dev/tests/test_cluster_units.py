@@ -29,7 +29,7 @@ from clusterlib import (
     toolchain,
     wait,
 )
-from clusterlib.errors import Failure
+from clusterlib.errors import Failure, Missing
 from clusterlib.settings import Cluster, Mode
 
 
@@ -241,6 +241,21 @@ class ToolchainTest(unittest.TestCase):
         self.assertEqual(toolchain.go_version("go 1.26\n"), (1, 26, 0))
         with self.assertRaises(Failure):
             toolchain.go_version("module x\n")
+
+    def test_without_go_it_says_so(self) -> None:
+        with (
+            mock.patch.object(toolchain, "_find_go", return_value=None),
+            self.assertRaisesRegex(Missing, "Go is missing"),
+        ):
+            toolchain._go(["version"], Path("/"))
+
+    def test_an_old_go_is_refused(self) -> None:
+        with (
+            mock.patch.object(toolchain, "_go_command_version", return_value="go1.19.8"),
+            mock.patch.dict(os.environ, {"GOTOOLCHAIN": "local"}),
+            self.assertRaisesRegex(Missing, "go1.19.8"),
+        ):
+            toolchain._go(["version"], Path("/"))
 
     def test_the_module_pins_what_the_command_says(self) -> None:
         text = (toolchain.MODULE / "go.mod").read_text()
