@@ -64,7 +64,7 @@ def start_kwok(launcher: Launcher, api: Api, program: Path, nodes: int) -> None:
     launcher.start("kwok", argv)
     launcher.await_ready("kwok", lambda: endpoint_ok(KWOK_PORT, "/healthz"), 60)
     for index in range(nodes):
-        path, document = manifests.fake_node(f"{cluster.name}-fake-{index}")
+        path, document = manifests.fake_node(cluster.fake_node_name(index))
         api.apply(path, document)
     launcher.await_ready("kwok", lambda: manifests.ready_count(api.nodes()) >= nodes, 60 + nodes)
 

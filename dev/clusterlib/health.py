@@ -22,11 +22,23 @@ def problems(cluster: Cluster, current: State) -> list[str]:
         nodes = _nodes(cluster)
     except Failure as error:
         return [str(error)]
-    wanted = 1 if current.mode is Mode.NODE else current.nodes
-    found = [f"node {node['metadata']['name']} is not ready" for node in nodes if not is_ready(node)]
-    if len(nodes) < wanted:
-        found.append(f"{wanted - len(nodes)} nodes are missing")
-    return found
+    return missing_nodes(cluster, current, nodes)
+
+
+def missing_nodes(cluster: Cluster, current: State, nodes: list[dict[str, Any]]) -> list[str]:
+    """Which of the nodes that `up` made are not ready; those others made are their business."""
+    ready = {node["metadata"]["name"] for node in nodes if is_ready(node)}
+    return [f"node {name} is not ready" for name in node_names(cluster, current) if name not in ready]
+
+
+def node_names(cluster: Cluster, current: State) -> list[str]:
+    match current.mode:
+        case Mode.CONTROL_PLANE:
+            return []
+        case Mode.NODE:
+            return [cluster.node_name]
+        case Mode.KWOK:
+            return [cluster.fake_node_name(index) for index in range(current.nodes)]
 
 
 def report(cluster: Cluster) -> dict[str, Any]:

@@ -112,6 +112,9 @@ class Cluster:
     def node_name(self) -> str:
         return f"{self.name}-node"
 
+    def fake_node_name(self, index: int) -> str:
+        return f"{self.name}-fake-{index}"
+
     @property
     def cgroup(self) -> str:
         """The cgroup below which all containers of the cluster live."""

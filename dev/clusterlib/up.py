@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from clusterlib import (
@@ -28,6 +29,7 @@ GIB = 1 << 30
 MEMORY = {Mode.CONTROL_PLANE: 1 * GIB, Mode.KWOK: 2 * GIB, Mode.NODE: 2 * GIB}
 
 DEFAULT_FAKE_NODES = 3
+SETTLE_SECONDS = 20
 
 Programs = dict[str, Path]
 
@@ -60,7 +62,7 @@ def prepare(mode: Mode) -> Programs:
 
 def _already_up(cluster: Cluster, mode: Mode, fake_nodes: int | None) -> bool:
     current = state.load(cluster)
-    if current is None or health.problems(cluster, current):
+    if current is None or not _settles(cluster, current):
         return False
     if current.mode is not mode or fake_nodes not in (None, current.nodes):
         raise Failure(
@@ -68,6 +70,17 @@ def _already_up(cluster: Cluster, mode: Mode, fake_nodes: int | None) -> bool:
             f"`down --name {cluster.name}` first, or choose another --name"
         )
     say(f"{cluster.name} is already up in mode {mode} and healthy")
+    return True
+
+
+def _settles(cluster: Cluster, current: State) -> bool:
+    """Whether it is healthy, or gets so soon: a busy machine alone is no reason to throw it away."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while found := health.problems(cluster, current):
+        if not current.ready or current.dead() or time.monotonic() > deadline:
+            say(f"{cluster.name} is not healthy: {'; '.join(found[:3])}")
+            return False
+        time.sleep(wait.POLL_SECONDS)
     return True
 
 

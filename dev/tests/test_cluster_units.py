@@ -19,6 +19,7 @@ from clusterlib import (
     cache,
     cgroup,
     cli,
+    health,
     manifests,
     nodeconfig,
     ociarchive,
@@ -163,6 +164,24 @@ class StateTest(unittest.TestCase):
             self.assertTrue(self.cluster.lock_file.exists())
             self.cluster.run_dir.rmdir()
         self.assertFalse(self.cluster.lock_file.exists())
+
+
+class HealthTest(unittest.TestCase):
+    CLUSTER = Cluster("n", Path("/run"), Path("/data"))
+
+    @staticmethod
+    def node(name: str, ready: str) -> dict[str, object]:
+        return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+    def test_only_nodes_of_its_own_count(self) -> None:
+        nodes = [self.node("n-node", "True"), self.node("foreign", "False")]
+        self.assertEqual(health.missing_nodes(self.CLUSTER, state.State(Mode.NODE, 1), nodes), [])
+        self.assertEqual(health.missing_nodes(self.CLUSTER, state.State(Mode.CONTROL_PLANE, 0), nodes), [])
+
+    def test_unready_and_absent_nodes_are_named(self) -> None:
+        nodes = [self.node("n-fake-0", "True"), self.node("n-fake-1", "Unknown")]
+        found = health.missing_nodes(self.CLUSTER, state.State(Mode.KWOK, 3), nodes)
+        self.assertEqual(found, ["node n-fake-1 is not ready", "node n-fake-2 is not ready"])
 
 
 class ProcessTest(unittest.TestCase):
