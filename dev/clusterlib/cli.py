@@ -75,6 +75,8 @@ def _exec(arguments: argparse.Namespace) -> int:
         say(f"dev/cluster: {program}: no such command")
         return 127
     netns.enter(cluster.netns)
+    # Python ignores it, and the command would inherit that.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.execvpe(program, arguments.command, environment)
 
 

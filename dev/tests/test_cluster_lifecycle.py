@@ -165,6 +165,8 @@ class LifecycleTest(unittest.TestCase):
         cluster("up", "--name", ONE, "--mode", "control-plane")
         cluster("exec", "--name", ONE, "--", "sh", "-c", "exit 7", code=7)
         cluster("exec", "--name", ONE, "--", "no-such-command", code=127)
+        ignored = cluster("exec", "--name", ONE, "--", "grep", "SigIgn", "/proc/self/status").stdout.split()[1]
+        self.assertEqual(int(ignored, 16) >> (signal.SIGPIPE - 1) & 1, 0, "SIGPIPE must not be ignored")
         script = """
             cat; echo "$KR8TIV_CLUSTER $KR8TIV_CLUSTER_MODE"; test -d "$KR8TIV_CLUSTER_DIR"
             command -v kubectl; command -v helm

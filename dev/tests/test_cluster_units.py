@@ -23,6 +23,7 @@ from clusterlib import (
     manifests,
     nodeconfig,
     ociarchive,
+    packages,
     pki,
     process,
     settings,
@@ -279,6 +280,30 @@ class ToolchainTest(unittest.TestCase):
     def test_the_module_pins_what_the_command_says(self) -> None:
         text = (toolchain.MODULE / "go.mod").read_text()
         self.assertIn(f"k8s.io/kubernetes {settings.KUBERNETES_VERSION}\n", text)
+
+
+class PackagesTest(unittest.TestCase):
+    ABSENT = packages.Package("some-package", "1", "/no/such/file")
+
+    def test_nothing_is_run_when_nothing_is_missing(self) -> None:
+        with mock.patch.object(packages, "_apt", side_effect=AssertionError("apt-get was run")):
+            packages.ensure((packages.Package("shell", "1", "sh"),))
+
+    def test_without_apt_it_says_what_to_install(self) -> None:
+        with mock.patch.object(packages.shutil, "which", return_value=None):
+            with self.assertRaisesRegex(Missing, "no apt-get .*some-package"):
+                packages.ensure((self.ABSENT,))
+
+    def test_other_versions_are_the_last_resort(self) -> None:
+        tried: list[list[str]] = []
+        with (
+            mock.patch.object(packages, "_apt", side_effect=lambda a: bool(tried.append(a))),
+            mock.patch.object(packages, "say"),
+            mock.patch.object(cache, "say"),
+            self.assertRaisesRegex(Missing, "apt-get can't install some-package"),
+        ):
+            packages.ensure((self.ABSENT,))
+        self.assertEqual([a[-1] for a in tried], ["some-package=1", "update", "some-package=1", "some-package"])
 
 
 class ConfigurationTest(unittest.TestCase):
