@@ -290,20 +290,33 @@ class PackagesTest(unittest.TestCase):
             packages.ensure((packages.Package("shell", "1", "sh"),))
 
     def test_without_apt_it_says_what_to_install(self) -> None:
-        with mock.patch.object(packages.shutil, "which", return_value=None):
-            with self.assertRaisesRegex(Missing, "no apt-get .*some-package"):
-                packages.ensure((self.ABSENT,))
+        with (
+            mock.patch.object(packages.shutil, "which", return_value=None),
+            self.assertRaisesRegex(Missing, "no apt-get .*some-package"),
+        ):
+            packages.ensure((self.ABSENT,))
 
     def test_other_versions_are_the_last_resort(self) -> None:
         tried: list[list[str]] = []
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        policy = Path(folder) / "policy-rc.d"
+
+        def refuse(arguments: list[str]) -> bool:
+            self.assertIn("exit 101", policy.read_text(), "no service may start meanwhile")
+            tried.append(arguments)
+            return False
+
         with (
-            mock.patch.object(packages, "_apt", side_effect=lambda a: bool(tried.append(a))),
+            mock.patch.dict(os.environ, {"KR8TIV_CACHE": folder}),
+            mock.patch.object(packages, "_POLICY", policy),
+            mock.patch.object(packages, "_apt", side_effect=refuse),
             mock.patch.object(packages, "say"),
             mock.patch.object(cache, "say"),
             self.assertRaisesRegex(Missing, "apt-get can't install some-package"),
         ):
             packages.ensure((self.ABSENT,))
         self.assertEqual([a[-1] for a in tried], ["some-package=1", "update", "some-package=1", "some-package"])
+        self.assertFalse(policy.exists())
 
 
 class ConfigurationTest(unittest.TestCase):
