@@ -65,11 +65,11 @@ def exclusive(cluster: Cluster) -> Iterator[None]:
         descriptor = _lock(cluster.lock_file)
     try:
         yield
+    finally:
         if not cluster.run_dir.exists():
             cluster.lock_file.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 cluster.run_root.rmdir()
-    finally:
         os.close(descriptor)
 
 

@@ -166,6 +166,12 @@ class StateTest(unittest.TestCase):
             self.cluster.run_dir.rmdir()
         self.assertFalse(self.cluster.lock_file.exists())
 
+    def test_lock_of_a_cluster_that_never_was_goes_with_the_failure(self) -> None:
+        self.cluster.run_dir.rmdir()
+        with self.assertRaises(Failure), state.exclusive(self.cluster):
+            raise Failure("no")
+        self.assertFalse(self.cluster.lock_file.exists())
+
 
 class HealthTest(unittest.TestCase):
     CLUSTER = Cluster("n", Path("/run"), Path("/data"))
