@@ -24,3 +24,11 @@ pub async fn client() -> Result<Client, Error> {
     config.connect_timeout = Some(Duration::from_secs(5));
     Client::try_from(config).map_err(|error| Error::NotUsable(Box::new(error)))
 }
+
+/// What went wrong with a request, for people: the API server's own words without the client's wrapping.
+pub fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}

@@ -140,13 +140,14 @@ fn guarded_pass<R: Reconciler>(
     object: Arc<Guarded<R::Kind>>,
 ) -> BoxFuture<'static, Result<Action, PassError>> {
     async move {
+        let (kind, key) = (R::Kind::kind(&()), Key::of(object.meta()));
+        tracing::debug!(kind = %kind, namespace = key.namespace, name = key.name, "pass");
         let pass = AssertUnwindSafe(reconciler.pass(&object)).catch_unwind();
         match timeout(LONGEST_PASS, pass).await {
             Ok(Ok(outcome)) => Ok(outcome?),
             Ok(Err(panic)) => {
                 let total = PANICS.fetch_add(1, Ordering::Relaxed) + 1;
                 let panic = Panicked::of(&*panic);
-                let (kind, key) = (R::Kind::kind(&()), Key::of(object.meta()));
                 tracing::error!(kind = %kind, namespace = key.namespace, name = key.name, %panic, total, "a pass panicked");
                 Ok(reconciler.panicked(&object, &panic).await?)
             }

@@ -17,6 +17,7 @@ use rand::TryRngCore;
 use tokio::time::Instant;
 
 use crate::backoff::{Pace, jittered};
+use crate::client::said;
 use crate::key::Key;
 
 /// Bytes of a minted token: as hard to guess as a 256-bit key.
@@ -52,7 +53,7 @@ pub enum Error {
         name: String,
     },
     /// The API server could not be asked.
-    #[error("Secret {name}: {source}")]
+    #[error("Secret {name}: {}", said(source))]
     Api {
         /// Name of the Secret.
         name: String,

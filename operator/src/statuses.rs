@@ -10,6 +10,7 @@ use kube::{Api, Client, Resource};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
+use crate::client::said;
 use crate::guard::{CustomKind, Guarded, Unreadable};
 use crate::key::{Key, version_of};
 
@@ -20,7 +21,7 @@ pub const FIELD_MANAGER: &str = "kr8tiv-operator-status";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server did not take it.
-    #[error("writing the status of {kind} {key}: {source}")]
+    #[error("writing the status of {kind} {key}: {}", said(source))]
     Write {
         /// Kind of the object.
         kind: String,

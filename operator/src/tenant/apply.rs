@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::FIELD_MANAGER;
 use crate::child::{Child, ChildId, ChildKind};
+use crate::client::said;
 use crate::key::Key;
 use crate::ledger::Ledger;
 use crate::stores::Stores;
@@ -46,7 +47,7 @@ pub enum Error {
         name: String,
     },
     /// The API server refused, or could not be reached.
-    #[error("{kind} {name}: {source}")]
+    #[error("{kind} {name}: {}", said(source))]
     Api {
         /// Kind of the object.
         kind: &'static str,
