@@ -14,12 +14,14 @@ use axum::extract::{ConnectInfo, State};
 use axum::routing::get;
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
+use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kr8tiv_compiler::WATCHDOG_PORT;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -69,6 +71,7 @@ impl PretendNode {
             .into_make_service_with_connect_info::<Asked>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         register(client).await?;
+        tokio::spawn(bury(client.clone()));
         Ok(Self { mounts })
     }
 
@@ -111,13 +114,32 @@ impl PretendNode {
     }
 }
 
+/// Ends Pods whose deletion has begun: nothing runs in them.
+async fn bury(client: Client) {
+    let here = watcher::Config::default().fields(&format!("spec.nodeName={NAME}"));
+    let mut pods = watcher(Api::<Pod>::all(client.clone()), here).default_backoff().applied_objects().boxed();
+    while let Some(pod) = pods.next().await {
+        let Ok(pod) = pod else { continue };
+        if pod.metadata.deletion_timestamp.is_none() {
+            continue;
+        }
+        let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+        let at_once = DeleteParams::default().grace_period(0);
+        match api.delete(&pod.name_any(), &at_once).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => eprintln!("the pretended node can't end the Pod {}: {error}", pod.name_any()),
+        }
+    }
+}
+
 /// Makes the node known and keeps it alive: Pods of an unknown or silent node are taken away.
 async fn register(client: &Client) -> Outcome {
     let nodes: Api<Node> = Api::all(client.clone());
     let parameters = PatchParams::apply("e2e-pretend-node").force();
     let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NAME}});
     nodes.patch(NAME, &parameters, &Patch::Apply(&node)).await?;
-    let ready = json!({"apiVersion": "v1", "kind": "Node", "status": {"conditions": [{
+    let ready = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NAME}, "status": {"conditions": [{
         "type": "Ready", "status": "True", "reason": "Pretended", "message": "a stand-in of the tests",
         "lastHeartbeatTime": Timestamp::now(), "lastTransitionTime": Timestamp::now()
     }]}});
@@ -138,7 +160,7 @@ async fn register(client: &Client) -> Outcome {
 
 async fn beat(leases: &Api<Lease>, parameters: &PatchParams) -> Outcome {
     let lease = json!({
-        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": NAME},
         "spec": {"holderIdentity": NAME, "leaseDurationSeconds": 40, "renewTime": MicroTime(Timestamp::now())}
     });
     leases.patch(NAME, parameters, &Patch::Apply(&lease)).await?;

@@ -23,6 +23,9 @@ use crate::{Outcome, wait};
 /// Time for what the control plane does by itself. The work takes milliseconds; the rest is for a busy machine.
 pub const SOON: Duration = Duration::from_mins(1);
 
+/// Of each answer, a report shows at most so many lines, the last ones.
+const REPORT_LINES: usize = 60;
+
 /// A namespaced kind.
 pub trait Kind:
     Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned
@@ -175,7 +178,7 @@ impl Scope {
         let in_namespace = ["-n", &self.namespace];
         let questions: [&[&str]; 4] = [
             &["get", "tenants.kr8tiv.ai,harnesses.kr8tiv.ai,agents.kr8tiv.ai", "-o", "wide"],
-            &["get", "statefulsets,pods,configmaps,secrets,persistentvolumeclaims", "-o", "wide"],
+            &["get", "statefulsets,pods,persistentvolumeclaims", "-o", "wide"],
             &["get", "events", "--sort-by=.metadata.creationTimestamp"],
             &[
                 "logs",
@@ -189,6 +192,8 @@ impl Scope {
         for question in questions {
             let answer =
                 kubectl(&[&in_namespace, question].concat()).await.unwrap_or_else(|error| error.to_string());
+            let lines: Vec<&str> = answer.lines().collect();
+            let answer = lines[lines.len().saturating_sub(REPORT_LINES)..].join("\n");
             report.push_str(&format!("--- kubectl -n {} {}\n{answer}\n", self.namespace, question.join(" ")));
         }
         report

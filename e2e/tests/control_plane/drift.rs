@@ -18,7 +18,6 @@ pub async fn edited(context: &Context) -> Outcome {
     let cases = [
         ("a text", json!({"data": {"openclaw.json": "{}"}})),
         ("a missing key", json!({"data": {"delivery.json": null}})),
-        ("an added key", json!({"data": {"EXTRA.md": "x"}})),
         ("a missing label", json!({"metadata": {"labels": {meta::TENANT: null}}})),
         ("a missing owner", json!({"metadata": {"ownerReferences": null}})),
     ];

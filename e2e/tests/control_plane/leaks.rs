@@ -25,7 +25,11 @@ pub async fn secrets(context: &Context) -> Outcome {
     let mut values = vec![CANARY.to_owned()];
     let selector = format!("{}={}", meta::MANAGED_BY, meta::MANAGED_BY_VALUE);
     let tokens = Api::<Secret>::all(client.clone()).list(&ListParams::default().labels(&selector)).await?;
-    for token in tokens.items.into_iter().filter_map(|secret| secret.data).flat_map(std::collections::BTreeMap::into_values)
+    for token in tokens
+        .items
+        .into_iter()
+        .filter_map(|secret| secret.data)
+        .flat_map(std::collections::BTreeMap::into_values)
     {
         values.push(String::from_utf8(token.0)?);
     }

@@ -39,13 +39,13 @@ async fn create(context: &Context, scope: &Scope, names: &[String]) -> Outcome {
     scope.apply::<Secret>(&secret("bot", "token", CANARY)).await?;
     let started = Instant::now();
     for (number, name) in names.iter().enumerate() {
+        if number % 3 == 1 {
+            scope.apply::<Agent>(&default_agent(&format!("{name}-desk"), name)).await?;
+        }
         match number % 3 {
             0 => scope.apply::<Tenant>(&tenant_with_bot(name, "concierge", "bot")).await?,
             _ => scope.apply::<Tenant>(&tenant(name, "concierge")).await?,
         };
-        if number % 3 == 1 {
-            scope.apply::<Agent>(&default_agent(&format!("{name}-desk"), name)).await?;
-        }
     }
     for name in names {
         context.until_ready(scope, name).await?;
