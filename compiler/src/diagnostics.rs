@@ -23,6 +23,8 @@ pub enum Code {
     ToolUnknown,
     /// A tool is allowed that every gateway denies.
     ToolReserved,
+    /// OpenClaw has no model provider of that name, and the Harness describes none.
+    ProviderUnknown,
     /// Two Agents of a Tenant have the same id in OpenClaw.
     AgentIdTaken,
     /// Several Agents of a Tenant are the default one.
@@ -33,7 +35,7 @@ pub enum Code {
     BindingTaken,
     /// An Agent is bound to a channel that its Tenant does not configure.
     BindingChannelMissing,
-    /// An amount of processor or memory makes no sense or is too small for a gateway.
+    /// An amount of processor, memory or storage makes no sense or is too small for a gateway.
     ResourcesInvalid,
     /// Nobody's messages in groups are answered.
     GroupsUnanswered,
@@ -41,6 +43,10 @@ pub enum Code {
     CredentialUnused,
     /// Two providers' keys would have the same environment variable.
     CredentialClash,
+    /// The agents answer everybody who finds the channel.
+    ChannelOpen,
+    /// A name, an id or a file name has characters that it must not have.
+    NameInvalid,
     /// A workspace file is longer than OpenClaw gives to the model.
     FileTooLong,
     /// An agent's workspace files together are longer than OpenClaw gives to the model.
@@ -50,7 +56,7 @@ pub enum Code {
 }
 
 /// Every code, in the order of their numbers.
-pub const CODES: [Code; 20] = [
+pub const CODES: [Code; 23] = [
     Code::HarnessNotFound,
     Code::TenantIdUnknown,
     Code::VersionUnsupported,
@@ -59,6 +65,7 @@ pub const CODES: [Code; 20] = [
     Code::ModelNotServed,
     Code::ToolUnknown,
     Code::ToolReserved,
+    Code::ProviderUnknown,
     Code::AgentIdTaken,
     Code::DefaultAgentAmbiguous,
     Code::DefaultAgentMissing,
@@ -68,6 +75,8 @@ pub const CODES: [Code; 20] = [
     Code::GroupsUnanswered,
     Code::CredentialUnused,
     Code::CredentialClash,
+    Code::ChannelOpen,
+    Code::NameInvalid,
     Code::FileTooLong,
     Code::WorkspaceTooLong,
     Code::ObjectTooLarge,
@@ -85,6 +94,7 @@ impl Code {
             Self::ModelNotServed => "K8T0103",
             Self::ToolUnknown => "K8T0104",
             Self::ToolReserved => "K8T0105",
+            Self::ProviderUnknown => "K8T0106",
             Self::AgentIdTaken => "K8T0201",
             Self::DefaultAgentAmbiguous => "K8T0202",
             Self::DefaultAgentMissing => "K8T0203",
@@ -94,6 +104,8 @@ impl Code {
             Self::GroupsUnanswered => "K8T0302",
             Self::CredentialUnused => "K8T0303",
             Self::CredentialClash => "K8T0304",
+            Self::ChannelOpen => "K8T0305",
+            Self::NameInvalid => "K8T0306",
             Self::FileTooLong => "K8T0401",
             Self::WorkspaceTooLong => "K8T0402",
             Self::ObjectTooLarge => "K8T0403",
@@ -103,7 +115,7 @@ impl Code {
     /// Whether the problem keeps the tenant from being compiled.
     pub fn severity(self) -> Severity {
         match self {
-            Self::GroupsUnanswered | Self::CredentialUnused => Severity::Warning,
+            Self::GroupsUnanswered | Self::CredentialUnused | Self::ChannelOpen => Severity::Warning,
             _ => Severity::Error,
         }
     }

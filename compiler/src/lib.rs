@@ -10,10 +10,12 @@ mod compose;
 mod diagnostics;
 mod hash;
 mod inputs;
+mod names;
 mod openclaw;
 mod policy;
 mod render;
 mod resolve;
+mod resources;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +24,7 @@ use kr8tiv_crds::harness::HarnessSpec;
 pub use bundle::{Bundle, Object, Ownership, SecretReference, WorkspaceFile};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
 pub use inputs::{Inputs, Platform};
+pub use openclaw::providers::{PROVIDERS, Provider};
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS};
 pub use render::WATCHDOG_PORT;
 pub use resolve::{agent_id, tenant_id};
@@ -60,7 +63,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         container_tag: format!("tenant-{}", tenant.id),
         tenant_id: tenant.id.clone(),
         harness_revision: harness_revision(resolved.harness),
-        gateway_version: tenant.spec.gateway.version.clone(),
+        gateway_version: tenant.version.to_owned(),
         endpoint: format!(
             "http://{}.{}.svc:{GATEWAY_PORT}",
             render::objects::gateway_name(tenant.name),

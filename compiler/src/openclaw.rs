@@ -1,9 +1,11 @@
 //! What is known of OpenClaw 2026.9.6, the release that is compiled for. Constants and questions to them; pure.
 //!
-//! Sources: the documentation in the npm package (`docs/gateway/config-tools/tool-policy.md`,
-//! `docs/concepts/agent-workspace.md`) and runs of the gateway.
+//! Sources: the documentation in the npm package (`docs/concepts/agent-workspace.md`) and runs of the gateway.
 
-/// Releases the compiler knows.
+pub(crate) mod providers;
+pub(crate) mod tools;
+
+/// Releases the compiler knows, the one for tenants that name none first.
 pub const SUPPORTED_VERSIONS: &[&str] = &["2026.9.6"];
 
 /// The gateway's only port.
@@ -27,98 +29,9 @@ pub(crate) const WORKSPACE_LIMIT: usize = 60_000;
 /// Characters of USER.md that reach the model.
 pub(crate) const USER_FILE_LIMIT: usize = 4_000;
 
-/// Tools that every gateway denies: they change the gateway itself, reach other sessions or machines, or need a
-/// part that is switched off.
-pub(crate) const RESERVED_TOOLS: &[&str] = &[
-    "automations",
-    "browser",
-    "canvas",
-    "computer",
-    "conversations_send",
-    "conversations_turn",
-    "cron",
-    "gateway",
-    "nodes",
-    "openclaw",
-    "plugins",
-    "portal",
-    "sessions_send",
-    "sessions_spawn",
-    "skill_workshop",
-    "terminal",
-];
-
-/// What a Harness that allows nothing by name gets: reading, remembering and answering.
-pub(crate) const DEFAULT_TOOLS: &[&str] =
-    &["memory_get", "memory_search", "message", "read", "session_status"];
-
-/// The other built-in tools and groups of tools.
-const OTHER_TOOLS: &[&str] = &[
-    "agents_list",
-    "apply_patch",
-    "ask_user",
-    "bash",
-    "code_execution",
-    "conversations_list",
-    "create_goal",
-    "dashboard",
-    "dismiss_task",
-    "edit",
-    "exec",
-    "get_goal",
-    "group:agents",
-    "group:automation",
-    "group:fs",
-    "group:media",
-    "group:memory",
-    "group:messaging",
-    "group:nodes",
-    "group:openclaw",
-    "group:plugins",
-    "group:runtime",
-    "group:sessions",
-    "group:ui",
-    "group:web",
-    "heartbeat_respond",
-    "image_generate",
-    "ls",
-    "music_generate",
-    "pdf",
-    "process",
-    "progress_card",
-    "screen",
-    "sessions",
-    "sessions_history",
-    "sessions_list",
-    "sessions_search",
-    "sessions_yield",
-    "show_widget",
-    "subagents",
-    "suggest_task",
-    "theme",
-    "tts",
-    "update_goal",
-    "video_generate",
-    "view_image",
-    "web_fetch",
-    "web_search",
-    "write",
-    "x_search",
-];
-
-/// Whether an id is a tool or group of this release.
-pub(crate) fn is_tool(id: &str) -> bool {
-    [DEFAULT_TOOLS, OTHER_TOOLS, RESERVED_TOOLS].iter().any(|list| list.contains(&id))
-}
-
 /// The provider of a model, `provider/model`.
 pub(crate) fn provider_of(model: &str) -> &str {
     model.split_once('/').map_or(model, |(provider, _)| provider)
-}
-
-/// The environment variable in which OpenClaw looks for a provider's key.
-pub(crate) fn key_variable(provider: &str) -> String {
-    format!("{}_API_KEY", provider.to_ascii_uppercase().replace('-', "_"))
 }
 
 /// Text for a string of `openclaw.json`: OpenClaw replaces `${NAME}` by an environment variable there, unless a
@@ -164,20 +77,5 @@ mod tests {
         ] {
             assert_eq!(literal(text), written);
         }
-    }
-
-    #[test]
-    fn the_tool_lists_are_disjoint() {
-        let mut all: Vec<_> = [DEFAULT_TOOLS, OTHER_TOOLS, RESERVED_TOOLS].concat();
-        all.sort_unstable();
-        let before = all.len();
-        all.dedup();
-        assert_eq!(all.len(), before);
-    }
-
-    #[test]
-    fn keys_go_where_openclaw_looks() {
-        assert_eq!(key_variable("anthropic"), "ANTHROPIC_API_KEY");
-        assert_eq!(key_variable("my-proxy"), "MY_PROXY_API_KEY");
     }
 }

@@ -1,35 +1,28 @@
 //! Second stage: what the harness does not allow, and single values that can't be right. Pure.
 
-use kr8tiv_crds::Quantity;
 use kr8tiv_crds::harness::ChannelName;
 use kr8tiv_crds::tenant::TenantSpec;
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
-use crate::openclaw;
+use crate::openclaw::{self, providers, tools};
 use crate::resolve::{Resolved, ResolvedAgent};
-
-/// A gateway holds 0.8 to 1.25 GB; with less it is killed at its first turn.
-const MEMORY_MINIMUM: u64 = 1 << 30;
-
-/// Memory limit of a gateway that names none: OpenClaw's own profile for fleets.
-pub(crate) const MEMORY_LIMIT: &str = "2Gi";
-/// Memory request of a gateway that names none: what it holds after a turn.
-pub(crate) const MEMORY_REQUEST: &str = "1280Mi";
+use crate::{names, resources};
 
 /// Checks a tenant against its harness.
 pub(crate) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     let object = &resolved.tenant.object;
     let spec = resolved.tenant.spec;
-    version(object, spec, diagnostics);
-    channels(resolved, diagnostics);
-    resources(object, spec, diagnostics);
-    credentials(resolved, diagnostics);
     let harness = ObjectName {
         kind: "Harness",
         name: inputs.harness.and_then(|harness| harness.metadata.name.clone()).unwrap_or_default(),
     };
-    tools(&harness, resolved, diagnostics);
+    version(resolved, diagnostics);
+    channels(resolved, diagnostics);
+    resources::check(object, spec, diagnostics);
+    names::check(resolved, &harness, diagnostics);
+    credentials(resolved, diagnostics);
+    tool_policy(&harness, resolved, diagnostics);
     models(&harness, resolved, diagnostics);
     for agent in &resolved.agents {
         agent_model(&harness, resolved, agent, diagnostics);
@@ -42,12 +35,12 @@ pub(crate) fn configured_channels(spec: &TenantSpec) -> Vec<ChannelName> {
     telegram.iter().map(|_| ChannelName::Telegram).collect()
 }
 
-fn version(object: &ObjectName, spec: &TenantSpec, diagnostics: &mut Diagnostics) {
-    let version = spec.gateway.version.as_str();
+fn version(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
+    let version = resolved.tenant.version;
     if !openclaw::SUPPORTED_VERSIONS.contains(&version) {
         diagnostics.push(Diagnostic {
             code: Code::VersionUnsupported,
-            object: object.clone(),
+            object: resolved.tenant.object.clone(),
             field: "spec.gateway.version".into(),
             problem: format!("OpenClaw {version} is not known to this operator"),
             fix: format!("use one of: {}", openclaw::SUPPORTED_VERSIONS.join(", ")),
@@ -72,9 +65,18 @@ fn channels(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
             });
         }
     }
-    if let Some(telegram) = &resolved.tenant.spec.channels.telegram
-        && telegram.group_allow_from.is_empty()
-    {
+    let Some(telegram) = &resolved.tenant.spec.channels.telegram else { return };
+    if telegram.allow_from.is_empty() && !resolved.harness.channels.dm_pairing_required {
+        diagnostics.push(Diagnostic {
+            code: Code::ChannelOpen,
+            object: object.clone(),
+            field: "spec.channels.telegram.allowFrom".into(),
+            problem: "nobody is listed and the Harness asks for no pairing, so the agents answer everybody"
+                .into(),
+            fix: "list who may write, or set spec.channels.dmPairingRequired: true in the Harness".into(),
+        });
+    }
+    if telegram.group_allow_from.is_empty() {
         diagnostics.push(Diagnostic {
             code: Code::GroupsUnanswered,
             object: object.clone(),
@@ -82,41 +84,6 @@ fn channels(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
             problem: "nobody is listed, so every message in a group is ignored".into(),
             fix: "list the Telegram user ids that the agents may answer in groups".into(),
         });
-    }
-}
-
-fn resources(object: &ObjectName, spec: &TenantSpec, diagnostics: &mut Diagnostics) {
-    let resources = &spec.gateway.resources;
-    let mut refuse = |field: &str, problem: String, fix: &str| {
-        diagnostics.push(Diagnostic {
-            code: Code::ResourcesInvalid,
-            object: object.clone(),
-            field: format!("spec.gateway.resources.{field}"),
-            problem,
-            fix: fix.into(),
-        });
-    };
-    let limit = Quantity(MEMORY_LIMIT.into());
-    let request = Quantity(MEMORY_REQUEST.into());
-    let limit = resources.limits.memory.as_ref().unwrap_or(&limit);
-    let request = resources.requests.memory.as_ref().unwrap_or(&request);
-    match (limit.base_units(), request.base_units()) {
-        (Some(limit_bytes), _) if limit_bytes < MEMORY_MINIMUM => refuse(
-            "limits.memory",
-            format!("{} is less than a gateway needs", limit.0),
-            "give it at least 1Gi; 2Gi is the default",
-        ),
-        (Some(limit_bytes), Some(request_bytes)) if request_bytes > limit_bytes => refuse(
-            "requests.memory",
-            format!("the request of {} is above the limit of {}", request.0, limit.0),
-            "raise limits.memory, or lower requests.memory",
-        ),
-        (Some(_), Some(_)) => {}
-        _ => refuse(
-            "limits.memory",
-            "limit or request of memory is no amount".into(),
-            "write bytes with a suffix, such as 2Gi",
-        ),
     }
 }
 
@@ -135,8 +102,8 @@ fn credentials(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
                 fix: "remove the entry, or name a model of this provider in the Harness".into(),
             });
         }
-        let variable = openclaw::key_variable(provider);
-        if credentials[..position].iter().any(|other| openclaw::key_variable(&other.provider) == variable) {
+        let variable = providers::key_variable(provider);
+        if credentials[..position].iter().any(|other| providers::key_variable(&other.provider) == variable) {
             diagnostics.push(Diagnostic {
                 code: Code::CredentialClash,
                 object: resolved.tenant.object.clone(),
@@ -148,23 +115,20 @@ fn credentials(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn tools(harness: &ObjectName, resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
+fn tool_policy(harness: &ObjectName, resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     let policy = &resolved.harness.tools;
-    for (list, tools) in [("allow", &policy.allow), ("deny", &policy.deny)] {
-        for (position, tool) in tools.iter().enumerate() {
+    for (list, ids) in [("allow", &policy.allow), ("deny", &policy.deny)] {
+        for (position, tool) in ids.iter().enumerate() {
             let field = format!("spec.tools.{list}[{position}]");
-            if !openclaw::is_tool(tool) {
+            if !tools::is_known(tool) {
                 diagnostics.push(Diagnostic {
                     code: Code::ToolUnknown,
                     object: harness.clone(),
                     field,
-                    problem: format!(
-                        "{tool} is not a tool of OpenClaw {}",
-                        resolved.tenant.spec.gateway.version
-                    ),
+                    problem: format!("{tool} is not a tool of OpenClaw {}", resolved.tenant.version),
                     fix: "use OpenClaw's ids, such as read, write, exec, web_search, group:fs".into(),
                 });
-            } else if list == "allow" && openclaw::RESERVED_TOOLS.contains(&tool.as_str()) {
+            } else if list == "allow" && tools::is_reserved(tool) {
                 diagnostics.push(Diagnostic {
                     code: Code::ToolReserved,
                     object: harness.clone(),
@@ -205,8 +169,8 @@ fn agent_model(
     served(&agent.object, "spec.model".into(), model, resolved, diagnostics);
 }
 
-/// A provider that the harness describes serves exactly the models it lists; what OpenClaw's own providers serve
-/// is not known here.
+/// A provider that the harness describes serves exactly the models it lists. What OpenClaw's own providers serve is
+/// not known here; which there are, is.
 fn served(
     object: &ObjectName,
     field: String,
@@ -215,8 +179,21 @@ fn served(
     diagnostics: &mut Diagnostics,
 ) {
     let Some((name, id)) = model.split_once('/') else { return };
-    let Some(provider) = resolved.harness.models.providers.iter().find(|provider| provider.name == name)
-    else {
+    let own = &resolved.harness.models.providers;
+    let Some(provider) = own.iter().find(|provider| provider.name == name) else {
+        if providers::built_in(name).is_none() {
+            let known: Vec<_> = providers::PROVIDERS.iter().map(|provider| provider.name).collect();
+            diagnostics.push(Diagnostic {
+                code: Code::ProviderUnknown,
+                object: object.clone(),
+                field,
+                problem: format!("OpenClaw {} has no model provider {name}", resolved.tenant.version),
+                fix: format!(
+                    "describe it in the Harness's spec.models.providers, or use one of: {}",
+                    known.join(", ")
+                ),
+            });
+        }
         return;
     };
     if !provider.models.iter().any(|served| served.id == id) {

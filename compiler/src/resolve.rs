@@ -7,6 +7,7 @@ use kr8tiv_crds::{Agent, Tenant};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
+use crate::openclaw::SUPPORTED_VERSIONS;
 
 /// The agent of a tenant that has no Agents.
 const IMPLICIT_AGENT: &str = "main";
@@ -29,6 +30,8 @@ pub(crate) struct ResolvedTenant<'a> {
     /// `None` offline: then objects have no owner.
     pub(crate) uid: Option<&'a str>,
     pub(crate) id: String,
+    /// The OpenClaw release that is compiled for.
+    pub(crate) version: &'a str,
     pub(crate) spec: &'a TenantSpec,
 }
 
@@ -107,6 +110,7 @@ fn tenant<'a>(tenant: &'a Tenant, diagnostics: &mut Diagnostics) -> Option<Resol
         namespace: namespace(tenant),
         uid: tenant.metadata.uid.as_deref(),
         id,
+        version: tenant.spec.gateway.version.as_deref().unwrap_or(SUPPORTED_VERSIONS[0]),
         spec: &tenant.spec,
     })
 }

@@ -104,6 +104,11 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "Harness desk, spec.tools.allow[0]: gateway is denied in every gateway of this operator; remove it",
         ),
         (
+            "K8T0106",
+            with_harness("anthropic/claude-sonnet-4-6", "antropic/claude"),
+            "Harness desk, spec.models.primary: OpenClaw 2026.9.6 has no model provider antropic; describe it in",
+        ),
+        (
             "K8T0201",
             with("", &[agent("a", "default: true"), agent("b", "agentId: a")]),
             "Agent b, spec.agentId: Agent a has the agent id a as well",
@@ -154,6 +159,23 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
              ANTHROPIC_API_KEY as well",
         ),
         (
+            "K8T0305",
+            case(&format!(
+                "{}{}",
+                HARNESS.replace("[telegram]", "[telegram], dmPairingRequired: false"),
+                TENANT.replace("---\n", &format!("{TELEGRAM}\n---\n"))
+            )),
+            "Tenant acme, spec.channels.telegram.allowFrom: nobody is listed and the Harness asks for no pairing",
+        ),
+        (
+            "K8T0306",
+            with_harness(
+                "  models:",
+                "  workspace: {files: [{name: ../x.md, description: d, content: c}]}\n  models:",
+            ),
+            "Harness desk, spec.workspace.files[0].name: \"../x.md\" can't be used as a name here; use letters",
+        ),
+        (
             "K8T0401",
             with_harness("[Help.]", &format!("[{}]", vec!["x".repeat(900); 25].join(","))),
             "Tenant acme, workspace AGENTS.md: the file has ",
@@ -177,6 +199,25 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "Tenant acme, ConfigMap acme-workspace.main: the object has ",
         ),
     ]
+}
+
+#[test]
+fn a_standard_file_is_never_replaced() {
+    let case = with_harness(
+        "  models:",
+        "  workspace: {files: [{name: AGENTS.md, description: d, content: mine}]}\n  models:",
+    );
+    assert_eq!(case.codes(), ["K8T0306"]);
+}
+
+#[test]
+fn a_request_that_is_not_given_fits_below_the_limit() {
+    let case = with("  gateway: {resources: {limits: {cpu: 100m, memory: 1Gi}}}", &[]);
+    assert_eq!(case.codes(), [""; 0]);
+    let case = with("  gateway: {resources: {limits: {cpu: 100m}, requests: {cpu: 1}}}", &[]);
+    assert_eq!(case.codes(), ["K8T0301"]);
+    let case = with("  gateway: {resources: {limits: {memory: -1}}, storage: {size: 0}}", &[]);
+    assert!(case.codes().iter().all(|code| *code == "K8T0301"), "{:?}", case.codes());
 }
 
 /// A case in which each file is just not too long, and all of them together are.

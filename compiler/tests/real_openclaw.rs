@@ -42,6 +42,23 @@ fn a_wrong_key_is_refused() {
     assert_eq!(validate(&config)["valid"], false);
 }
 
+/// The table of providers is what the package's own plugins say.
+#[test]
+fn the_providers_are_those_of_the_package() {
+    let openclaw = common::openclaw();
+    let plugins = openclaw.ancestors().nth(2).unwrap().join("app/dist/extensions");
+    for provider in kr8tiv_compiler::PROVIDERS {
+        let manifest = plugins.join(provider.plugin).join("openclaw.plugin.json");
+        let manifest: Value = serde_json::from_str(&fs::read_to_string(&manifest).unwrap()).unwrap();
+        let provided = manifest["providers"].as_array().unwrap();
+        assert!(provided.contains(&Value::from(provider.name)), "{}", provider.name);
+        let setup = manifest["setup"]["providers"].as_array().unwrap();
+        let setup = setup.iter().find(|setup| setup["id"] == provider.name).unwrap();
+        let variables = setup["envVars"].as_array().unwrap();
+        assert!(variables.contains(&Value::from(provider.key_variable)), "{}: {variables:?}", provider.name);
+    }
+}
+
 /// Every choice that changes the configuration, once in each direction.
 #[test]
 fn the_variants_are_valid() {
@@ -63,8 +80,8 @@ fn the_variants_are_valid() {
         ),
         (
             "tools in groups",
-            "allow: [read, message, memory_search, memory_get, session_status, web_fetch]",
-            "allow: ['group:fs', 'group:runtime', 'group:web', message]\n    deny: [x_search]",
+            "allow: [read, message, session_status, web_fetch]",
+            "allow: ['group:fs', 'group:runtime', 'group:web', message, 'group:plugins']\n    deny: [x_search]",
         ),
         ("a variable in a name", "displayName: Desk", "displayName: 'Desk ${HOME} \"quoted\"'"),
     ];

@@ -52,14 +52,14 @@ pub struct AgentSpec {
     pub default: bool,
     /// The agent's name for people. When not set: the agent's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"\S"))]
     pub display_name: Option<String>,
     /// What sets this agent apart from the Harness's identity. What is not set comes from the Harness.
     #[serde(default)]
     pub identity: AgentIdentity,
     /// The model of this agent, `provider/model`. The Harness must not lock its models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 200), regex(pattern = r"^[a-z0-9][a-z0-9._-]*/[^\s/][^\s]*$"))]
+    #[schemars(length(max = 200), regex(pattern = r"^[a-z]([a-z0-9-]*[a-z0-9])?/[^\s/][^\s]*$"))]
     pub model: Option<String>,
     /// Conversations that this agent answers instead of the default agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

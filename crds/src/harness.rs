@@ -71,7 +71,7 @@ pub struct Identity {
     pub personality: String,
     /// How the agent writes. When not set: direct, concise and practical.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2000))]
+    #[schemars(length(min = 1, max = 2000), regex(pattern = r"\S"))]
     pub communication_style: Option<String>,
 }
 
@@ -80,7 +80,7 @@ pub struct Identity {
 #[serde(rename_all = "camelCase")]
 pub struct Soul {
     /// Convictions that guide every answer, the most important first.
-    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 1000)))]
+    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 1000), regex(pattern = r"\S")))]
     pub core_truths: Vec<String>,
     /// The tone of voice, such as `warm, never gushing`.
     #[schemars(length(min = 1, max = 2000), regex(pattern = r"\S"))]
@@ -93,11 +93,11 @@ pub struct Soul {
 pub struct Boundaries {
     /// Things the agent never does, whoever asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 50), inner(length(min = 1, max = 1000)))]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 1000), regex(pattern = r"\S")))]
     pub hard_limits: Vec<String>,
     /// When the agent stops and asks a person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 50), inner(length(min = 1, max = 1000)))]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 1000), regex(pattern = r"\S")))]
     pub escalation_rules: Vec<String>,
 }
 
@@ -106,10 +106,10 @@ pub struct Boundaries {
 #[serde(rename_all = "camelCase")]
 pub struct JobFunctions {
     /// The agent's duties.
-    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 1000)))]
+    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 1000), regex(pattern = r"\S")))]
     pub responsibilities: Vec<String>,
     /// How to tell that the duties are done well.
-    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 1000)))]
+    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 1000), regex(pattern = r"\S")))]
     pub success_criteria: Vec<String>,
 }
 
@@ -163,8 +163,7 @@ impl Default for ChannelPolicy {
         .message("a tool is in both allow and deny: remove it from one of them")
 )]
 pub struct ToolPolicy {
-    /// Tools the agents may use. Empty: a read-only set (reading files of the workspace, memory search, session
-    /// status, sending a message).
+    /// Tools the agents may use. Empty: reading files of the workspace, session status, sending a message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 64), regex(pattern = r"^(group:)?[a-z][a-z0-9_-]*$")))]
     pub allow: Vec<String>,
@@ -179,13 +178,13 @@ pub struct ToolPolicy {
 #[serde(rename_all = "camelCase")]
 pub struct Models {
     /// The model that answers, such as `anthropic/claude-sonnet-4-6`.
-    #[schemars(length(max = 200), regex(pattern = r"^[a-z0-9][a-z0-9._-]*/[^\s/][^\s]*$"))]
+    #[schemars(length(max = 200), regex(pattern = r"^[a-z]([a-z0-9-]*[a-z0-9])?/[^\s/][^\s]*$"))]
     pub primary: String,
     /// Models that are tried in this order when the primary one fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 8),
-        inner(length(max = 200), regex(pattern = r"^[a-z0-9][a-z0-9._-]*/[^\s/][^\s]*$"))
+        inner(length(max = 200), regex(pattern = r"^[a-z]([a-z0-9-]*[a-z0-9])?/[^\s/][^\s]*$"))
     )]
     pub fallbacks: Vec<String>,
     /// Whether the choice of model is fixed: no Agent may name another one and no user may switch it in a chat.
@@ -227,7 +226,7 @@ pub enum Reasoning {
 #[serde(rename_all = "camelCase")]
 pub struct ModelProvider {
     /// The provider's name: the part before the slash in `provider/model`.
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"))]
     pub name: String,
     /// Base URL of the server, such as `https://models.example.com/v1`.
     #[schemars(length(max = 500), regex(pattern = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"))]

@@ -16,6 +16,11 @@ impl Quantity {
     /// The quantity in whole base units (bytes, cores), rounded down; `None` when it isn't a quantity or is
     /// larger than `u64` holds.
     pub fn base_units(&self) -> Option<u64> {
+        u64::try_from(self.milli_units()? / 1000).ok()
+    }
+
+    /// The quantity in thousandths of its base unit, rounded down; `None` when it isn't a quantity or too large.
+    pub fn milli_units(&self) -> Option<u128> {
         let digits = self.0.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(self.0.len());
         let (number, suffix) = self.0.split_at(digits);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -38,7 +43,7 @@ impl Quantity {
             "Ei" => (1 << 60, 1),
             _ => return None,
         };
-        u64::try_from(numerator.checked_mul(multiplier)? / denominator.checked_mul(divisor)?).ok()
+        Some(numerator.checked_mul(multiplier)?.checked_mul(1000)? / denominator.checked_mul(divisor)?)
     }
 }
 
@@ -48,7 +53,7 @@ impl<'de> Deserialize<'de> for Quantity {
         #[serde(untagged)]
         enum Written {
             Text(String),
-            Number(u64),
+            Number(i64),
         }
         Ok(match Written::deserialize(deserializer)? {
             Written::Text(text) => Self(text),
@@ -67,6 +72,7 @@ impl JsonSchema for Quantity {
             "x-kubernetes-int-or-string": true,
             "pattern": PATTERN,
             "maxLength": 32,
+            "minimum": 0,
         })
     }
 

@@ -9,9 +9,6 @@ use crate::quantity::Quantity;
 use crate::reference::{LocalReference, SecretKeyReference};
 use crate::status::conditions_schema;
 
-/// The release of OpenClaw that a tenant runs when it names none.
-pub const DEFAULT_VERSION: &str = "2026.9.6";
-
 /// One customer or team: one trust boundary, which gets one OpenClaw gateway of its own.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
@@ -35,8 +32,8 @@ pub const DEFAULT_VERSION: &str = "2026.9.6";
     printcolumn = r#"{"name":"Tenant-ID","type":"string","priority":1,"jsonPath":".status.tenantId"}"#,
     printcolumn = r#"{"name":"Endpoint","type":"string","priority":1,"jsonPath":".status.gateway.endpoint"}"#,
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].message"}"#,
-    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$') && self.metadata.name.size() <= 40")
-        .message("metadata.name must be a DNS label of at most 40 characters (a-z, 0-9, '-'): the names of the gateway's objects are made from it")
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$') && self.metadata.name.size() <= 40")
+        .message("metadata.name must start with a letter and be a DNS label of at most 40 characters (a-z, 0-9, '-'): the names of the gateway's objects are made from it")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -66,7 +63,7 @@ pub struct TenantSpec {
     /// The messaging channels the gateway is connected to. The Harness must allow each of them.
     #[serde(default)]
     pub channels: Channels,
-    /// Keys for model providers. A provider without one here is asked without a key.
+    /// Keys for model providers. A built-in provider can't be used without one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["provider".into()]))]
@@ -82,17 +79,14 @@ pub struct TenantSpec {
 }
 
 /// How the gateway runs.
-#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gateway {
-    /// The OpenClaw release. The configuration is compiled for exactly this release.
-    #[serde(default = "default_version")]
-    #[schemars(
-        default = "default_version",
-        length(max = 32),
-        regex(pattern = r"^[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}$")
-    )]
-    pub version: String,
+    /// The OpenClaw release; the configuration is compiled for exactly this one. When not set: the newest that the
+    /// operator knows, so that an upgrade of the operator upgrades the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}$"))]
+    pub version: Option<String>,
     /// The container image, where the operator's default image does not fit: a mirror, or a digest. It must hold
     /// the release that `version` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,18 +101,6 @@ pub struct Gateway {
     /// The gateway's access token. When not set, the operator makes one and keeps it in a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyReference>,
-}
-
-impl Default for Gateway {
-    fn default() -> Self {
-        Self {
-            version: default_version(),
-            image: None,
-            resources: Resources::default(),
-            storage: Storage::default(),
-            token_secret_ref: None,
-        }
-    }
 }
 
 /// Processor and memory of a container.
@@ -188,6 +170,10 @@ pub struct Channels {
 pub struct TelegramChannel {
     /// The bot's token, as Telegram's BotFather gives it.
     pub bot_token_secret_ref: SecretKeyReference,
+    /// Telegram user ids of the tenant's owners, who may approve strangers and use the owner's commands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
+    pub owners: Vec<String>,
     /// Telegram user ids that may write direct messages without pairing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
@@ -203,9 +189,10 @@ pub struct TelegramChannel {
 #[serde(rename_all = "camelCase")]
 pub struct ModelCredential {
     /// The provider: the part before the slash in `provider/model`.
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"))]
     pub provider: String,
-    /// The provider's API key. It reaches the gateway's environment as `<PROVIDER>_API_KEY`.
+    /// The provider's API key. It reaches the gateway as the environment variable in
+    /// which OpenClaw looks for it.
     pub api_key_secret_ref: SecretKeyReference,
 }
 
@@ -235,7 +222,7 @@ pub struct TenantStatus {
     /// The Harness that the running gateway was last given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harness: Option<TenantHarness>,
-    /// Hash of everything that was compiled and applied last.
+    /// Hash of the configuration and workspaces that were compiled and applied last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle_hash: Option<String>,
     /// The gateway.
@@ -276,10 +263,6 @@ pub struct TenantGateway {
 pub struct TenantAgents {
     /// Agents in the bundle that was applied last.
     pub desired: i64,
-}
-
-fn default_version() -> String {
-    DEFAULT_VERSION.into()
 }
 
 /// What the replaced system and OpenClaw's own Kubernetes sample give a gateway.

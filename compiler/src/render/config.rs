@@ -10,9 +10,10 @@ use kr8tiv_crds::tenant::TelegramChannel;
 use serde_json::{Map, Value, json};
 
 use crate::compose::{Composition, Route};
-use crate::openclaw::{self, RESERVED_TOOLS, literal};
+use crate::openclaw::providers::{built_in, key_variable};
+use crate::openclaw::tools::{ToolSet, effective};
+use crate::openclaw::{self, literal};
 use crate::policy::all_models;
-use crate::render::workspace::allowed_tools;
 use crate::resolve::{Resolved, ResolvedAgent};
 
 /// A host that can't exist (RFC 6761). Until a tenant has a sandbox, the tools of sessions that must run in one
@@ -40,10 +41,7 @@ pub(crate) fn render(resolved: &Resolved<'_>, composition: &Composition<'_>) -> 
             "groupScope": "per-group",
             "sharing": {"drafts": false},
         },
-        "commands": {
-            "native": false, "nativeSkills": false, "text": true, "bash": false, "config": false, "mcp": false,
-            "plugins": false, "debug": false, "restart": false,
-        },
+        "commands": commands(resolved),
         "skills": {
             "allowBundled": [],
             "load": {"watch": false},
@@ -75,8 +73,7 @@ pub(crate) fn environment(resolved: &Resolved<'_>) -> BTreeSet<String> {
     if spec.channels.telegram.is_some() {
         names.insert(openclaw::TELEGRAM_VARIABLE.to_owned());
     }
-    names
-        .extend(spec.model_credentials.iter().map(|credential| openclaw::key_variable(&credential.provider)));
+    names.extend(spec.model_credentials.iter().map(|credential| key_variable(&credential.provider)));
     names
 }
 
@@ -172,7 +169,8 @@ fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
         "name": literal(agent.display_name),
         "workspace": format!("{}/{}", openclaw::STATE, workspace_folder(agent.id)),
         "identity": identity,
-        "groupChat": {"mentionPatterns": [format!("@{}\\b", agent.id)]},
+        // Neither a part of an address (`name@desk.example`) nor of a longer id (`@desk-two`).
+        "groupChat": {"mentionPatterns": [format!("(?<![\\w.])@{}(?![\\w-])", agent.id)]},
     });
     if let Some(model) = agent.model {
         entry["model"] =
@@ -225,7 +223,7 @@ fn model_provider(resolved: &Resolved<'_>, provider: &ModelProvider) -> Value {
     let has_key =
         resolved.tenant.spec.model_credentials.iter().any(|credential| credential.provider == provider.name);
     rendered["apiKey"] = if has_key {
-        secret(&openclaw::key_variable(&provider.name))
+        secret(&key_variable(&provider.name))
     } else {
         // OpenClaw asks no server without a key; one that needs none ignores this word.
         json!("none")
@@ -234,9 +232,7 @@ fn model_provider(resolved: &Resolved<'_>, provider: &ModelProvider) -> Value {
 }
 
 fn tools(resolved: &Resolved<'_>) -> Value {
-    let allow = allowed_tools(resolved);
-    let mut deny: BTreeSet<&str> = RESERVED_TOOLS.iter().copied().collect();
-    deny.extend(resolved.harness.tools.deny.iter().map(String::as_str));
+    let ToolSet { allow, deny } = effective(&resolved.harness.tools);
     json!({
         "allow": allow,
         "deny": deny,
@@ -254,6 +250,16 @@ fn tools(resolved: &Resolved<'_>) -> Value {
         },
         "sandbox": {"tools": {"allow": allow, "deny": deny}},
         "subagents": {"tools": {"deny": ["message", "gateway"]}},
+    })
+}
+
+fn commands(resolved: &Resolved<'_>) -> Value {
+    let telegram = resolved.tenant.spec.channels.telegram.iter();
+    let owners: BTreeSet<String> =
+        telegram.flat_map(|telegram| &telegram.owners).map(|id| format!("telegram:{id}")).collect();
+    json!({
+        "native": false, "nativeSkills": false, "text": true, "bash": false, "config": false, "mcp": false,
+        "plugins": false, "debug": false, "restart": false, "ownerAllowFrom": owners,
     })
 }
 
@@ -293,9 +299,12 @@ fn telegram(resolved: &Resolved<'_>, channel: &TelegramChannel) -> Value {
 }
 
 fn plugins(resolved: &Resolved<'_>) -> Value {
-    let own: Vec<&str> = resolved.harness.models.providers.iter().map(|p| p.name.as_str()).collect();
     let mut allow = BTreeSet::from(["memory-core"]);
-    allow.extend(all_models(resolved).map(openclaw::provider_of).filter(|provider| !own.contains(provider)));
+    allow.extend(
+        all_models(resolved)
+            .filter_map(|model| built_in(openclaw::provider_of(model)))
+            .map(|provider| provider.plugin),
+    );
     if resolved.tenant.spec.channels.telegram.is_some() {
         allow.insert("telegram");
     }

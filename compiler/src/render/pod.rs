@@ -14,10 +14,11 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kr8tiv_crds::reference::SecretKeyReference;
 
 use crate::inputs::Platform;
+use crate::openclaw::providers::key_variable;
 use crate::openclaw::{self, CONFIG_FOLDER, HOME, STATE};
-use crate::policy::{MEMORY_LIMIT, MEMORY_REQUEST};
 use crate::render::objects::{claim_name, config_name, gateway_name, labels, token, workspace_name};
 use crate::resolve::{Resolved, ResolvedTenant};
+use crate::resources::Amounts;
 
 /// Where the watchdog finds the mounted ConfigMaps.
 const BUNDLE_FOLDER: &str = "/etc/kr8tiv/bundle";
@@ -67,7 +68,7 @@ pub(crate) fn template(resolved: &Resolved<'_>, platform: &Platform) -> PodTempl
 fn gateway(tenant: &ResolvedTenant<'_>, platform: &Platform) -> Container {
     let spec = &tenant.spec.gateway;
     let image =
-        spec.image.clone().unwrap_or_else(|| format!("{}:{}", platform.gateway_repository, spec.version));
+        spec.image.clone().unwrap_or_else(|| format!("{}:{}", platform.gateway_repository, tenant.version));
     Container {
         name: "gateway".into(),
         image: Some(image),
@@ -200,9 +201,7 @@ fn environment(tenant: &ResolvedTenant<'_>) -> Vec<EnvVar> {
         .spec
         .model_credentials
         .iter()
-        .map(|credential| {
-            from_secret(&openclaw::key_variable(&credential.provider), &credential.api_key_secret_ref)
-        })
+        .map(|credential| from_secret(&key_variable(&credential.provider), &credential.api_key_secret_ref))
         .collect();
     keys.sort_by(|a, b| a.name.cmp(&b.name));
     variables.extend(keys);
@@ -225,31 +224,21 @@ fn from_secret(name: &str, reference: &SecretKeyReference) -> EnvVar {
 }
 
 fn heap_megabytes(tenant: &ResolvedTenant<'_>) -> u64 {
-    let default = kr8tiv_crds::Quantity(MEMORY_LIMIT.into());
-    let limit = tenant.spec.gateway.resources.limits.memory.as_ref().unwrap_or(&default);
+    let limit = Amounts::of(&tenant.spec.gateway.resources).memory_limit;
     (limit.base_units().unwrap_or_default() >> 20) * HEAP_SHARE.0 / HEAP_SHARE.1
 }
 
 fn resources(tenant: &ResolvedTenant<'_>) -> ResourceRequirements {
-    let resources = &tenant.spec.gateway.resources;
-    let amount = |given: &Option<kr8tiv_crds::Quantity>, default: Option<&str>| {
-        given.as_ref().map(|given| given.0.clone()).or_else(|| default.map(str::to_owned)).map(Quantity)
-    };
-    let list = |cpu: Option<Quantity>, memory: Option<Quantity>| {
+    let list = |cpu: Option<&kr8tiv_crds::Quantity>, memory: Option<&kr8tiv_crds::Quantity>| {
         [("cpu", cpu), ("memory", memory)]
             .into_iter()
-            .filter_map(|(name, amount)| amount.map(|amount| (name.to_owned(), amount)))
+            .filter_map(|(name, amount)| amount.map(|amount| (name.to_owned(), Quantity(amount.0.clone()))))
             .collect::<BTreeMap<_, _>>()
     };
+    let amounts = Amounts::of(&tenant.spec.gateway.resources);
     ResourceRequirements {
-        requests: Some(list(
-            amount(&resources.requests.cpu, Some("250m")),
-            amount(&resources.requests.memory, Some(MEMORY_REQUEST)),
-        )),
-        limits: Some(list(
-            amount(&resources.limits.cpu, None),
-            amount(&resources.limits.memory, Some(MEMORY_LIMIT)),
-        )),
+        requests: Some(list(Some(&amounts.cpu_request), Some(&amounts.memory_request))),
+        limits: Some(list(amounts.cpu_limit.as_ref(), Some(&amounts.memory_limit))),
         ..ResourceRequirements::default()
     }
 }

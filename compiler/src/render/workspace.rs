@@ -7,10 +7,22 @@ use std::collections::BTreeMap;
 
 use crate::bundle::{Ownership, WorkspaceFile};
 use crate::compose::Composition;
-use crate::openclaw;
+use crate::openclaw::tools::effective;
 use crate::policy::configured_channels;
 use crate::render::markdown::{code, line, list, paragraphs};
 use crate::resolve::{Resolved, ResolvedAgent};
+
+/// Files that only the operator or OpenClaw itself writes.
+pub(crate) const STANDARD: &[&str] = &[
+    "AGENTS.md",
+    "BOOTSTRAP.md",
+    "HEARTBEAT.md",
+    "IDENTITY.md",
+    "MEMORY.md",
+    "SOUL.md",
+    "TOOLS.md",
+    "USER.md",
+];
 
 /// Files that reach the model in every turn.
 pub(crate) const INJECTED: &[&str] = &["AGENTS.md", "IDENTITY.md", "MEMORY.md", "SOUL.md", "USER.md"];
@@ -27,7 +39,8 @@ pub(crate) fn files(
     let tools = tools(resolved);
     let mut files = BTreeMap::new();
     let mut add = |name: &str, ownership, content: String| {
-        files.insert(name.to_owned(), WorkspaceFile { content, ownership });
+        // `policy` refuses a file of the user's with a standard name; here the standard file stays.
+        files.entry(name.to_owned()).or_insert(WorkspaceFile { content, ownership });
     };
     add("AGENTS.md", Ownership::Operator, instructions(resolved, composition, agent, &tools));
     add("SOUL.md", Ownership::Operator, soul(resolved, agent));
@@ -36,11 +49,10 @@ pub(crate) fn files(
     add("HEARTBEAT.md", Ownership::Operator, HEARTBEAT.into());
     add("USER.md", Ownership::Agent, user(resolved));
     if let Some(seed) = &resolved.harness.workspace.memory_seed {
-        add("MEMORY.md", Ownership::Agent, format!("# Memory\n\n{}\n", paragraphs(seed)));
+        add("MEMORY.md", Ownership::Agent, ended(seed));
     }
     for file in &resolved.harness.workspace.files {
-        let end = if file.content.ends_with('\n') { "" } else { "\n" };
-        add(&file.name, Ownership::Operator, format!("{}{end}", file.content));
+        add(&file.name, Ownership::Operator, ended(&file.content));
     }
     files
 }
@@ -147,15 +159,8 @@ fn conversations(
 }
 
 fn tools(resolved: &Resolved<'_>) -> String {
-    let policy = &resolved.harness.tools;
-    let allowed = allowed_tools(resolved);
-    let mut text = format!("- You may use: {}.\n", spans(&allowed));
-    if !policy.deny.is_empty() {
-        let mut denied: Vec<&str> = policy.deny.iter().map(String::as_str).collect();
-        denied.sort_unstable();
-        denied.dedup();
-        text.push_str(&format!("- You may never use: {}.\n", spans(&denied)));
-    }
+    let set = effective(&resolved.harness.tools);
+    let mut text = format!("- You may use: {}. Nothing else.\n", spans(set.allow));
     text.push_str(
         "- Outside of your main session, files and commands need a sandbox. Where there is none, these tools fail: \
          say so instead of trying again.\n\
@@ -164,32 +169,15 @@ fn tools(resolved: &Resolved<'_>) -> String {
     text
 }
 
-/// The tools of a harness: what it allows, or the careful default.
-pub(crate) fn allowed_tools<'a>(resolved: &Resolved<'a>) -> Vec<&'a str> {
-    let policy = &resolved.harness.tools;
-    let mut tools: Vec<&str> = if policy.allow.is_empty() {
-        openclaw::DEFAULT_TOOLS.to_vec()
-    } else {
-        policy.allow.iter().map(String::as_str).collect()
-    };
-    tools.retain(|tool| !policy.deny.iter().any(|denied| denied == tool));
-    tools.sort_unstable();
-    tools.dedup();
-    tools
-}
-
 /// Whether the agents can change their own files.
 fn may_write(resolved: &Resolved<'_>) -> bool {
-    const WRITERS: &[&str] = &["apply_patch", "edit", "group:fs", "write"];
-    allowed_tools(resolved).iter().any(|tool| WRITERS.contains(tool))
-        && !resolved.harness.tools.deny.iter().any(|tool| tool == "group:fs")
+    let set = effective(&resolved.harness.tools);
+    ["apply_patch", "edit", "write"].iter().any(|tool| set.allow.contains(tool))
 }
 
-fn spans(names: &[&str]) -> String {
-    if names.is_empty() {
-        return "none".into();
-    }
-    names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ")
+fn spans<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.into_iter().map(code).collect();
+    if names.is_empty() { "no tool".into() } else { names.join(", ") }
 }
 
 fn soul(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> String {
@@ -221,6 +209,12 @@ fn user(resolved: &Resolved<'_>) -> String {
         "# The people you work for\n\nYou work for {}.\n\n## What you have learned about them\n\nNothing yet.\n",
         line(&resolved.tenant.spec.display_name)
     )
+}
+
+/// A user's file as it is, with a line feed at its end.
+fn ended(content: &str) -> String {
+    let end = if content.ends_with('\n') { "" } else { "\n" };
+    format!("{content}{end}")
 }
 
 fn sentence(text: &str) -> String {
