@@ -24,6 +24,9 @@ const CONCURRENCY: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// After this many questions in a row without an answer, some fifteen seconds, that is trouble to be shown.
+const UNANSWERED: u32 = 6;
+
 /// kubelet refreshes a volume within a second of a change to the Pod; after this it has missed it.
 const FIRST_NUDGE: Duration = Duration::from_secs(3);
 const LONGEST_NUDGE: Duration = Duration::from_secs(60);
@@ -159,6 +162,7 @@ async fn ask_until_confirmed(
     expected: Expected,
 ) {
     let mut pause = FIRST_PAUSE;
+    let mut unanswered = 0;
     loop {
         let answer = {
             // The semaphore is never closed.
@@ -167,10 +171,18 @@ async fn ask_until_confirmed(
         };
         let delivery = match answer {
             Ok(Answer { delivered: Some(hash), .. }) if hash == expected.hash => Delivery::Confirmed,
-            Ok(Answer { trouble, .. }) => Delivery::Behind { trouble },
+            Ok(Answer { trouble, .. }) => {
+                unanswered = 0;
+                Delivery::Behind { trouble }
+            }
             Err(error) => {
+                unanswered += 1;
                 tracing::debug!(kind = "Tenant", namespace = tenant.namespace, name = tenant.name, %error, "asked");
-                Delivery::Unknown
+                if unanswered < UNANSWERED {
+                    Delivery::Unknown
+                } else {
+                    Delivery::Behind { trouble: Some("its watchdog does not answer".to_owned()) }
+                }
             }
         };
         let confirmed = delivery == Delivery::Confirmed;

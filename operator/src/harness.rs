@@ -75,7 +75,8 @@ impl Reconciler for Harnesses {
         let revision = (self.context.compiler.harness_revision)(&harness.spec);
         let status = status(harness, &previous, revision, &results, &now());
         let last = self.written.lock().get(&key).copied();
-        let wait = last.and_then(|last| WRITE_INTERVAL.checked_sub(last.elapsed()));
+        let wait =
+            last.map(|last| WRITE_INTERVAL.saturating_sub(last.elapsed())).filter(|wait| !wait.is_zero());
         if let Some(wait) =
             wait.filter(|_| previous != status && previous.observed_generation == status.observed_generation)
         {

@@ -23,6 +23,10 @@ use crate::tenant::diff::{Changes, Prune, Write, diff};
 use crate::tenant::observe::Observed;
 use crate::tenant::plan::{Applied, Plan, Prepared};
 
+/// Field manager of a patch that replaces lists as a whole. A name of its own: what the operator applies is counted
+/// as its apply's alone.
+const REPAIRER: &str = "kr8tiv-operator-repair";
+
 /// Why an object could not be applied or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -177,17 +181,26 @@ impl Target<'_> {
         let parameters = PatchParams::apply(FIELD_MANAGER);
         // Ours: other writers' values give way. New: if somebody creates it at this moment, theirs stay.
         let parameters = if existing.is_some() { parameters.force() } else { parameters };
-        let answer =
-            api.patch_metadata(name, &parameters, &Patch::Apply(object)).await.map_err(
-                |error| match error {
-                    kube::Error::Api(status) if status.code == 409 && existing.is_none() => Error::Taken {
-                        kind: kind.as_str(),
-                        name: name.clone(),
-                        detail: format!(": {}", status.message),
-                    },
-                    other => failed(other),
-                },
-            )?;
+        let patch = Patch::Apply(object);
+        let apply = || api.patch_metadata(name, &parameters, &patch);
+        let answer = match apply().await {
+            // Somebody else's entry in one of our lists can make the whole invalid, and an apply removes only
+            // what it has set itself.
+            Err(kube::Error::Api(status)) if status.code == 422 && existing.is_some() => {
+                let repair = PatchParams { field_manager: Some(REPAIRER.into()), ..PatchParams::default() };
+                api.patch_metadata(name, &repair, &Patch::Merge(object)).await.map_err(failed)?;
+                apply().await
+            }
+            answer => answer,
+        }
+        .map_err(|error| match error {
+            kube::Error::Api(status) if status.code == 409 && existing.is_none() => Error::Taken {
+                kind: kind.as_str(),
+                name: name.clone(),
+                detail: format!(": {}", status.message),
+            },
+            other => failed(other),
+        })?;
         self.remember(stores, ledger, &answer.metadata);
         tracing::info!(
             kind = "Tenant",

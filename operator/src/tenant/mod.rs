@@ -117,8 +117,8 @@ impl Tenants {
     async fn report(&self, observed: &Observed<'_>, ending: &Ending) -> Result<(), statuses::Error> {
         let context = &*self.0;
         let tenant = observed.tenant;
-        let summary = status::summarise(tenant, &observed.gateway, ending);
         let previous = context.statuses.latest(tenant);
+        let summary = status::summarise(tenant, &previous, &observed.gateway, ending);
         let status = status::status(tenant, &previous, &observed.gateway, ending, &summary, &now());
         if context.statuses.write(tenant, &status).await? {
             let key = &observed.key;

@@ -1,6 +1,6 @@
 //! Status stage, pure: what is true of a tenant.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason, conditions};
 use kr8tiv_crds::tenant::{TenantAgents, TenantGateway, TenantHarness};
 use kr8tiv_crds::{Tenant, TenantStatus};
@@ -32,11 +32,11 @@ pub struct Summary {
 }
 
 /// Sums up a pass.
-pub fn summarise(tenant: &Tenant, gateway: &Gateway, ending: &Ending) -> Summary {
+pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, ending: &Ending) -> Summary {
     let summary = |progress, reason, message: &str| Summary { progress, reason, message: message.to_owned() };
-    let delivery = match ending {
+    let (plan, delivery) = match ending {
         Ending::Stopped(stop) => return summary(stop.progress, stop.reason, &stop.message),
-        Ending::Applied(_, delivery) => delivery,
+        Ending::Applied(plan, delivery) => (plan, delivery),
     };
     let finding = gateway_finding(tenant, gateway);
     if tenant.spec.suspend {
@@ -48,10 +48,12 @@ pub fn summarise(tenant: &Tenant, gateway: &Gateway, ending: &Ending) -> Summary
     if finding.status != ConditionStatus::True {
         return summary(Progress::Reconciling, finding.reason, &finding.message);
     }
+    let serving = || summary(Progress::Done, Reason::Serving, "the gateway serves the current configuration");
     match delivery {
-        Delivery::Confirmed => {
-            summary(Progress::Done, Reason::Serving, "the gateway serves the current configuration")
-        }
+        Delivery::Confirmed => serving(),
+        // An operator that has just started has not asked yet. What was confirmed before holds until a watchdog
+        // says otherwise, or nothing for too long: a restart must not look like an outage.
+        Delivery::Unknown if was_serving(tenant, previous, &plan.bundle.hash) => serving(),
         Delivery::Behind { trouble: Some(trouble) } => {
             let message = format!("the current configuration does not reach the gateway: {trouble}");
             summary(Progress::Reconciling, Reason::Delivering, &message)
@@ -62,6 +64,16 @@ pub fn summarise(tenant: &Tenant, gateway: &Gateway, ending: &Ending) -> Summary
             "the gateway runs, and the current configuration is on its way to it",
         ),
     }
+}
+
+/// Whether the stored status says that this generation of the tenant is served, with this bundle.
+fn was_serving(tenant: &Tenant, previous: &TenantStatus, hash: &str) -> bool {
+    let ready = |condition: &Condition| {
+        condition.type_ == ConditionType::Ready.as_str() && condition.status == ConditionStatus::True.as_str()
+    };
+    previous.observed_generation == tenant.metadata.generation
+        && previous.bundle_hash.as_deref() == Some(hash)
+        && previous.conditions.iter().any(ready)
 }
 
 /// Builds a tenant's status from the one before and from how the pass ended.

@@ -1,0 +1,525 @@
+//! An API server within the test's process: enough of list, watch, apply, patch, create and delete for the operator
+//! to run against, with a log of the requests and faults on demand. It keeps what real ones keep: a write that
+//! changes nothing leaves `resourceVersion` alone, an apply takes away what the manager no longer applies, and
+//! dependants go with their owner.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame};
+use kube::client::Body;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+type Id = (String, String, String);
+
+/// One request, as a test counts it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Seen {
+    pub verb: &'static str,
+    /// Plural, and the subresource after a slash.
+    pub resource: String,
+    pub name: String,
+}
+
+/// Answers a request with an error instead of doing what it asks for.
+type Fault = Box<dyn Fn(&Seen) -> Option<StatusCode> + Send>;
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<Id, Value>,
+    /// What each manager applied last.
+    applied: HashMap<(Id, String), Value>,
+    version: u64,
+    uids: u64,
+    log: Vec<(u64, &'static str, Id, Value, Value)>,
+    watchers: Vec<Watcher>,
+    requests: Vec<Seen>,
+    fault: Option<Fault>,
+    absent: BTreeSet<String>,
+}
+
+struct Watcher {
+    plural: String,
+    selector: Vec<(String, String)>,
+    partial: bool,
+    events: UnboundedSender<Bytes>,
+}
+
+#[derive(Clone)]
+pub struct Fake {
+    state: Arc<Mutex<State>>,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+const KINDS: [(&str, &str, &str); 10] = [
+    ("tenants", "Tenant", "kr8tiv.ai/v1alpha1"),
+    ("harnesses", "Harness", "kr8tiv.ai/v1alpha1"),
+    ("agents", "Agent", "kr8tiv.ai/v1alpha1"),
+    ("serviceaccounts", "ServiceAccount", "v1"),
+    ("services", "Service", "v1"),
+    ("configmaps", "ConfigMap", "v1"),
+    ("persistentvolumeclaims", "PersistentVolumeClaim", "v1"),
+    ("secrets", "Secret", "v1"),
+    ("pods", "Pod", "v1"),
+    ("statefulsets", "StatefulSet", "apps/v1"),
+];
+
+fn plural_of(kind: &str) -> &'static str {
+    KINDS.iter().find(|(_, known, _)| *known == kind).unwrap_or_else(|| panic!("unknown kind {kind}")).0
+}
+
+fn has_generation(plural: &str) -> bool {
+    ["tenants", "harnesses", "agents", "statefulsets"].contains(&plural)
+}
+
+fn id(plural: &str, namespace: &str, name: &str) -> Id {
+    (plural.to_owned(), namespace.to_owned(), name.to_owned())
+}
+
+fn matches(object: &Value, selector: &[(String, String)]) -> bool {
+    !object.is_null()
+        && selector.iter().all(|(name, value)| object["metadata"]["labels"][name.as_str()] == value.as_str())
+}
+
+fn shown(object: &Value, partial: bool) -> Value {
+    if partial {
+        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"]})
+    } else {
+        object.clone()
+    }
+}
+
+/// What a watcher is told of a change, if anything.
+fn event(watcher: &Watcher, old: &Value, new: &Value, version: u64) -> Option<Bytes> {
+    let (was, is) = (matches(old, &watcher.selector), matches(new, &watcher.selector));
+    let (type_, mut object) = match (was, is) {
+        (false, true) => ("ADDED", shown(new, watcher.partial)),
+        (true, true) => ("MODIFIED", shown(new, watcher.partial)),
+        (true, false) => ("DELETED", shown(old, watcher.partial)),
+        (false, false) => return None,
+    };
+    object["metadata"]["resourceVersion"] = json!(version.to_string());
+    Some(Bytes::from(format!("{}\n", json!({"type": type_, "object": object}))))
+}
+
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().unwrap().remove(name);
+        } else {
+            merge(&mut target[name], value);
+        }
+    }
+}
+
+/// Takes out of `target` the leaves that `old` has and `new` has not.
+fn prune(target: &mut Value, old: &Value, new: &Value) {
+    let (Value::Object(old), Some(fields)) = (old, target.as_object_mut()) else { return };
+    for (name, value) in old {
+        match (new.get(name), fields.get_mut(name)) {
+            (None, _) => {
+                fields.remove(name);
+            }
+            (Some(new), Some(target)) => prune(target, value, new),
+            (Some(_), None) => {}
+        }
+    }
+}
+
+fn disputed(existing: &Value, applied: &Value) -> bool {
+    match (existing, applied) {
+        (Value::Object(existing), Value::Object(applied)) => applied
+            .iter()
+            .any(|(name, value)| existing.get(name).is_some_and(|existing| disputed(existing, value))),
+        (existing, applied) => existing != applied,
+    }
+}
+
+impl State {
+    fn store(&mut self, id: &Id, mut new: Value) -> Value {
+        let old = self.objects.get(id).cloned().unwrap_or_default();
+        let created = old.is_null();
+        if created {
+            self.uids += 1;
+            let digits = format!("{:08x}", self.uids.wrapping_mul(2_654_435_761) & 0xffff_ffff);
+            new["metadata"]["uid"] = json!(format!("{digits}-0000-4000-8000-{:012x}", self.uids));
+            let second = 1_760_000_000 + i64::try_from(self.uids).unwrap();
+            let created = k8s_openapi::jiff::Timestamp::from_second(second).unwrap();
+            new["metadata"]["creationTimestamp"] = json!(created.to_string());
+            new["metadata"]["namespace"] = json!(id.1);
+            new["metadata"]["name"] = json!(id.2);
+        }
+        if has_generation(&id.0) && (created || old["spec"] != new["spec"]) {
+            new["metadata"]["generation"] = json!(old["metadata"]["generation"].as_i64().unwrap_or(0) + 1);
+        }
+        if old == new {
+            return new;
+        }
+        self.version += 1;
+        new["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.objects.insert(id.clone(), new.clone());
+        self.publish(if created { "ADDED" } else { "MODIFIED" }, id, old, new.clone());
+        new
+    }
+
+    fn remove(&mut self, id: &Id) {
+        let Some(old) = self.objects.remove(id) else { return };
+        self.version += 1;
+        self.applied.retain(|(applied, _), _| applied != id);
+        let uid = old["metadata"]["uid"].clone();
+        self.publish("DELETED", id, old, Value::Null);
+        let owned = |object: &Value| {
+            object["metadata"]["ownerReferences"]
+                .as_array()
+                .is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid))
+        };
+        let dependants: Vec<Id> =
+            self.objects.iter().filter(|(_, object)| owned(object)).map(|(id, _)| id.clone()).collect();
+        dependants.iter().for_each(|id| self.remove(id));
+    }
+
+    fn publish(&mut self, type_: &'static str, id: &Id, old: Value, new: Value) {
+        let version = self.version;
+        self.watchers.retain(|watcher| {
+            if watcher.plural != id.0 {
+                return !watcher.events.is_closed();
+            }
+            let Some(event) = event(watcher, &old, &new, version) else { return true };
+            watcher.events.unbounded_send(event).is_ok()
+        });
+        self.log.push((version, type_, id.clone(), old, new));
+    }
+}
+
+struct Call {
+    method: Method,
+    id: Id,
+    subresource: String,
+    query: HashMap<String, String>,
+    partial: bool,
+    content_type: String,
+    body: Value,
+}
+
+impl Call {
+    fn seen(&self) -> Seen {
+        let watching = self.query.get("watch").is_some_and(|value| value == "true" || value == "1");
+        let verb = match (self.method.as_str(), self.id.2.is_empty()) {
+            ("GET", true) if watching => "watch",
+            ("GET", true) => "list",
+            ("GET", false) => "get",
+            ("PATCH", _) => "patch",
+            ("POST", _) => "create",
+            ("DELETE", _) => "delete",
+            other => panic!("unexpected request {other:?}"),
+        };
+        let slash = if self.subresource.is_empty() { "" } else { "/" };
+        Seen { verb, resource: format!("{}{slash}{}", self.id.0, self.subresource), name: self.id.2.clone() }
+    }
+}
+
+enum Answer {
+    Object(Value),
+    Status(StatusCode, String),
+    Stream(UnboundedReceiver<Bytes>),
+}
+
+impl Fake {
+    pub fn new() -> Self {
+        let state = State { version: 100, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)), changes: Arc::new(watch::Sender::new(0)) }
+    }
+
+    pub fn client(&self) -> kube::Client {
+        kube::Client::new(self.clone(), "default")
+    }
+
+    fn answer(&self, call: &Call) -> Answer {
+        let mut state = self.state.lock();
+        let seen = call.seen();
+        state.requests.push(seen.clone());
+        if let Some(code) = state.fault.as_ref().and_then(|fault| fault(&seen)) {
+            return Answer::Status(code, format!("fault: {} {}", seen.verb, seen.resource));
+        }
+        if state.absent.contains(&call.id.0) {
+            return Answer::Status(
+                StatusCode::NOT_FOUND,
+                "the server could not find the requested resource".into(),
+            );
+        }
+        let missing =
+            || Answer::Status(StatusCode::NOT_FOUND, format!("{} \"{}\" not found", call.id.0, call.id.2));
+        let existing = state.objects.get(&call.id).cloned();
+        match seen.verb {
+            "list" => {
+                let selector = selector_of(&call.query);
+                let items = state
+                    .objects
+                    .iter()
+                    .filter(|(id, object)| id.0 == call.id.0 && matches(object, &selector));
+                let items: Vec<Value> = items.map(|(_, object)| shown(object, call.partial)).collect();
+                let kind = KINDS.iter().find(|(plural, _, _)| *plural == call.id.0).unwrap();
+                let (api_version, kind) = (kind.2, format!("{}List", kind.1));
+                let metadata = json!({"resourceVersion": state.version.to_string()});
+                Answer::Object(
+                    json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "items": items}),
+                )
+            }
+            "watch" => {
+                let (events, stream) = unbounded();
+                let since: u64 =
+                    call.query.get("resourceVersion").and_then(|it| it.parse().ok()).unwrap_or(0);
+                let watcher = Watcher {
+                    plural: call.id.0.clone(),
+                    selector: selector_of(&call.query),
+                    partial: call.partial,
+                    events,
+                };
+                for (version, _, id, old, new) in state.log.iter().filter(|entry| entry.0 > since) {
+                    if id.0 == watcher.plural
+                        && let Some(event) = event(&watcher, old, new, *version)
+                    {
+                        watcher.events.unbounded_send(event).unwrap();
+                    }
+                }
+                state.watchers.push(watcher);
+                Answer::Stream(stream)
+            }
+            "get" => existing.map_or_else(missing, |object| Answer::Object(shown(&object, call.partial))),
+            "create" => {
+                let name = call.body["metadata"]["name"].as_str().unwrap();
+                let id = id(&call.id.0, &call.id.1, name);
+                if state.objects.contains_key(&id) {
+                    return Answer::Status(StatusCode::CONFLICT, format!("{name} already exists"));
+                }
+                let mut object = call.body.clone();
+                if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
+                    // Never empty, and nothing that a test looks into.
+                    let keys = texts.as_object().unwrap().keys().map(|key| (key.clone(), json!("eA==")));
+                    object["data"] = Value::Object(keys.collect());
+                }
+                Answer::Object(state.store(&id, object))
+            }
+            "delete" => {
+                let Some(existing) = existing else { return missing() };
+                let wanted = &call.body["preconditions"]["uid"];
+                if !wanted.is_null() && *wanted != existing["metadata"]["uid"] {
+                    return Answer::Status(StatusCode::CONFLICT, "uid precondition".into());
+                }
+                state.remove(&call.id);
+                Answer::Object(existing)
+            }
+            _ => self.patch(&mut state, call, existing),
+        }
+    }
+
+    fn patch(&self, state: &mut State, call: &Call, existing: Option<Value>) -> Answer {
+        let uid = &call.body["metadata"]["uid"];
+        if let Some(existing) = &existing
+            && !uid.is_null()
+            && *uid != existing["metadata"]["uid"]
+        {
+            return Answer::Status(StatusCode::CONFLICT, "uid precondition".into());
+        }
+        let apply = call.content_type.contains("apply-patch");
+        let mut object = match existing {
+            Some(existing) => existing,
+            None if apply => Value::Null,
+            None => return Answer::Status(StatusCode::NOT_FOUND, format!("{} not found", call.id.2)),
+        };
+        if apply {
+            let manager = (call.id.clone(), call.query["fieldManager"].clone());
+            let forced = call.query.get("force").is_some_and(|force| force == "true");
+            if !forced && !object.is_null() && disputed(&object, &call.body) {
+                return Answer::Status(StatusCode::CONFLICT, "conflict with another manager".into());
+            }
+            let before = state.applied.insert(manager, call.body.clone()).unwrap_or_default();
+            prune(&mut object, &before, &call.body);
+            merge(&mut object, &call.body);
+        } else if call.subresource == "status" {
+            merge(&mut object["status"], &call.body["status"]);
+        } else {
+            merge(&mut object, &call.body);
+        }
+        Answer::Object(shown(&state.store(&call.id, object), call.partial))
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Creates objects from YAML documents, as `kubectl apply` would.
+    pub fn create_yaml(&self, namespace: &str, yaml: &str) {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
+        documents
+            .into_iter()
+            .filter(|document| !document.is_null())
+            .for_each(|it| self.create(namespace, it));
+    }
+
+    pub fn create(&self, namespace: &str, mut object: Value) {
+        let plural = plural_of(object["kind"].as_str().unwrap());
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
+            let keys = texts.as_object().unwrap().keys().map(|key| (key.clone(), json!("eA==")));
+            object["data"] = Value::Object(keys.collect());
+        }
+        self.state.lock().store(&id(plural, namespace, &name), object);
+        self.changed();
+    }
+
+    /// Changes an object, as somebody else.
+    pub fn update(&self, kind: &str, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) {
+        let id = id(plural_of(kind), namespace, name);
+        let mut state = self.state.lock();
+        let mut object =
+            state.objects.get(&id).unwrap_or_else(|| panic!("no {kind} {namespace}/{name}")).clone();
+        change(&mut object);
+        state.store(&id, object);
+        drop(state);
+        self.changed();
+    }
+
+    pub fn delete(&self, kind: &str, namespace: &str, name: &str) {
+        self.state.lock().remove(&id(plural_of(kind), namespace, name));
+        self.changed();
+    }
+
+    pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.state.lock().objects.get(&id(plural_of(kind), namespace, name)).cloned()
+    }
+
+    pub fn names(&self, kind: &str, namespace: &str) -> Vec<String> {
+        let plural = plural_of(kind);
+        let state = self.state.lock();
+        state.objects.keys().filter(|id| id.0 == plural && id.1 == namespace).map(|id| id.2.clone()).collect()
+    }
+
+    /// Requests so far, without watches and the lists before them.
+    pub fn requests(&self) -> Vec<Seen> {
+        let state = self.state.lock();
+        state.requests.iter().filter(|seen| !["watch", "list"].contains(&seen.verb)).cloned().collect()
+    }
+
+    pub fn all_requests(&self) -> Vec<Seen> {
+        self.state.lock().requests.clone()
+    }
+
+    pub fn forget_requests(&self) {
+        self.state.lock().requests.clear();
+    }
+
+    pub fn set_fault(&self, fault: impl Fn(&Seen) -> Option<StatusCode> + Send + 'static) {
+        self.state.lock().fault = Some(Box::new(fault));
+    }
+
+    pub fn clear_fault(&self) {
+        self.state.lock().fault = None;
+    }
+
+    /// The server does not know a kind, until [`Fake::install`].
+    pub fn uninstall(&self, kind: &str) {
+        self.state.lock().absent.insert(plural_of(kind).to_owned());
+    }
+
+    pub fn install(&self, kind: &str) {
+        self.state.lock().absent.remove(plural_of(kind));
+    }
+
+    /// Ends every watch the way a server does whose history no longer goes back far enough.
+    pub fn expire_watches(&self) {
+        let gone = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 410,
+            "reason": "Expired", "message": "too old resource version"});
+        let event = Bytes::from(format!("{}\n", json!({"type": "ERROR", "object": gone})));
+        let mut state = self.state.lock();
+        for watcher in state.watchers.drain(..) {
+            let _ = watcher.events.unbounded_send(event.clone());
+        }
+        state.log.clear();
+    }
+
+    /// Tells of every write.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+fn selector_of(query: &HashMap<String, String>) -> Vec<(String, String)> {
+    let selector = query.get("labelSelector").map(String::as_str).unwrap_or_default();
+    let pairs = selector.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+impl tower::Service<Request<Body>> for Fake {
+    type Response = Response<BoxBody<Bytes, Infallible>>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let fake = self.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let header = |name| {
+                parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+            };
+            let segments: Vec<&str> = parts.uri.path().split('/').filter(|it| !it.is_empty()).collect();
+            let rest = if segments[0] == "api" { &segments[2..] } else { &segments[3..] };
+            let (namespace, rest) = if rest[0] == "namespaces" { (rest[1], &rest[2..]) } else { ("", rest) };
+            let segment = |index: usize| rest.get(index).copied().unwrap_or_default().to_owned();
+            let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+            let call = Call {
+                id: (segment(0), namespace.to_owned(), segment(1)),
+                subresource: segment(2),
+                query: query.into_owned().collect(),
+                partial: header("accept").contains("PartialObjectMetadata"),
+                content_type: header("content-type"),
+                body: serde_json::from_slice(&body).unwrap_or_default(),
+                method: parts.method,
+            };
+            let answer = fake.answer(&call);
+            if !["GET"].contains(&call.method.as_str()) {
+                fake.changed();
+            }
+            Ok(respond(answer))
+        }
+        .boxed()
+    }
+}
+
+fn respond(answer: Answer) -> Response<BoxBody<Bytes, Infallible>> {
+    let (code, body) = match answer {
+        Answer::Object(object) => (StatusCode::OK, Full::from(object.to_string()).boxed()),
+        Answer::Status(code, message) => {
+            let reason = code.canonical_reason().unwrap_or_default().replace(' ', "");
+            let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                "code": code.as_u16(), "reason": reason, "message": message});
+            (code, Full::from(status.to_string()).boxed())
+        }
+        Answer::Stream(events) => {
+            (StatusCode::OK, BodyExt::boxed(StreamBody::new(events.map(|event| Ok(Frame::data(event))))))
+        }
+    };
+    Response::builder().status(code).header("content-type", "application/json").body(body).unwrap()
+}

@@ -1,0 +1,305 @@
+//! What is applied, when, and what it costs.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::world::{NAMESPACE, World, agent, harness, tenant};
+
+fn counted(world: &World) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for seen in world.api.requests() {
+        *counts.entry(format!("{} {}", seen.verb, seen.resource)).or_default() += 1;
+    }
+    counts
+}
+
+fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    expected.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_tenant_costs_one_look_and_one_write_per_object() {
+    let mut world = World::empty();
+    world.api.create(NAMESPACE, harness("desk"));
+    world.start();
+    world.until("the Harness is ready", |world| world.is("Harness", "desk", "Ready") == "True").await;
+    world.api.forget_requests();
+    world.api.create(NAMESPACE, tenant("acme", "desk"));
+    world.until("it is applied", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
+    world.rest().await;
+    let expected = counts(&[
+        ("get secrets", 1),
+        ("create secrets", 1),
+        ("get serviceaccounts", 1),
+        ("patch serviceaccounts", 1),
+        ("get persistentvolumeclaims", 1),
+        ("patch persistentvolumeclaims", 1),
+        ("get services", 1),
+        ("patch services", 1),
+        ("get configmaps", 2),
+        ("patch configmaps", 2),
+        ("get statefulsets", 1),
+        ("patch statefulsets", 1),
+        ("patch tenants/status", 2),
+        ("patch harnesses/status", 1),
+    ]);
+    assert_eq!(counted(&world), expected);
+    let order: Vec<String> = world
+        .api
+        .requests()
+        .into_iter()
+        .filter(|seen| ["patch", "create"].contains(&seen.verb) && !seen.resource.contains('/'))
+        .map(|seen| seen.resource)
+        .collect();
+    let planned = [
+        "secrets",
+        "serviceaccounts",
+        "persistentvolumeclaims",
+        "services",
+        "configmaps",
+        "configmaps",
+        "statefulsets",
+    ];
+    assert_eq!(order, planned, "what is mounted comes before what mounts it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_rest_a_forced_pass_makes_no_request() {
+    let world = World::at_rest().await;
+    world.rest().await;
+    world.api.forget_requests();
+    world.force_pass("acme", "now").await;
+    world.rest().await;
+    assert_eq!(world.api.requests(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_writes_nothing_and_looks_once_for_the_token() {
+    let mut world = World::at_rest().await;
+    world.api.create(NAMESPACE, agent("main", "acme"));
+    world.until("the Agent is served", |world| world.bundle_hash("acme").len() == 64).await;
+    world.rest().await;
+    world.watchdogs.deliver("10.0.0.1", &world.bundle_hash("acme"));
+    world.until("the Agent is served", |world| world.is("Agent", "main", "Ready") == "True").await;
+    world.rest().await;
+    let before = (
+        world.conditions("Tenant", "acme"),
+        world.conditions("Agent", "main"),
+        world.conditions("Harness", "desk"),
+    );
+    world.stop().await.unwrap();
+    world.api.forget_requests();
+    let passes = world.passes();
+    world.start();
+    world.until("a pass", |world| world.passes() > passes).await;
+    world.rest().await;
+    // The confirmation of the delivery is not stored: until the watchdog repeats it, the tenant is on its way.
+    let requests = counted(&world);
+    assert_eq!(requests.get("get secrets"), Some(&1), "{requests:?}");
+    let others = requests.keys().filter(|what| !what.ends_with("/status") && *what != "get secrets");
+    assert_eq!(others.count(), 0, "{requests:?}");
+    let after = (
+        world.conditions("Tenant", "acme"),
+        world.conditions("Agent", "main"),
+        world.conditions("Harness", "desk"),
+    );
+    assert_eq!(after, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_changes_by_hand_is_put_back() {
+    let world = World::at_rest().await;
+    world.rest().await;
+    let config = world.api.get("ConfigMap", NAMESPACE, "acme-gateway-config").unwrap();
+    world.api.update("ConfigMap", NAMESPACE, "acme-gateway-config", |map| {
+        map["data"]["openclaw.json"] = json!("{}")
+    });
+    world
+        .until("the configuration is put back", |world| {
+            world.api.get("ConfigMap", NAMESPACE, "acme-gateway-config").unwrap()["data"] == config["data"]
+        })
+        .await;
+
+    world.api.update("Service", NAMESPACE, "acme-gateway", |service| {
+        service["metadata"]["labels"]["kr8tiv.ai/tenant-id"] = json!("other-00000000");
+    });
+    let id = world.api.get("Tenant", NAMESPACE, "acme").unwrap()["status"]["tenantId"].clone();
+    world
+        .until("the label is put back", |world| {
+            world.api.get("Service", NAMESPACE, "acme-gateway").unwrap()["metadata"]["labels"]["kr8tiv.ai/tenant-id"] == id
+        })
+        .await;
+
+    world.api.update("StatefulSet", NAMESPACE, "acme-gateway", |set| set["spec"]["replicas"] = json!(0));
+    world
+        .until("the gateway is started again", |world| {
+            world.api.get("StatefulSet", NAMESPACE, "acme-gateway").unwrap()["spec"]["replicas"] == 1
+        })
+        .await;
+
+    world.api.delete("ServiceAccount", NAMESPACE, "acme-gateway");
+    world
+        .until("the identity is made anew", |world| {
+            world.api.get("ServiceAccount", NAMESPACE, "acme-gateway").is_some()
+        })
+        .await;
+
+    world.api.update("ConfigMap", NAMESPACE, "acme-gateway-config", |map| {
+        map["metadata"]["labels"].as_object_mut().unwrap().remove("app.kubernetes.io/managed-by");
+    });
+    world
+        .until("our label is put back", |world| {
+            let map = world.api.get("ConfigMap", NAMESPACE, "acme-gateway-config").unwrap();
+            map["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "kr8tiv-operator"
+        })
+        .await;
+    world.rest().await;
+    world.api.forget_requests();
+    world.rest().await;
+    assert_eq!(world.api.requests(), [], "and then it is at rest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_label_costs_one_write_and_stays() {
+    let world = World::at_rest().await;
+    world.rest().await;
+    world.api.forget_requests();
+    world.api.update("ConfigMap", NAMESPACE, "acme-gateway-config", |map| {
+        map["metadata"]["labels"]["team"] = json!("blue");
+    });
+    world.rest().await;
+    assert_eq!(counted(&world), counts(&[("patch configmaps", 1)]));
+    let map = world.api.get("ConfigMap", NAMESPACE, "acme-gateway-config").unwrap();
+    assert_eq!(map["metadata"]["labels"]["team"], "blue");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_workspace_of_a_removed_agent_goes() {
+    let world = World::with_tenant().await;
+    let mut first = agent("first", "acme");
+    first["spec"]["default"] = json!(true);
+    world.api.create(NAMESPACE, first);
+    world.api.create(NAMESPACE, agent("second", "acme"));
+    let maps = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let both = maps(&["acme-gateway-config", "acme-workspace.first", "acme-workspace.second"]);
+    world.until("both workspaces", |world| world.api.names("ConfigMap", NAMESPACE) == both).await;
+    world.api.delete("Agent", NAMESPACE, "second");
+    let one = maps(&["acme-gateway-config", "acme-workspace.first"]);
+    world.until("one workspace", |world| world.api.names("ConfigMap", NAMESPACE) == one).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_of_somebody_else_is_not_taken_over() {
+    let mut world = World::empty();
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "acme-gateway-config"},
+        "data": {"theirs": "x"}
+    });
+    world.api.create(NAMESPACE, theirs);
+    let before = world.api.get("ConfigMap", NAMESPACE, "acme-gateway-config");
+    world.api.create(NAMESPACE, harness("desk"));
+    world.api.create(NAMESPACE, tenant("acme", "desk"));
+    world.start();
+    world.until("a conflict", |world| world.reason("Tenant", "acme", "Ready") == "Conflict").await;
+    world.rest().await;
+    assert_eq!(world.api.get("ConfigMap", NAMESPACE, "acme-gateway-config"), before);
+    let message = world.message("Tenant", "acme", "Ready");
+    assert!(
+        message.starts_with("ConfigMap acme-gateway-config exists and was not made by the operator"),
+        "{message}"
+    );
+    assert_eq!(world.is("Tenant", "acme", "Stalled"), "True");
+    assert_eq!(world.api.names("StatefulSet", NAMESPACE), Vec::<String>::new());
+    world.api.delete("ConfigMap", NAMESPACE, "acme-gateway-config");
+    world.until("it heals", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_stays_or_goes_with_its_tenant_as_the_policy_says() {
+    let world = World::with_tenant().await;
+    let claims = world.api.names("PersistentVolumeClaim", NAMESPACE);
+    let owners = |world: &World| {
+        let claim = world.api.get("PersistentVolumeClaim", NAMESPACE, &claims[0]).unwrap();
+        claim["metadata"]["ownerReferences"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(owners(&world), 0);
+    let set_policy = |policy: &str| {
+        world
+            .api
+            .update("Tenant", NAMESPACE, "acme", |tenant| tenant["spec"]["deletionPolicy"] = json!(policy));
+    };
+    set_policy("Delete");
+    world.until("the Tenant owns the volume", |world| owners(world) == 1).await;
+    set_policy("Retain");
+    world.until("nobody owns the volume", |world| owners(world) == 0).await;
+    world.api.delete("Tenant", NAMESPACE, "acme");
+    world.rest().await;
+    assert_eq!(world.api.names("PersistentVolumeClaim", NAMESPACE), claims);
+    for kind in ["ServiceAccount", "Service", "ConfigMap", "StatefulSet", "Secret"] {
+        assert_eq!(world.api.names(kind, NAMESPACE), Vec::<String>::new(), "{kind}");
+    }
+
+    let mut heir = tenant("heir", "desk");
+    heir["spec"]["tenantId"] = json!(claims[0].strip_suffix("-state").unwrap());
+    world.api.create(NAMESPACE, heir);
+    world.until("the heir is applied", |world| world.reason("Tenant", "heir", "Ready") == "Starting").await;
+    assert_eq!(world.api.names("PersistentVolumeClaim", NAMESPACE), claims);
+    let claim = world.api.get("PersistentVolumeClaim", NAMESPACE, &claims[0]).unwrap();
+    assert_eq!(claim["metadata"]["labels"]["kr8tiv.ai/tenant"], "heir");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_made_anew_under_its_name_gets_everything_anew() {
+    let world = World::at_rest().await;
+    let uid = world.api.get("StatefulSet", NAMESPACE, "acme-gateway").unwrap()["metadata"]["uid"].clone();
+    let token = world.api.get("Secret", NAMESPACE, "acme-gateway-token").unwrap()["metadata"]["uid"].clone();
+    world.api.delete("Tenant", NAMESPACE, "acme");
+    world.api.create(NAMESPACE, tenant("acme", "desk"));
+    world.until("it is applied", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
+    assert_ne!(world.api.get("StatefulSet", NAMESPACE, "acme-gateway").unwrap()["metadata"]["uid"], uid);
+    assert_ne!(world.api.get("Secret", NAMESPACE, "acme-gateway-token").unwrap()["metadata"]["uid"], token);
+    assert_eq!(
+        world.api.names("PersistentVolumeClaim", NAMESPACE).len(),
+        2,
+        "the old volume is not the new tenant's"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_token_is_made_once_and_is_nobody_elses() {
+    let world = World::with_tenant().await;
+    let token = world.api.get("Secret", NAMESPACE, "acme-gateway-token").unwrap();
+    assert_eq!(token["data"], json!({"token": "eA=="}));
+    assert_eq!(token["metadata"]["ownerReferences"][0]["kind"], "Tenant");
+    assert_eq!(token["metadata"]["labels"]["app.kubernetes.io/managed-by"], "kr8tiv-operator");
+
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "globex-gateway-token"},
+        "data": {"token": "dGhlaXJz"}
+    });
+    world.api.create(NAMESPACE, theirs);
+    world.api.create(NAMESPACE, tenant("globex", "desk"));
+    world.until("a conflict", |world| world.reason("Tenant", "globex", "Ready") == "Conflict").await;
+    assert!(world.message("Tenant", "globex", "Ready").contains("Secret globex-gateway-token"));
+    assert_eq!(
+        world.api.get("Secret", NAMESPACE, "globex-gateway-token").unwrap()["data"]["token"],
+        "dGhlaXJz"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_example_with_two_agents_is_applied_as_it_stands() {
+    let mut world = World::empty();
+    world.api.create_yaml(NAMESPACE, include_str!("../../../examples/two-agents.yaml"));
+    world.start();
+    world.until("it is applied", |world| world.reason("Tenant", "globex", "Ready") == "Starting").await;
+    world.serve("globex", "10.0.0.1").await;
+    for agent in ["desk", "platform"] {
+        world.until("its agents are ready", |world| world.is("Agent", agent, "Ready") == "True").await;
+    }
+    assert_eq!(
+        world.api.get("Tenant", NAMESPACE, "globex").unwrap()["status"]["agents"],
+        json!({"desired": 2})
+    );
+}

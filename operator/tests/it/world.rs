@@ -1,0 +1,251 @@
+//! The operator, running against the fake API server, with what tests do to it and wait for. Time is tokio's paused
+//! clock: it jumps to the next timer whenever nothing is left to do, so that minutes of rest take milliseconds and
+//! every wait has a deadline.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform};
+use kr8tiv_operator::app::{self, Parts};
+use kr8tiv_operator::compiler::Compiler;
+use kr8tiv_operator::delivery::{Answer, Ask, Unreachable};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::fake::Fake;
+
+pub const NAMESPACE: &str = "acme";
+
+/// Longer than every backoff of the operator together.
+const DEADLINE: Duration = Duration::from_mins(10);
+
+/// Watchdogs that say what tests tell them to.
+#[derive(Clone, Default)]
+pub struct Watchdogs(Arc<Mutex<HashMap<String, Answer>>>);
+
+impl Watchdogs {
+    pub fn deliver(&self, ip: &str, hash: &str) {
+        self.0.lock().insert(ip.into(), Answer { delivered: Some(hash.into()), trouble: None });
+    }
+
+    pub fn trouble(&self, ip: &str, trouble: &str) {
+        self.0.lock().insert(ip.into(), Answer { delivered: None, trouble: Some(trouble.into()) });
+    }
+}
+
+impl Ask for Watchdogs {
+    fn ask<'a>(&'a self, ip: &'a str) -> BoxFuture<'a, Result<Answer, Unreachable>> {
+        let answer = self.0.lock().get(ip).cloned();
+        async move { answer.ok_or_else(|| Unreachable("nobody there".into())) }.boxed()
+    }
+}
+
+pub struct World {
+    pub api: Fake,
+    pub watchdogs: Watchdogs,
+    compilations: Arc<AtomicUsize>,
+    operator: Option<(CancellationToken, JoinHandle<Result<(), app::Error>>)>,
+}
+
+pub fn harness(name: &str) -> Value {
+    json!({
+        "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Harness", "metadata": {"name": name},
+        "spec": {
+            "identity": {"role": "helper", "purpose": "You help.", "personality": "calm"},
+            "soul": {"coreTruths": ["Say what is true."], "vibe": "plain"},
+            "jobFunctions": {"responsibilities": ["Help."], "successCriteria": ["Helped."]},
+            "channels": {"allow": ["telegram"]},
+            "models": {"primary": "anthropic/claude-sonnet-4-6"}
+        }
+    })
+}
+
+pub fn tenant(name: &str, harness: &str) -> Value {
+    json!({
+        "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Tenant", "metadata": {"name": name},
+        "spec": {"displayName": name, "harnessRef": {"name": harness}}
+    })
+}
+
+pub fn agent(name: &str, tenant: &str) -> Value {
+    json!({
+        "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Agent", "metadata": {"name": name},
+        "spec": {"tenantRef": {"name": tenant}}
+    })
+}
+
+impl World {
+    pub fn empty() -> Self {
+        let (api, watchdogs) = (Fake::new(), Watchdogs::default());
+        Self { api, watchdogs, compilations: Arc::default(), operator: None }
+    }
+
+    /// A running operator, a Harness `desk` and a Tenant `acme` that has been applied.
+    pub async fn with_tenant() -> Self {
+        let mut world = Self::empty();
+        world.api.create(NAMESPACE, harness("desk"));
+        world.api.create(NAMESPACE, tenant("acme", "desk"));
+        world.start();
+        world
+            .until("the gateway is applied", |world| world.reason("Tenant", "acme", "Ready") == "Starting")
+            .await;
+        world
+    }
+
+    /// The same with a gateway that serves.
+    pub async fn at_rest() -> Self {
+        let mut world = Self::with_tenant().await;
+        world.serve("acme", "10.0.0.1").await;
+        world
+    }
+
+    pub fn start(&mut self) {
+        self.start_with(kr8tiv_compiler::compile);
+    }
+
+    pub fn start_with(
+        &mut self,
+        compile: impl Fn(&Inputs<'_>) -> Result<Bundle, Diagnostics> + Send + Sync + 'static,
+    ) {
+        let platform = Platform { gateway_repository: "gateway".into(), watchdog_image: "watchdog:1".into() };
+        let compilations = Arc::clone(&self.compilations);
+        let mut compiler = Compiler::new(platform);
+        compiler.compile = Arc::new(move |inputs| {
+            compilations.fetch_add(1, Ordering::SeqCst);
+            compile(inputs)
+        });
+        let parts = Parts {
+            client: self.api.client(),
+            compiler,
+            ask: Arc::new(self.watchdogs.clone()),
+            listener: None,
+        };
+        let stop = CancellationToken::new();
+        self.operator = Some((stop.clone(), tokio::spawn(app::run(parts, stop))));
+    }
+
+    /// Stops the operator the way a signal does.
+    pub async fn stop(&mut self) -> Result<(), app::Error> {
+        let (stop, running) = self.operator.take().expect("it runs");
+        stop.cancel();
+        running.await.expect("it doesn't panic")
+    }
+
+    /// Passes over tenants so far.
+    pub fn passes(&self) -> usize {
+        self.compilations.load(Ordering::SeqCst)
+    }
+
+    /// Waits until something holds.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let mut changes = self.api.changes();
+        let wait = async {
+            while !holds(self) {
+                tokio::select! {
+                    changed = changes.changed() => changed.expect("the API server is there"),
+                    // What isn't a write: compilations, for one.
+                    () = tokio::time::sleep(Duration::from_millis(50)) => {}
+                }
+            }
+        };
+        if tokio::time::timeout(DEADLINE, wait).await.is_err() {
+            let requests = self.api.requests();
+            let last = &requests[requests.len().saturating_sub(20)..];
+            panic!(
+                "never came about: {what}\nlast requests: {last:#?}\ntenants: {:#?}",
+                self.conditions("Tenant", "acme")
+            );
+        }
+    }
+
+    /// Lets everything come to rest: every timer within ten minutes has gone off.
+    pub async fn rest(&self) {
+        tokio::time::sleep(DEADLINE).await;
+    }
+
+    pub fn condition(&self, kind: &str, name: &str, type_: &str) -> Option<Value> {
+        let object = self.api.get(kind, NAMESPACE, name)?;
+        let conditions = object["status"]["conditions"].as_array()?;
+        conditions.iter().find(|condition| condition["type"] == type_).cloned()
+    }
+
+    pub fn conditions(&self, kind: &str, name: &str) -> Value {
+        self.api.get(kind, NAMESPACE, name).unwrap_or_default()["status"]["conditions"].clone()
+    }
+
+    pub fn reason(&self, kind: &str, name: &str, type_: &str) -> String {
+        let condition = self.condition(kind, name, type_).unwrap_or_default();
+        condition["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn message(&self, kind: &str, name: &str, type_: &str) -> String {
+        let condition = self.condition(kind, name, type_).unwrap_or_default();
+        condition["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn is(&self, kind: &str, name: &str, type_: &str) -> String {
+        let condition = self.condition(kind, name, type_).unwrap_or_default();
+        condition["status"].as_str().unwrap_or("absent").to_owned()
+    }
+
+    pub fn bundle_hash(&self, tenant: &str) -> String {
+        let tenant = self.api.get("Tenant", NAMESPACE, tenant).unwrap();
+        tenant["status"]["bundleHash"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Does what the StatefulSet controller and kubelet do: a ready Pod of the current revision.
+    pub fn run_pod(&self, tenant: &str, ip: &str) {
+        let set = format!("{tenant}-gateway");
+        let object = self.api.get("StatefulSet", NAMESPACE, &set).expect("the StatefulSet is there");
+        let generation = object["metadata"]["generation"].clone();
+        let revision = format!("{set}-{generation}");
+        let mut labels = object["spec"]["template"]["metadata"]["labels"].clone();
+        labels["controller-revision-hash"] = json!(revision);
+        let pod = format!("{set}-0");
+        if self.api.get("Pod", NAMESPACE, &pod).is_some() {
+            self.api.delete("Pod", NAMESPACE, &pod);
+        }
+        self.api.create(
+            NAMESPACE,
+            json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod, "labels": labels},
+                "spec": {"nodeName": "node", "containers": []},
+                "status": {"podIP": ip, "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+            }),
+        );
+        self.set_workload(tenant, &generation, &revision, 1);
+    }
+
+    pub fn set_workload(&self, tenant: &str, generation: &Value, revision: &str, replicas: i32) {
+        self.api.update("StatefulSet", NAMESPACE, &format!("{tenant}-gateway"), |set| {
+            set["status"] = json!({
+                "observedGeneration": generation, "replicas": replicas,
+                "currentRevision": revision, "updateRevision": revision
+            });
+        });
+    }
+
+    /// Brings a tenant's gateway up and has its watchdog deliver.
+    pub async fn serve(&mut self, tenant: &str, ip: &str) {
+        self.run_pod(tenant, ip);
+        self.watchdogs.deliver(ip, &self.bundle_hash(tenant));
+        self.until("the gateway serves", |world| world.is("Tenant", tenant, "Ready") == "True").await;
+    }
+
+    /// Forces passes over a tenant, and waits until one has run from beginning to end.
+    pub async fn force_pass(&self, tenant: &str, token: &str) {
+        for round in 0..2 {
+            let before = self.passes();
+            self.api.update("Tenant", NAMESPACE, tenant, |tenant| {
+                tenant["metadata"]["annotations"]["touched"] = json!(format!("{token}-{round}"));
+            });
+            self.until("a pass", |world| world.passes() > before).await;
+        }
+    }
+}
