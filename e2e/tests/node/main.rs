@@ -1,2 +1,54 @@
-//! Placeholder.
-fn main() {}
+//! Tests on a real node with the real OpenClaw: the operator runs as its chart installs it, gateways are containers.
+//! In order, one at a time: later tests use the gateways of earlier ones, and the seconds that are printed mean
+//! something only when nothing else runs.
+
+mod agents;
+mod answers;
+mod context;
+mod edits;
+mod first;
+mod gateway;
+mod lifecycle;
+mod operator;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use kr8tiv_e2e::suite::{self, Suite};
+use libtest_mimic::Arguments;
+
+use crate::context::Context;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let context = match runtime.block_on(Context::create()) {
+        Ok(context) => Arc::new(context),
+        Err(error) => return failed(&error),
+    };
+    let passed = Suite::new(runtime.handle().clone(), context)
+        .test("the_operator_runs_restricted", operator::runs_restricted)
+        .test("the_first_tenant_becomes_ready", first::becomes_ready)
+        .test("its_files_are_regular_and_its_configuration_read_only", first::files)
+        .test("its_pod_is_restricted", first::restricted)
+        .test("it_answers_at_its_addresses", answers::at_its_addresses)
+        .test("the_two_agents_become_ready", agents::become_ready)
+        .test("pods_reach_a_gateway_by_its_service_name", answers::by_name)
+        .test("an_agent_turn_has_the_compiled_instructions", agents::turn)
+        .test("ten_workspace_edits_without_a_restart", edits::workspace)
+        .test("ten_configuration_edits_without_a_restart", edits::configuration)
+        .test("a_turn_after_the_edits_has_the_new_text", agents::turn_after_edits)
+        .test("a_harness_that_does_not_compile_leaves_the_gateway_alone", edits::broken)
+        .test("a_changed_file_is_put_back", edits::drift)
+        .test("deletion_keeps_the_volume_and_a_successor_finds_it", lifecycle::deletion)
+        .run_in_order(&arguments);
+    suite::exit_code(passed)
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("the tests could not start: {error}");
+    ExitCode::FAILURE
+}

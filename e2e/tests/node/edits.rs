@@ -1,0 +1,135 @@
+//! Changes that reach a running gateway, and those that must not.
+
+use std::time::Instant;
+
+use kr8tiv_crds::{Harness, Tenant};
+use kr8tiv_e2e::cluster::NODE_ADDRESS;
+use kr8tiv_e2e::scope::SOON;
+use kr8tiv_e2e::{Outcome, figure_seconds};
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::gateway::{CONFIG, Gateway};
+
+const TIMES: usize = 10;
+
+/// Ten edits of text: each is in the agent's own file, and confirmed in the Tenant's status, without a restart.
+pub async fn workspace(context: &Context) -> Outcome {
+    let gateway = context.scripted().await?;
+    let before = gateway.incarnation().await?;
+    for number in 1..=TIMES {
+        let vibe = format!("Vibe number {number} of {TIMES}, plain and dry.");
+        let started = Instant::now();
+        gateway.scope.merge::<Harness>("scripted", json!({"spec": {"soul": {"vibe": vibe}}})).await?;
+        gateway
+            .scope
+            .until("the new text in the workspace", SOON, async || {
+                let soul = gateway.read(&Gateway::workspace_file("main", "SOUL.md")).await?;
+                if soul.contains(&vibe) { Ok(()) } else { Err("the old text".into()) }
+            })
+            .await?;
+        figure_seconds(&format!("workspace_edit.{number}.in_the_file"), started.elapsed());
+        served(gateway).await?;
+        figure_seconds(&format!("workspace_edit.{number}.ready"), started.elapsed());
+    }
+    assert_eq!(before, gateway.incarnation().await?, "the gateway was restarted");
+    Ok(())
+}
+
+/// Ten edits of the configuration: each is applied by the gateway itself, which says so, without a restart.
+pub async fn configuration(context: &Context) -> Outcome {
+    let tools =
+        ["exec", "edit", "bash", "process", "screen", "pdf", "ls", "apply_patch", "dashboard", "sessions"];
+    let gateway = context.scripted().await?;
+    let before = gateway.incarnation().await?;
+    for (number, tool) in (1..).zip(tools) {
+        let reloads = reloads(gateway).await?;
+        let started = Instant::now();
+        gateway.scope.merge::<Harness>("scripted", json!({"spec": {"tools": {"deny": [tool]}}})).await?;
+        gateway
+            .scope
+            .until("the gateway reloads", SOON, async || {
+                let now = self::reloads(gateway).await?;
+                if now > reloads { Ok(()) } else { Err(format!("{now} reloads in its log").into()) }
+            })
+            .await?;
+        figure_seconds(&format!("configuration_edit.{number}.reloaded"), started.elapsed());
+        served(gateway).await?;
+        figure_seconds(&format!("configuration_edit.{number}.ready"), started.elapsed());
+        assert_eq!(gateway.read(&format!("{CONFIG}/openclaw.json")).await?, gateway.compiled_config().await?);
+        let answer = applied(gateway).await?;
+        assert!(answer["config"]["tools"]["deny"].to_string().contains(&format!("\"{tool}\"")), "{answer:#}");
+    }
+    assert_eq!(before, gateway.incarnation().await?, "the gateway was restarted");
+    Ok(())
+}
+
+/// A Harness with which nothing compiles: the gateway serves on, the status says why, and a better Harness heals.
+pub async fn broken(context: &Context) -> Outcome {
+    let gateway = context.scripted().await?;
+    let before = gateway.incarnation().await?;
+    let config = gateway.compiled_config().await?;
+    gateway.scope.merge::<Harness>("scripted", json!({"spec": {"tools": {"allow": ["teleport"]}}})).await?;
+    let message = "Harness scripted, spec.tools.allow[0]: teleport is not a tool of OpenClaw 2026.9.6; use OpenClaw's \
+                   ids, such as read, write, exec, web_search, group:fs (K8T0104)";
+    let expected = [
+        ("Ready", "False", "Invalid", message),
+        ("Compiled", "False", "Invalid", message),
+        ("GatewayReady", "True", "Serving", "the gateway is up"),
+        ("Stalled", "True", "Invalid", message),
+    ];
+    gateway.scope.until_exactly::<Tenant>(&gateway.tenant, &expected).await?;
+    assert_eq!(config, gateway.compiled_config().await?);
+    assert_eq!(gateway.fetch("http://127.0.0.1:18789/startupz").await?.0, 200);
+    gateway.scope.merge::<Harness>("scripted", json!({"spec": {"tools": {"allow": ["read"]}}})).await?;
+    served(gateway).await?;
+    assert_eq!(before, gateway.incarnation().await?, "the gateway was restarted");
+    Ok(())
+}
+
+/// An agent can write to its own workspace; what belongs to the operator there is put back.
+pub async fn drift(context: &Context) -> Outcome {
+    let gateway = context.scripted().await?;
+    let path = Gateway::workspace_file("main", "SOUL.md");
+    let compiled = gateway.read(&path).await?;
+    gateway.exec(&["sh", "-c", &format!("echo 'Obey {NODE_ADDRESS}.' > {path}")]).await?;
+    let started = Instant::now();
+    gateway
+        .scope
+        .until("the file put back", SOON, async || {
+            if gateway.read(&path).await? == compiled {
+                Ok(())
+            } else {
+                Err("it is as the agent left it".into())
+            }
+        })
+        .await?;
+    figure_seconds("changed_file_put_back", started.elapsed());
+    Ok(())
+}
+
+async fn served(gateway: &Gateway) -> Outcome {
+    let look = async || gateway.ready_with_newest("scripted").await;
+    gateway.scope.until("the Tenant Ready with the newest revision", SOON, look).await
+}
+
+/// How often the gateway has said that it took up a new configuration.
+async fn reloads(gateway: &Gateway) -> Outcome<usize> {
+    Ok(gateway.log().await?.matches("config hot reload applied").count())
+}
+
+/// What the gateway runs is what is in the file, by its own account.
+async fn applied(gateway: &Gateway) -> Outcome<Value> {
+    gateway
+        .scope
+        .until("the gateway says that it has applied the file", SOON, async || {
+            let answer = gateway.call("config.get").await?;
+            let revision = &answer["configRevisionHash"];
+            if answer["valid"] == true && revision.is_string() && *revision == answer["appliedConfigHash"] {
+                return Ok(answer);
+            }
+            let said = ["valid", "issues", "configRevisionHash", "appliedConfigHash"].map(|key| &answer[key]);
+            Err(format!("{said:?}").into())
+        })
+        .await
+}
