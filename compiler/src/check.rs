@@ -6,8 +6,7 @@ use serde::Serialize;
 
 use crate::bundle::{Object, WorkspaceFile};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
-use crate::openclaw::{FILE_LIMIT, USER_FILE_LIMIT, WORKSPACE_LIMIT, length};
-use crate::render::workspace::INJECTED;
+use crate::openclaw::{FILE_LIMIT, INJECTED_FILES, USER_FILE_LIMIT, WORKSPACE_LIMIT, length};
 use crate::resolve::ResolvedAgent;
 
 /// The API server refuses a ConfigMap of more than 1 MiB, and etcd a request of more than 1.5 MiB. Below both, with
@@ -21,7 +20,7 @@ pub(crate) fn workspace(
     diagnostics: &mut Diagnostics,
 ) {
     let mut total = 0;
-    for (name, file) in files.iter().filter(|(name, _)| INJECTED.contains(&name.as_str())) {
+    for (name, file) in files.iter().filter(|(name, _)| INJECTED_FILES.contains(&name.as_str())) {
         let characters = length(&file.content);
         total += characters;
         let limit = if name == "USER.md" { USER_FILE_LIMIT } else { FILE_LIMIT };

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use kr8tiv_crds::agent::Binding;
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::policy::configured_channels;
 use crate::resolve::{Resolved, ResolvedAgent};
 
 /// Which agent answers what.
@@ -82,7 +81,7 @@ fn routes<'a>(
     default_agent: &'a str,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Route<'a>> {
-    let channels = configured_channels(resolved.tenant.spec);
+    let channels = resolved.tenant.channels();
     let mut taken: BTreeMap<Binding, &ResolvedAgent<'a>> = BTreeMap::new();
     for agent in &resolved.agents {
         for (position, binding) in agent.bindings.iter().enumerate() {

@@ -57,7 +57,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
     }
 
     let tenant = &resolved.tenant;
-    let token = render::objects::token(tenant);
+    let token = render::object_names::token(tenant);
     let minted = tenant.spec.gateway.token_secret_ref.is_none();
     Ok(Bundle {
         container_tag: format!("tenant-{}", tenant.id),
@@ -66,7 +66,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         gateway_version: tenant.version.to_owned(),
         endpoint: format!(
             "http://{}.{}.svc:{GATEWAY_PORT}",
-            render::objects::gateway_name(tenant.name),
+            render::object_names::gateway_name(tenant.name),
             tenant.namespace
         ),
         hash,

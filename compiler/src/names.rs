@@ -4,7 +4,7 @@
 //! objects that were stored before a rule was made.
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
-use crate::render::workspace::STANDARD;
+use crate::openclaw::STANDARD_FILES;
 use crate::resolve::Resolved;
 
 /// Longest name of a tenant and longest id of an agent: the longest name made from them has 63 characters.
@@ -47,7 +47,7 @@ pub(crate) fn check(resolved: &Resolved<'_>, harness: &ObjectName, diagnostics: 
     }
     for (position, file) in resolved.harness.workspace.files.iter().enumerate() {
         let field = format!("spec.workspace.files[{position}].name");
-        if STANDARD.iter().any(|standard| standard.eq_ignore_ascii_case(&file.name)) {
+        if STANDARD_FILES.iter().any(|standard| standard.eq_ignore_ascii_case(&file.name)) {
             refuse(
                 harness,
                 &field,

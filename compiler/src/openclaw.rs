@@ -21,6 +21,21 @@ pub(crate) const STATE: &str = "/home/node/.openclaw";
 /// Folder of `openclaw.json` in the gateway's container.
 pub(crate) const CONFIG_FOLDER: &str = "/etc/openclaw/config";
 
+/// Files of a workspace that only the operator or OpenClaw itself writes.
+pub(crate) const STANDARD_FILES: &[&str] = &[
+    "AGENTS.md",
+    "BOOTSTRAP.md",
+    "HEARTBEAT.md",
+    "IDENTITY.md",
+    "MEMORY.md",
+    "SOUL.md",
+    "TOOLS.md",
+    "USER.md",
+];
+
+/// Files of a workspace that reach the model in every turn.
+pub(crate) const INJECTED_FILES: &[&str] = &["AGENTS.md", "IDENTITY.md", "MEMORY.md", "SOUL.md", "USER.md"];
+
 /// Characters (UTF-16 units, as JavaScript counts) of a workspace file that reach the model; of a longer one the
 /// middle is cut out.
 pub(crate) const FILE_LIMIT: usize = 20_000;

@@ -1,8 +1,5 @@
 //! Second stage: what the harness does not allow, and single values that can't be right. Pure.
 
-use kr8tiv_crds::harness::ChannelName;
-use kr8tiv_crds::tenant::TenantSpec;
-
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::openclaw::{self, providers, tools};
@@ -29,12 +26,6 @@ pub(crate) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
     }
 }
 
-/// The channels that a tenant configures.
-pub(crate) fn configured_channels(spec: &TenantSpec) -> Vec<ChannelName> {
-    let kr8tiv_crds::tenant::Channels { telegram } = &spec.channels;
-    telegram.iter().map(|_| ChannelName::Telegram).collect()
-}
-
 fn version(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     let version = resolved.tenant.version;
     if !openclaw::SUPPORTED_VERSIONS.contains(&version) {
@@ -51,7 +42,7 @@ fn version(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
 fn channels(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     let allowed = &resolved.harness.channels.allow;
     let object = &resolved.tenant.object;
-    for channel in configured_channels(resolved.tenant.spec) {
+    for channel in resolved.tenant.channels() {
         if !allowed.contains(&channel) {
             diagnostics.push(Diagnostic {
                 code: Code::ChannelNotAllowed,

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod delivery;
 pub(crate) mod markdown;
+pub(crate) mod object_names;
 pub(crate) mod objects;
 mod pod;
 pub use pod::WATCHDOG_PORT;

@@ -10,49 +10,16 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kr8tiv_crds::reference::SecretKeyReference;
 use kr8tiv_crds::tenant::DeletionPolicy;
 use kr8tiv_crds::{GROUP, VERSION, meta};
 use serde::Serialize;
 
 use crate::bundle::{Object, WorkspaceFile};
 use crate::inputs::Platform;
+use crate::render::object_names::{claim_name, config_name, gateway_name, labels, workspace_name};
 use crate::render::pod;
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::{hash, openclaw};
-
-/// Key of the gateway's token in the Secret that the operator makes.
-const TOKEN_KEY: &str = "token";
-
-/// What the gateway is called: its StatefulSet, Service and ServiceAccount.
-pub(crate) fn gateway_name(tenant: &str) -> String {
-    format!("{tenant}-gateway")
-}
-
-/// The ConfigMap with `openclaw.json`.
-pub(crate) fn config_name(tenant: &str) -> String {
-    format!("{tenant}-gateway-config")
-}
-
-/// The ConfigMap with an agent's workspace. Neither a tenant's name nor an agent's id has a dot, so that no two
-/// pairs make the same name.
-pub(crate) fn workspace_name(tenant: &str, agent: &str) -> String {
-    format!("{tenant}-workspace.{agent}")
-}
-
-/// The claim on the gateway's volume: named by the id, so that a new tenant of an old name never meets the old
-/// tenant's data.
-pub(crate) fn claim_name(tenant_id: &str) -> String {
-    format!("{tenant_id}-state")
-}
-
-/// The Secret with the gateway's token, and its key: the user's, or the one that the operator makes.
-pub(crate) fn token(tenant: &ResolvedTenant<'_>) -> SecretKeyReference {
-    tenant.spec.gateway.token_secret_ref.clone().unwrap_or_else(|| SecretKeyReference {
-        name: format!("{}-gateway-token", tenant.name),
-        key: TOKEN_KEY.into(),
-    })
-}
 
 /// Everything that is mounted, with its files.
 pub(crate) struct Contents<'a> {
@@ -90,18 +57,6 @@ fn selector(tenant: &ResolvedTenant<'_>) -> BTreeMap<String, String> {
         (meta::INSTANCE.into(), tenant.name.into()),
         (meta::NAME.into(), meta::NAME_VALUE.into()),
         (meta::COMPONENT.into(), "gateway".into()),
-    ])
-}
-
-/// Labels of an object of a tenant.
-pub(crate) fn labels(tenant: &ResolvedTenant<'_>, component: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        (meta::MANAGED_BY.into(), meta::MANAGED_BY_VALUE.into()),
-        (meta::NAME.into(), meta::NAME_VALUE.into()),
-        (meta::INSTANCE.into(), tenant.name.into()),
-        (meta::COMPONENT.into(), component.into()),
-        (meta::TENANT.into(), tenant.name.into()),
-        (meta::TENANT_ID.into(), tenant.id.clone()),
     ])
 }
 

@@ -16,7 +16,7 @@ use kr8tiv_crds::reference::SecretKeyReference;
 use crate::inputs::Platform;
 use crate::openclaw::providers::key_variable;
 use crate::openclaw::{self, CONFIG_FOLDER, HOME, STATE};
-use crate::render::objects::{claim_name, config_name, gateway_name, labels, token, workspace_name};
+use crate::render::object_names::{claim_name, config_name, gateway_name, labels, token, workspace_name};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::resources::Amounts;
 

@@ -8,24 +8,8 @@ use std::collections::BTreeMap;
 use crate::bundle::{Ownership, WorkspaceFile};
 use crate::compose::Composition;
 use crate::openclaw::tools::effective;
-use crate::policy::configured_channels;
 use crate::render::markdown::{code, line, list, paragraphs};
 use crate::resolve::{Resolved, ResolvedAgent};
-
-/// Files that only the operator or OpenClaw itself writes.
-pub(crate) const STANDARD: &[&str] = &[
-    "AGENTS.md",
-    "BOOTSTRAP.md",
-    "HEARTBEAT.md",
-    "IDENTITY.md",
-    "MEMORY.md",
-    "SOUL.md",
-    "TOOLS.md",
-    "USER.md",
-];
-
-/// Files that reach the model in every turn.
-pub(crate) const INJECTED: &[&str] = &["AGENTS.md", "IDENTITY.md", "MEMORY.md", "SOUL.md", "USER.md"];
 
 /// How an agent writes when nobody says.
 const DEFAULT_STYLE: &str = "Direct, concise and practical.";
@@ -121,7 +105,7 @@ fn conversations(
 ) -> String {
     let policy = &resolved.harness.channels;
     let mut text = String::new();
-    let channels: Vec<_> = configured_channels(resolved.tenant.spec).iter().map(|c| c.as_str()).collect();
+    let channels: Vec<_> = resolved.tenant.channels().iter().map(|c| c.as_str()).collect();
     if channels.is_empty() {
         text.push_str("- No messaging channel is connected.\n");
     } else {

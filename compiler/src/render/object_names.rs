@@ -1,0 +1,53 @@
+//! What a tenant's objects are called and labelled. Pure.
+
+use std::collections::BTreeMap;
+
+use kr8tiv_crds::meta;
+use kr8tiv_crds::reference::SecretKeyReference;
+
+use crate::resolve::ResolvedTenant;
+
+/// Key of the gateway's token in the Secret that the operator makes.
+const TOKEN_KEY: &str = "token";
+
+/// What the gateway is called: its StatefulSet, Service and ServiceAccount.
+pub(crate) fn gateway_name(tenant: &str) -> String {
+    format!("{tenant}-gateway")
+}
+
+/// The ConfigMap with `openclaw.json`.
+pub(crate) fn config_name(tenant: &str) -> String {
+    format!("{tenant}-gateway-config")
+}
+
+/// The ConfigMap with an agent's workspace. Neither a tenant's name nor an agent's id has a dot, so that no two
+/// pairs make the same name.
+pub(crate) fn workspace_name(tenant: &str, agent: &str) -> String {
+    format!("{tenant}-workspace.{agent}")
+}
+
+/// The claim on the gateway's volume: named by the id, so that a new tenant of an old name never meets the old
+/// tenant's data.
+pub(crate) fn claim_name(tenant_id: &str) -> String {
+    format!("{tenant_id}-state")
+}
+
+/// The Secret with the gateway's token, and its key: the user's, or the one that the operator makes.
+pub(crate) fn token(tenant: &ResolvedTenant<'_>) -> SecretKeyReference {
+    tenant.spec.gateway.token_secret_ref.clone().unwrap_or_else(|| SecretKeyReference {
+        name: format!("{}-gateway-token", tenant.name),
+        key: TOKEN_KEY.into(),
+    })
+}
+
+/// Labels of an object of a tenant.
+pub(crate) fn labels(tenant: &ResolvedTenant<'_>, component: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (meta::MANAGED_BY.into(), meta::MANAGED_BY_VALUE.into()),
+        (meta::NAME.into(), meta::NAME_VALUE.into()),
+        (meta::INSTANCE.into(), tenant.name.into()),
+        (meta::COMPONENT.into(), component.into()),
+        (meta::TENANT.into(), tenant.name.into()),
+        (meta::TENANT_ID.into(), tenant.id.clone()),
+    ])
+}
