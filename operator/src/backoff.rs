@@ -23,7 +23,7 @@ impl Pace {
     fn bounds(self) -> (Duration, Duration) {
         match self {
             Self::Transient => (Duration::from_millis(500), Duration::from_secs(30)),
-            Self::Missing => (Duration::from_secs(2), Duration::from_secs(60)),
+            Self::Missing => (Duration::from_secs(2), Duration::from_mins(1)),
             Self::Refused => (Duration::from_secs(5), Duration::from_mins(5)),
         }
     }

@@ -103,6 +103,8 @@ impl Context {
 
     fn wake_agents(&self, tenant: &Key) {
         let agents = self.stores.index.agents_of_tenant(tenant);
-        agents.into_iter().for_each(|agent| self.queues.wake_agent(agent));
+        for agent in agents {
+            self.queues.wake_agent(agent);
+        }
     }
 }

@@ -29,7 +29,7 @@ const UNANSWERED: u32 = 6;
 
 /// kubelet refreshes a volume within a second of a change to the Pod; after this it has missed it.
 const FIRST_NUDGE: Duration = Duration::from_secs(3);
-const LONGEST_NUDGE: Duration = Duration::from_secs(60);
+const LONGEST_NUDGE: Duration = Duration::from_mins(1);
 
 /// What a watchdog says.
 #[derive(Clone, Debug, Eq, PartialEq)]

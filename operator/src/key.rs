@@ -23,6 +23,7 @@ impl Key {
     }
 
     /// Another object in the same namespace.
+    #[must_use]
     pub fn sibling(&self, name: &str) -> Self {
         Self { namespace: self.namespace.clone(), name: name.to_owned() }
     }

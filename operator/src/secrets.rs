@@ -79,6 +79,7 @@ struct Known {
     checked: Option<Instant>,
     missing: Option<Missing>,
     token: Option<SecretKeyReference>,
+    token_checked: Option<Instant>,
 }
 
 /// An answer that is given again until it is time to look again.
@@ -198,7 +199,7 @@ impl Secrets {
         let uid = tenant.metadata.uid.as_deref().unwrap_or_default();
         let mut known = self.known(&key, uid);
         let now = Instant::now();
-        let doubted = in_doubt && known.checked.is_none_or(|checked| now - checked >= DOUBT_INTERVAL);
+        let doubted = in_doubt && known.token_checked.is_none_or(|checked| now - checked >= DOUBT_INTERVAL);
         if known.token.as_ref() == Some(token) && !doubted {
             return Ok(());
         }
@@ -207,7 +208,7 @@ impl Secrets {
             None => self.mint(tenant, tenant_id, token).await?,
         }
         known.token = Some(token.clone());
-        known.checked = Some(now);
+        known.token_checked = Some(now);
         self.known.lock().insert(key, known);
         Ok(())
     }

@@ -53,11 +53,15 @@ async fn watch<K>(api: Api<K>, config: watcher::Config, gate: Gate, mut take: im
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
+    let mut interrupted = false;
     let mut events = watcher(api, config).backoff(CappedBackoff(watcher::DefaultBackoff::default())).boxed();
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
                 let complete = matches!(event, Event::InitDone);
+                if std::mem::take(&mut interrupted) {
+                    tracing::info!(kind = gate.kind(), "watch resumed");
+                }
                 take(event);
                 if complete {
                     gate.synced();
@@ -66,10 +70,11 @@ where
             }
             Err(error) => {
                 let why = explain(&error);
-                if gate.failed(&why) {
-                    tracing::warn!(kind = gate.kind(), error = why, "can't be watched yet");
-                } else {
-                    tracing::debug!(kind = gate.kind(), error = why, "watch interrupted");
+                // Once for each interruption, and for each new reason of a watch that never began.
+                let is_news = gate.failed(&why) || !interrupted;
+                interrupted = true;
+                if is_news {
+                    tracing::warn!(kind = gate.kind(), error = why, "watch interrupted");
                 }
             }
         }
@@ -162,7 +167,7 @@ impl References<Agent> for Stores {
 
     fn finish(&self) -> Wakes {
         let (agents, tenants) = self.index.finish_agents();
-        Wakes { agents, tenants, ..Wakes::default() }
+        Wakes { tenants, agents, ..Wakes::default() }
     }
 }
 
@@ -183,7 +188,7 @@ impl References<Harness> for Stores {
 
     fn finish(&self) -> Wakes {
         let (harnesses, tenants) = self.index.finish_harnesses();
-        Wakes { harnesses, tenants, ..Wakes::default() }
+        Wakes { tenants, harnesses, ..Wakes::default() }
     }
 }
 

@@ -159,7 +159,7 @@ async fn advance(context: &Context, observed: &Observed<'_>) -> Result<(Ending, 
         .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;
     if observed.tenant.spec.suspend {
         context.deliveries.forget(&observed.key);
-        return Ok((Ending::Applied(plan, Delivery::Unknown), None));
+        return Ok((Ending::Applied(Box::new(plan), Delivery::Unknown), None));
     }
     let rollout = roll_out(
         &context.client,
@@ -174,7 +174,7 @@ async fn advance(context: &Context, observed: &Observed<'_>) -> Result<(Ending, 
         let (kind, name) = ("Pod", format!("of {}", observed.key.name));
         Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
     })?;
-    Ok((Ending::Applied(plan, rollout.delivery), rollout.again))
+    Ok((Ending::Applied(Box::new(plan), rollout.delivery), rollout.again))
 }
 
 /// Sees to the Secrets. A container that can't be created may want for one that has been deleted since.
@@ -185,10 +185,11 @@ async fn secure(context: &Context, observed: &Observed<'_>, plan: &Plan<Prepared
     let bundle = &plan.bundle;
     let stopped = |error: crate::secrets::Error| Stop::by_secret(plan.compiled(), &error);
     let secrets = &context.secrets;
+    secrets.check(&observed.key, observed.uid, &bundle.secret_references, in_doubt).await.map_err(stopped)?;
     if let Some(token) = &bundle.minted_token {
         secrets.ensure_token(observed.tenant, &bundle.tenant_id, token, in_doubt).await.map_err(stopped)?;
     }
-    secrets.check(&observed.key, observed.uid, &bundle.secret_references, in_doubt).await.map_err(stopped)
+    Ok(())
 }
 
 fn unreadable_result(tenant: &Guarded<Tenant>) -> TenantResult {

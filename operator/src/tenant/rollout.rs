@@ -44,7 +44,7 @@ enum Step {
 
 /// Decides on a Pod. Pure.
 fn step(workload: Option<&Workload>, pod: &GatewayPod, hash: &str) -> Step {
-    if pod.deleting || !pod.scheduled {
+    if pod.deleting {
         return Step::Wait;
     }
     // A StatefulSet replaces a Pod of an old revision only once it has been ready: one that can't become ready,
@@ -56,6 +56,9 @@ fn step(workload: Option<&Workload>, pod: &GatewayPod, hash: &str) -> Step {
     });
     if outdated && !pod.ready {
         return Step::Delete;
+    }
+    if !pod.scheduled {
+        return Step::Wait;
     }
     Step::Deliver { announce: pod.bundle_hash.as_deref() != Some(hash) }
 }
@@ -178,6 +181,7 @@ mod tests {
             ("on its way out", pod(|pod| pod.deleting = true), workload("r2", 2), Step::Wait),
             ("current", pod(|_| ()), workload("r1", 2), Step::Deliver { announce: true }),
             ("without a node", pod(|pod| pod.scheduled = false), workload("r1", 2), Step::Wait),
+            ("old and without a node", pod(|pod| pod.scheduled = false), workload("r2", 2), Step::Delete),
             (
                 "told",
                 pod(|pod| pod.bundle_hash = Some("h".into())),

@@ -15,7 +15,7 @@ use crate::tenant::stop::Stop;
 #[derive(Debug)]
 pub enum Ending {
     /// The cluster holds the plan; the bundle is on its way to the Pod, or there.
-    Applied(Plan<Applied>, Delivery),
+    Applied(Box<Plan<Applied>>, Delivery),
     /// It doesn't.
     Stopped(Stop),
 }
@@ -53,7 +53,7 @@ pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, en
         Delivery::Confirmed => serving(),
         // An operator that has just started has not asked yet. What was confirmed before holds until a watchdog
         // says otherwise, or nothing for too long: a restart must not look like an outage.
-        Delivery::Unknown if was_serving(tenant, previous, &plan.bundle.hash) => serving(),
+        Delivery::Unknown if was_serving(tenant, previous, gateway, &plan.bundle.hash) => serving(),
         Delivery::Behind { trouble: Some(trouble) } => {
             let message = format!("the current configuration does not reach the gateway: {trouble}");
             summary(Progress::Reconciling, Reason::Delivering, &message)
@@ -66,12 +66,15 @@ pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, en
     }
 }
 
-/// Whether the stored status says that this generation of the tenant is served, with this bundle.
-fn was_serving(tenant: &Tenant, previous: &TenantStatus, hash: &str) -> bool {
+/// Whether the stored status says that this generation of the tenant is served, with this bundle. A Pod that has come
+/// since is not told of the bundle yet, and nobody has heard of it what it serves.
+fn was_serving(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, hash: &str) -> bool {
+    let is_told = gateway.pod.as_ref().is_some_and(|(_, pod)| pod.bundle_hash.as_deref() == Some(hash));
     let ready = |condition: &Condition| {
         condition.type_ == ConditionType::Ready.as_str() && condition.status == ConditionStatus::True.as_str()
     };
-    previous.observed_generation == tenant.metadata.generation
+    is_told
+        && previous.observed_generation == tenant.metadata.generation
         && previous.bundle_hash.as_deref() == Some(hash)
         && previous.conditions.iter().any(ready)
 }
@@ -94,21 +97,21 @@ pub fn status(
         Ending::Stopped(_) => {
             TenantStatus { observed_generation: generation, conditions, ..previous.clone() }
         }
-        Ending::Applied(Plan { bundle, .. }, _) => TenantStatus {
+        Ending::Applied(plan, _) => TenantStatus {
             observed_generation: generation,
-            tenant_id: Some(bundle.tenant_id.clone()),
-            container_tag: Some(bundle.container_tag.clone()),
+            tenant_id: Some(plan.bundle.tenant_id.clone()),
+            container_tag: Some(plan.bundle.container_tag.clone()),
             harness: Some(TenantHarness {
                 name: tenant.spec.harness_ref.name.clone(),
-                revision: bundle.harness_revision.clone(),
+                revision: plan.bundle.harness_revision.clone(),
             }),
-            bundle_hash: Some(bundle.hash.clone()),
+            bundle_hash: Some(plan.bundle.hash.clone()),
             gateway: Some(TenantGateway {
-                version: bundle.gateway_version.clone(),
-                endpoint: bundle.endpoint.clone(),
+                version: plan.bundle.gateway_version.clone(),
+                endpoint: plan.bundle.endpoint.clone(),
             }),
             agents: Some(TenantAgents {
-                desired: i64::try_from(bundle.workspaces.len()).unwrap_or(i64::MAX),
+                desired: i64::try_from(plan.bundle.workspaces.len()).unwrap_or(i64::MAX),
             }),
             conditions,
         },

@@ -10,7 +10,9 @@ async fn an_edit_of_a_harness_reaches_fifty_tenants() {
     let mut world = World::empty();
     world.api.create(NAMESPACE, harness("desk"));
     let names: Vec<String> = (0..TENANTS).map(|number| format!("t{number}")).collect();
-    names.iter().for_each(|name| world.api.create(NAMESPACE, tenant(name, "desk")));
+    for name in &names {
+        world.api.create(NAMESPACE, tenant(name, "desk"));
+    }
     world.start();
     let revision = |world: &World, name: &str| {
         world.api.get("Tenant", NAMESPACE, name).unwrap()["status"]["harness"]["revision"].clone()

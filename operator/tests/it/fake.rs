@@ -192,7 +192,9 @@ impl State {
         };
         let dependants: Vec<Id> =
             self.objects.iter().filter(|(_, object)| owned(object)).map(|(id, _)| id.clone()).collect();
-        dependants.iter().for_each(|id| self.remove(id));
+        for dependant in &dependants {
+            self.remove(dependant);
+        }
     }
 
     fn publish(&mut self, type_: &'static str, id: &Id, old: Value, new: Value) {
@@ -326,11 +328,11 @@ impl Fake {
                 state.remove(&call.id);
                 Answer::Object(existing)
             }
-            _ => self.patch(&mut state, call, existing),
+            _ => Self::patch(&mut state, call, existing),
         }
     }
 
-    fn patch(&self, state: &mut State, call: &Call, existing: Option<Value>) -> Answer {
+    fn patch(state: &mut State, call: &Call, existing: Option<Value>) -> Answer {
         let uid = &call.body["metadata"]["uid"];
         if let Some(existing) = &existing
             && !uid.is_null()

@@ -117,7 +117,7 @@ async fn a_watch_that_lost_its_place_misses_nothing() {
     world.api.expire_watches();
     world.api.delete("Service", NAMESPACE, "acme-gateway");
     world.api.update("ConfigMap", NAMESPACE, "acme-gateway-config", |map| {
-        map["data"]["openclaw.json"] = json!("{}")
+        map["data"]["openclaw.json"] = json!("{}");
     });
     world.api.create(NAMESPACE, tenant("late", "desk"));
     world

@@ -1,5 +1,11 @@
 //! The operator against an API server within the process: what it asks for, what it writes, and what it says.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy exempts test functions only, not what they stand on"
+)]
+
 mod fake;
 mod world;
 

@@ -148,7 +148,7 @@ impl World {
         let wait = async {
             while !holds(self) {
                 tokio::select! {
-                    changed = changes.changed() => changed.expect("the API server is there"),
+                    write = changes.changed() => write.expect("the API server is there"),
                     // What isn't a write: compilations, for one.
                     () = tokio::time::sleep(Duration::from_millis(50)) => {}
                 }
