@@ -31,7 +31,9 @@ pub struct Incarnation {
     pod: Option<String>,
     restarts: i32,
     container_started: Option<String>,
-    process_started: String,
+    process: Value,
+    /// A gateway can also start anew within its process.
+    starts: usize,
 }
 
 impl Gateway {
@@ -119,16 +121,12 @@ impl Gateway {
         let container =
             statuses.into_iter().find(|status| status.name == "gateway").ok_or("no gateway container")?;
         let running = container.state.and_then(|state| state.running);
-        // Start times of all processes called node, in clock ticks since boot: the 22nd field; the name may hold
-        // spaces, so it is counted from the bracket behind it.
-        let script = "for stat in /proc/[0-9]*/stat; do \
-                      sed -n 's/^\\([0-9]*\\) (\\(openclaw[^)]*\\|node\\|MainThread\\)) /\\1 /p' $stat; done 2>/dev/null | \
-                      awk '$3 == 1 || $1 == 1 || $1 < 30 {print $1, $21}' | sort";
         Ok(Incarnation {
             pod: pod.uid(),
             restarts: container.restart_count,
             container_started: running.and_then(|running| running.started_at).map(|time| time.0.to_string()),
-            process_started: self.exec(&["sh", "-c", script]).await?,
+            process: self.call("system.info").await?["processInstanceId"].clone(),
+            starts: self.log().await?.matches("\"message\":\"gateway ready\"").count(),
         })
     }
 
