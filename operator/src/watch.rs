@@ -59,7 +59,8 @@ where
         match event {
             Ok(event) => {
                 let complete = matches!(event, Event::InitDone);
-                if std::mem::take(&mut interrupted) {
+                // `Init` comes before the list is even asked for.
+                if !matches!(event, Event::Init) && std::mem::take(&mut interrupted) {
                     tracing::info!(kind = gate.kind(), "watch resumed");
                 }
                 take(event);

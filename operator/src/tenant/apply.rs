@@ -12,6 +12,7 @@ use kube::core::ObjectMeta;
 use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::FIELD_MANAGER;
 use crate::child::{Child, ChildId, ChildKind};
@@ -23,8 +24,8 @@ use crate::tenant::diff::{Changes, Prune, Write, diff};
 use crate::tenant::observe::Observed;
 use crate::tenant::plan::{Applied, Plan, Prepared};
 
-/// Field manager of a patch that replaces lists as a whole. A name of its own: what the operator applies is counted
-/// as its apply's alone.
+/// Field manager of a patch that replaces lists as a whole. It has a name of its own, by which [`replace`] finds and
+/// drops what it owns.
 const REPAIRER: &str = "kr8tiv-operator-repair";
 
 /// Why an object could not be applied or deleted.
@@ -187,8 +188,7 @@ impl Target<'_> {
             // Somebody else's entry in one of our lists can make the whole invalid, and an apply removes only
             // what it has set itself.
             Err(kube::Error::Api(status)) if status.code == 422 && existing.is_some() => {
-                let repair = PatchParams { field_manager: Some(REPAIRER.into()), ..PatchParams::default() };
-                api.patch_metadata(name, &repair, &Patch::Merge(object)).await.map_err(failed)?;
+                replace(&api, name, object).await.map_err(failed)?;
                 apply().await
             }
             answer => answer,
@@ -233,6 +233,18 @@ impl Target<'_> {
         stores.put_child(self.write.id.kind, answer);
         ledger.settle(&self.observed.key, self.write.id.clone(), &Child::of(answer));
     }
+}
+
+/// Sets every field of an object, lists as a whole.
+async fn replace<K: Applicable>(api: &Api<K>, name: &str, object: &K) -> Result<(), kube::Error> {
+    let parameters = PatchParams { field_manager: Some(REPAIRER.into()), ..PatchParams::default() };
+    let answer = api.patch_metadata(name, &parameters, &Patch::Merge(object)).await?;
+    // A field that has a second owner outlives an apply without it: what is applied must be the apply's alone.
+    let ObjectMeta { managed_fields, resource_version, .. } = answer.metadata;
+    let mut owners = managed_fields.unwrap_or_default();
+    owners.retain(|owner| owner.manager.as_deref() != Some(REPAIRER));
+    let body = json!({"metadata": {"resourceVersion": resource_version, "managedFields": owners}});
+    api.patch_metadata(name, &parameters, &Patch::Merge(body)).await.map(|_| ())
 }
 
 async fn delete<K: Applicable>(tools: Tools<'_>, tenant: &Key, prune: &Prune) -> Result<(), Error> {

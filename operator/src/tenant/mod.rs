@@ -77,7 +77,7 @@ impl Reconciler for Tenants {
                     namespace = key.namespace,
                     name = key.name,
                     reason,
-                    message = stop.message,
+                    detail = stop.message,
                     "not applied"
                 );
                 if stop.is_transient() && failures < SHOWN_FROM && context.results.get(key).is_some() {
@@ -128,7 +128,7 @@ impl Tenants {
                 namespace = key.namespace,
                 name = key.name,
                 reason,
-                message = summary.message,
+                detail = summary.message,
                 "status written"
             );
         }

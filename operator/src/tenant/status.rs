@@ -38,7 +38,7 @@ pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, en
         Ending::Stopped(stop) => return summary(stop.progress, stop.reason, &stop.message),
         Ending::Applied(plan, delivery) => (plan, delivery),
     };
-    let finding = gateway_finding(tenant, gateway);
+    let finding = gateway_finding(tenant, gateway, ending);
     if tenant.spec.suspend {
         let stopped = gateway.workload.as_ref().is_some_and(|set| set.replicas == 0 && set.is_observed());
         let progress =
@@ -89,7 +89,7 @@ pub fn status(
     now: &Time,
 ) -> TenantStatus {
     let generation = tenant.metadata.generation;
-    let mut findings = vec![ready(summary), compiled(ending), gateway_finding(tenant, gateway)];
+    let mut findings = vec![ready(summary), compiled(ending), gateway_finding(tenant, gateway, ending)];
     findings.extend(progress(summary));
     let conditions = conditions(&previous.conditions, findings, generation, now);
     // Without `..`: a new field must not be forgotten here.
@@ -160,13 +160,15 @@ fn succeeded(type_: ConditionType, warnings: String) -> Finding {
 }
 
 /// Whether the gateway is up.
-fn gateway_finding(tenant: &Tenant, gateway: &Gateway) -> Finding {
-    let (reason, message) = gateway_state(tenant, gateway);
+fn gateway_finding(tenant: &Tenant, gateway: &Gateway, ending: &Ending) -> Finding {
+    let (reason, message) = gateway_state(tenant, gateway, ending);
     let status = if reason == Reason::Serving { ConditionStatus::True } else { ConditionStatus::False };
     Finding { type_: ConditionType::GatewayReady, status, reason, message }
 }
 
-fn gateway_state(tenant: &Tenant, gateway: &Gateway) -> (Reason, String) {
+/// The steps of a start are one state: they follow each other within a second, and to tell them apart would be a
+/// write each.
+fn gateway_state(tenant: &Tenant, gateway: &Gateway, ending: &Ending) -> (Reason, String) {
     let starting = |message: &str| (Reason::Starting, message.to_owned());
     if tenant.spec.suspend {
         return (
@@ -174,21 +176,21 @@ fn gateway_state(tenant: &Tenant, gateway: &Gateway) -> (Reason, String) {
             "the Tenant is suspended; set spec.suspend to false to start it".to_owned(),
         );
     }
-    let Some(workload) = &gateway.workload else { return starting("the gateway has not been created") };
-    let Some((_, pod)) = &gateway.pod else { return starting("the gateway's Pod is being created") };
-    if pod.deleting {
-        return starting("the gateway's Pod is being replaced");
-    }
-    if let Some(problem) = &pod.problem {
+    let Some(workload) = &gateway.workload else {
+        return match ending {
+            Ending::Applied(..) => starting("the gateway is starting"),
+            Ending::Stopped(_) => starting("the gateway has not been created"),
+        };
+    };
+    let Some((_, pod)) = &gateway.pod else { return starting("the gateway is starting") };
+    if let Some(problem) = pod.problem.as_ref().filter(|_| !pod.deleting) {
         return (problem.reason, problem.message.clone());
     }
     let is_current = workload.is_observed()
         && workload.update_revision.as_ref().is_none_or(|revision| pod.revision.as_ref() == Some(revision));
-    if !is_current {
-        return starting("the gateway's Pod is of an earlier revision and is being replaced");
+    match (pod.ready && !pod.deleting, is_current) {
+        (true, true) => (Reason::Serving, "the gateway is up".to_owned()),
+        (true, false) => starting("the gateway is about to be replaced by one of the current revision"),
+        (false, _) => starting("the gateway is starting"),
     }
-    if !pod.ready {
-        return starting("the gateway is starting");
-    }
-    (Reason::Serving, "the gateway is up".to_owned())
 }

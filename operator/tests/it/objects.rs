@@ -41,7 +41,7 @@ async fn a_new_tenant_costs_one_look_and_one_write_per_object() {
         ("patch configmaps", 2),
         ("get statefulsets", 1),
         ("patch statefulsets", 1),
-        ("patch tenants/status", 2),
+        ("patch tenants/status", 1),
         ("patch harnesses/status", 1),
     ]);
     assert_eq!(counted(&world), expected);
