@@ -26,10 +26,21 @@ pub async fn established(context: &Context) -> Outcome {
     Ok(())
 }
 
-pub async fn explained(_: &Context) -> Outcome {
-    let gateway = kubectl(&["explain", "tenants.kr8tiv.ai.spec.gateway"]).await?;
-    for text in ["How the gateway runs.", "The OpenClaw release.", "The gateway's volume: conversations"] {
-        assert!(gateway.contains(text), "{text} is not in:\n{gateway}");
+/// What the schema says of `spec.gateway` and of each field in it, a user can read.
+pub async fn explained(context: &Context) -> Outcome {
+    let api: Api<CustomResourceDefinition> = Api::all(context.cluster.client.clone());
+    let definition = serde_json::to_value(api.get("tenants.kr8tiv.ai").await?)?;
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/gateway";
+    let gateway = definition.pointer(schema).ok_or("no schema of spec.gateway")?;
+    let fields = gateway["properties"].as_object().ok_or("spec.gateway without fields")?;
+    assert!(fields.len() >= 4, "{:?}", fields.keys());
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = words(&kubectl(&["explain", "tenants.kr8tiv.ai.spec.gateway"]).await?);
+    for (name, described) in fields.iter().map(|(name, field)| (name.as_str(), field)).chain([("", gateway)])
+    {
+        let description = words(described["description"].as_str().unwrap_or_default());
+        assert!(!description.is_empty(), "spec.gateway.{name} has no description");
+        assert!(shown.contains(&description), "{description}\nis not in:\n{shown}");
     }
     Ok(())
 }
@@ -60,9 +71,9 @@ pub async fn rules_of_new_objects(context: &Context) -> Outcome {
     let rule = "metadata.name must be at most 63 characters: it is used in labels";
     refused::<Harness>(&scope, &long, "<nil>", rule).await;
 
-    let rule = "metadata.name must be a DNS label of at most 40 characters (a-z, 0-9, '-'): the names of the gateway's \
-                objects are made from it";
-    for name in ["t".repeat(41).as_str(), "acme.eu"] {
+    let rule = "metadata.name must start with a letter and be a DNS label of at most 40 characters (a-z, 0-9, '-'): the \
+                names of the gateway's objects are made from it";
+    for name in ["t".repeat(41).as_str(), "acme.eu", "4you"] {
         refused::<Tenant>(&scope, &tenant(name, "concierge"), "<nil>", rule).await;
     }
 

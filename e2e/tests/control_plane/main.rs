@@ -11,6 +11,7 @@ mod neighbour;
 mod objects;
 mod rest;
 mod wrong_agents;
+mod wrong_owners;
 mod wrong_references;
 
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ fn main() -> ExitCode {
         .test("wrong_input_unknown_tenant", wrong_references::unknown_tenant)
         .test("wrong_input_two_defaults", wrong_agents::two_defaults)
         .test("wrong_input_locked_model", wrong_agents::locked_model)
+        .test("wrong_input_taken_name", wrong_owners::taken_name)
+        .test("wrong_input_taken_id", wrong_owners::taken_id)
         .test("a_hand_edited_object_is_put_back", drift::edited)
         .test("a_hand_deleted_object_is_put_back", drift::deleted)
         .test("deletion_keeps_the_retained_volume", lifecycle::deletion_retains)
