@@ -75,7 +75,9 @@ impl Reconciler for Agents {
         Ok(Action::await_change())
     }
 
-    fn gone(&self, _: &Key) {}
+    fn gone(&self, key: &Key) {
+        self.0.statuses.forget::<Agent>(key);
+    }
 }
 
 /// Whether the result is of a pass that saw this very Agent.

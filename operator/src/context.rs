@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kr8tiv_crds::Tenant;
 use kube::Client;
 
 use crate::backoff::Failures;
@@ -89,12 +90,12 @@ impl Context {
             results,
             failures,
         } = self;
+        statuses.forget::<Tenant>(tenant);
         secrets.forget(tenant);
         ledger.forget(tenant);
         deliveries.forget(tenant);
         failures.forget(tenant);
         if let Some(result) = results.get(tenant) {
-            statuses.forget(&result.tenant.uid);
             queues.wake_harness(tenant.sibling(&result.harness.0));
         }
         results.forget(tenant);

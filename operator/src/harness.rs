@@ -23,8 +23,9 @@ use crate::results::{Progress, TenantResult};
 use crate::statuses::{self, now};
 use crate::stores::custom;
 
-/// A change of a Harness sets hundreds of tenants in motion: their progress is written down at most this often.
-const WRITE_INTERVAL: Duration = Duration::from_secs(1);
+/// A change of a Harness sets all its tenants in motion: they are counted, and their progress written down, at most
+/// this often.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A message names this many tenants.
 const NAMED: usize = 10;
@@ -32,13 +33,25 @@ const NAMED: usize = 10;
 /// Reconciles Harnesses.
 pub struct Harnesses {
     context: Arc<Context>,
-    written: Mutex<HashMap<Key, Instant>>,
+    looked: Mutex<HashMap<Key, Instant>>,
 }
 
 impl Harnesses {
-    /// Makes one that has not written anything.
+    /// Makes one that has not looked at any.
     pub fn new(context: Arc<Context>) -> Self {
-        Self { context, written: Mutex::default() }
+        Self { context, looked: Mutex::default() }
+    }
+
+    /// How long the last look must still do; `None` when it was long enough ago, and then this is the next one.
+    fn look_again_in(&self, key: &Key) -> Option<Duration> {
+        let now = Instant::now();
+        let mut looked = self.looked.lock();
+        let wait =
+            looked.get(key).map(|last| INTERVAL.saturating_sub(now - *last)).filter(|wait| !wait.is_zero());
+        if wait.is_none() {
+            looked.insert(key.clone(), now);
+        }
+        wait
     }
 
     /// Results of the tenants that use the Harness, by name; `None` while one has none yet.
@@ -67,24 +80,21 @@ impl Reconciler for Harnesses {
         if harness.metadata.deletion_timestamp.is_some() {
             return Ok(Action::await_change());
         }
-        // After a start the tenants' passes come in one by one; a count of the first few would be wrong. The last
-        // one wakes this pass.
-        let Some(results) = self.results(&key) else { return Ok(Action::await_change()) };
         let statuses = &self.context.statuses;
         let previous = statuses.latest(harness);
-        let revision = (self.context.compiler.harness_revision)(&harness.spec);
-        let status = status(harness, &previous, revision, &results, &now());
-        let last = self.written.lock().get(&key).copied();
-        let wait =
-            last.map(|last| WRITE_INTERVAL.saturating_sub(last.elapsed())).filter(|wait| !wait.is_zero());
-        if let Some(wait) =
-            wait.filter(|_| previous != status && previous.observed_generation == status.observed_generation)
+        // Its own edit is looked at at once.
+        if previous.observed_generation == harness.metadata.generation
+            && let Some(wait) = self.look_again_in(&key)
         {
             return Ok(Action::requeue(wait));
         }
+        // After a start the tenants' passes come in one by one; a count of the first few would be wrong. The last
+        // one wakes this pass.
+        let Some(results) = self.results(&key) else { return Ok(Action::await_change()) };
+        let revision = (self.context.compiler.harness_revision)(&harness.spec);
+        let status = status(harness, &previous, revision, &results, &now());
         if statuses.write(harness, &status).await? {
             tracing::info!(kind = "Harness", namespace = key.namespace, name = key.name, "status written");
-            self.written.lock().insert(key, Instant::now());
         }
         Ok(Action::await_change())
     }
@@ -114,7 +124,8 @@ impl Reconciler for Harnesses {
     }
 
     fn gone(&self, key: &Key) {
-        self.written.lock().remove(key);
+        self.looked.lock().remove(key);
+        self.context.statuses.forget::<Harness>(key);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Status stage: writes a status when it differs from the one that is there. Writes to the API.
 
+use std::any::TypeId;
 use std::collections::HashMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -35,10 +36,11 @@ pub enum Error {
 /// Writes statuses, and knows the ones it has written before the watch tells of them.
 pub struct Statuses {
     client: Client,
-    written: Mutex<HashMap<String, Written>>,
+    written: Mutex<HashMap<(TypeId, Key), Written>>,
 }
 
 struct Written {
+    uid: Option<String>,
     version: u64,
     status: Value,
 }
@@ -51,13 +53,11 @@ impl Statuses {
 
     /// The object's status: as written last, or as stored, whichever is newer.
     pub fn latest<K: CustomKind>(&self, object: &K) -> K::Status {
+        let metadata = object.meta();
         let written = self.written.lock();
-        let newer = object
-            .meta()
-            .uid
-            .as_ref()
-            .and_then(|uid| written.get(uid))
-            .filter(|written| written.version > version_of(object.meta()))
+        let newer = written
+            .get(&(TypeId::of::<K>(), Key::of(metadata)))
+            .filter(|written| written.uid == metadata.uid && written.version > version_of(metadata))
             .and_then(|written| serde_json::from_value(written.status.clone()).ok());
         newer.or_else(|| object.status().cloned()).unwrap_or_default()
     }
@@ -75,7 +75,6 @@ impl Statuses {
     /// Shows on an object that it can't be read. Says whether that was written.
     pub async fn write_unreadable<K: CustomKind>(&self, object: &Unreadable) -> Result<bool, Error> {
         let metadata = &object.metadata;
-        let uid = metadata.uid.as_deref().unwrap_or_default();
         let message = format!(
             "this version of the operator can't read the object: {}; upgrade the operator, or write the object anew \
              by the schema of the installed definition",
@@ -93,7 +92,11 @@ impl Statuses {
         });
         let stored =
             json!({"observedGeneration": object.observed_generation, "conditions": object.conditions});
-        let known = self.written.lock().get(uid).is_some_and(|written| written.status == status);
+        let known = self
+            .written
+            .lock()
+            .get(&(TypeId::of::<K>(), Key::of(metadata)))
+            .is_some_and(|written| written.uid == metadata.uid && written.status == status);
         if stored == status || known {
             return Ok(false);
         }
@@ -101,8 +104,8 @@ impl Statuses {
     }
 
     /// The object is gone.
-    pub fn forget(&self, uid: &str) {
-        self.written.lock().remove(uid);
+    pub fn forget<K: CustomKind>(&self, key: &Key) {
+        self.written.lock().remove(&(TypeId::of::<K>(), key.clone()));
     }
 
     async fn patch<K: CustomKind>(
@@ -118,9 +121,9 @@ impl Statuses {
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         match api.patch_status(&key.name, &parameters, &Patch::Merge(body)).await {
             Ok(answer) => {
-                let version = version_of(answer.meta());
-                let uid = metadata.uid.clone().unwrap_or_default();
-                self.written.lock().insert(uid, Written { version, status });
+                let written =
+                    Written { uid: metadata.uid.clone(), version: version_of(answer.meta()), status };
+                self.written.lock().insert((TypeId::of::<K>(), key), written);
                 Ok(true)
             }
             // Deleted, or deleted and made anew, in the meantime: the watch brings what there is to do.

@@ -3,12 +3,14 @@
 //! changes nothing leaves `resourceVersion` alone, an apply takes away what the manager no longer applies, and
 //! dependants go with their owner.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod store;
+
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use http::{Method, Request, Response, StatusCode};
@@ -20,7 +22,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-type Id = (String, String, String);
+use self::store::{Id, KINDS, State, Watcher, disputed, event, id, matches, merge, plural_of, prune, shown};
 
 /// One request, as a test counts it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,181 +35,10 @@ pub struct Seen {
 
 /// Answers a request with an error instead of doing what it asks for.
 type Fault = Box<dyn Fn(&Seen) -> Option<StatusCode> + Send>;
-
-#[derive(Default)]
-struct State {
-    objects: BTreeMap<Id, Value>,
-    /// What each manager applied last.
-    applied: HashMap<(Id, String), Value>,
-    version: u64,
-    uids: u64,
-    log: Vec<(u64, &'static str, Id, Value, Value)>,
-    watchers: Vec<Watcher>,
-    requests: Vec<Seen>,
-    fault: Option<Fault>,
-    absent: BTreeSet<String>,
-}
-
-struct Watcher {
-    plural: String,
-    selector: Vec<(String, String)>,
-    partial: bool,
-    events: UnboundedSender<Bytes>,
-}
-
 #[derive(Clone)]
 pub struct Fake {
     state: Arc<Mutex<State>>,
     changes: Arc<watch::Sender<u64>>,
-}
-
-const KINDS: [(&str, &str, &str); 10] = [
-    ("tenants", "Tenant", "kr8tiv.ai/v1alpha1"),
-    ("harnesses", "Harness", "kr8tiv.ai/v1alpha1"),
-    ("agents", "Agent", "kr8tiv.ai/v1alpha1"),
-    ("serviceaccounts", "ServiceAccount", "v1"),
-    ("services", "Service", "v1"),
-    ("configmaps", "ConfigMap", "v1"),
-    ("persistentvolumeclaims", "PersistentVolumeClaim", "v1"),
-    ("secrets", "Secret", "v1"),
-    ("pods", "Pod", "v1"),
-    ("statefulsets", "StatefulSet", "apps/v1"),
-];
-
-fn plural_of(kind: &str) -> &'static str {
-    KINDS.iter().find(|(_, known, _)| *known == kind).unwrap_or_else(|| panic!("unknown kind {kind}")).0
-}
-
-fn has_generation(plural: &str) -> bool {
-    ["tenants", "harnesses", "agents", "statefulsets"].contains(&plural)
-}
-
-fn id(plural: &str, namespace: &str, name: &str) -> Id {
-    (plural.to_owned(), namespace.to_owned(), name.to_owned())
-}
-
-fn matches(object: &Value, selector: &[(String, String)]) -> bool {
-    !object.is_null()
-        && selector.iter().all(|(name, value)| object["metadata"]["labels"][name.as_str()] == value.as_str())
-}
-
-fn shown(object: &Value, partial: bool) -> Value {
-    if partial {
-        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"]})
-    } else {
-        object.clone()
-    }
-}
-
-/// What a watcher is told of a change, if anything.
-fn event(watcher: &Watcher, old: &Value, new: &Value, version: u64) -> Option<Bytes> {
-    let (was, is) = (matches(old, &watcher.selector), matches(new, &watcher.selector));
-    let (type_, mut object) = match (was, is) {
-        (false, true) => ("ADDED", shown(new, watcher.partial)),
-        (true, true) => ("MODIFIED", shown(new, watcher.partial)),
-        (true, false) => ("DELETED", shown(old, watcher.partial)),
-        (false, false) => return None,
-    };
-    object["metadata"]["resourceVersion"] = json!(version.to_string());
-    Some(Bytes::from(format!("{}\n", json!({"type": type_, "object": object}))))
-}
-
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (name, value) in patch {
-        if value.is_null() {
-            target.as_object_mut().unwrap().remove(name);
-        } else {
-            merge(&mut target[name], value);
-        }
-    }
-}
-
-/// Takes out of `target` the leaves that `old` has and `new` has not.
-fn prune(target: &mut Value, old: &Value, new: &Value) {
-    let (Value::Object(old), Some(fields)) = (old, target.as_object_mut()) else { return };
-    for (name, value) in old {
-        match (new.get(name), fields.get_mut(name)) {
-            (None, _) => {
-                fields.remove(name);
-            }
-            (Some(new), Some(target)) => prune(target, value, new),
-            (Some(_), None) => {}
-        }
-    }
-}
-
-fn disputed(existing: &Value, applied: &Value) -> bool {
-    match (existing, applied) {
-        (Value::Object(existing), Value::Object(applied)) => applied
-            .iter()
-            .any(|(name, value)| existing.get(name).is_some_and(|existing| disputed(existing, value))),
-        (existing, applied) => existing != applied,
-    }
-}
-
-impl State {
-    fn store(&mut self, id: &Id, mut new: Value) -> Value {
-        let old = self.objects.get(id).cloned().unwrap_or_default();
-        let created = old.is_null();
-        if created {
-            self.uids += 1;
-            let digits = format!("{:08x}", self.uids.wrapping_mul(2_654_435_761) & 0xffff_ffff);
-            new["metadata"]["uid"] = json!(format!("{digits}-0000-4000-8000-{:012x}", self.uids));
-            let second = 1_760_000_000 + i64::try_from(self.uids).unwrap();
-            let created = k8s_openapi::jiff::Timestamp::from_second(second).unwrap();
-            new["metadata"]["creationTimestamp"] = json!(created.to_string());
-            new["metadata"]["namespace"] = json!(id.1);
-            new["metadata"]["name"] = json!(id.2);
-        }
-        if has_generation(&id.0) && (created || old["spec"] != new["spec"]) {
-            new["metadata"]["generation"] = json!(old["metadata"]["generation"].as_i64().unwrap_or(0) + 1);
-        }
-        if old == new {
-            return new;
-        }
-        self.version += 1;
-        new["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.objects.insert(id.clone(), new.clone());
-        self.publish(if created { "ADDED" } else { "MODIFIED" }, id, old, new.clone());
-        new
-    }
-
-    fn remove(&mut self, id: &Id) {
-        let Some(old) = self.objects.remove(id) else { return };
-        self.version += 1;
-        self.applied.retain(|(applied, _), _| applied != id);
-        let uid = old["metadata"]["uid"].clone();
-        self.publish("DELETED", id, old, Value::Null);
-        let owned = |object: &Value| {
-            object["metadata"]["ownerReferences"]
-                .as_array()
-                .is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == uid))
-        };
-        let dependants: Vec<Id> =
-            self.objects.iter().filter(|(_, object)| owned(object)).map(|(id, _)| id.clone()).collect();
-        for dependant in &dependants {
-            self.remove(dependant);
-        }
-    }
-
-    fn publish(&mut self, type_: &'static str, id: &Id, old: Value, new: Value) {
-        let version = self.version;
-        self.watchers.retain(|watcher| {
-            if watcher.plural != id.0 {
-                return !watcher.events.is_closed();
-            }
-            let Some(event) = event(watcher, &old, &new, version) else { return true };
-            watcher.events.unbounded_send(event).is_ok()
-        });
-        self.log.push((version, type_, id.clone(), old, new));
-    }
 }
 
 struct Call {
