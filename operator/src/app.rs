@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use kube::Client;
 use tokio::net::TcpListener;
@@ -35,7 +36,7 @@ const LAST_PASSES: Duration = Duration::from_secs(20);
 pub enum Error {
     /// A task ended.
     #[error("the task {0} ended, which it never should")]
-    TaskEnded(&'static str),
+    TaskEnded(String),
     /// A task panicked.
     #[error("a task panicked: {0}")]
     TaskPanicked(#[source] tokio::task::JoinError),
@@ -70,7 +71,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "probes can't be answered");
             }
-            "http"
+            "http".to_owned()
         });
     }
     spawn_watches(&mut tasks, &client, &stores, &queues, &readiness, writers);
@@ -95,7 +96,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
 }
 
 fn spawn_watches(
-    tasks: &mut JoinSet<&'static str>,
+    tasks: &mut JoinSet<String>,
     client: &Client,
     stores: &Arc<Stores>,
     queues: &Queues,
@@ -103,7 +104,8 @@ fn spawn_watches(
     writers: Writers,
 ) {
     let parts = || (client.clone(), Arc::clone(stores), queues.clone());
-    let mut spawn = |name, task: futures::future::BoxFuture<'static, ()>| {
+    let mut spawn = |kind: &str, task: BoxFuture<'static, ()>| {
+        let name = format!("watch of kind {kind}");
         tasks.spawn(async move {
             task.await;
             name
@@ -112,17 +114,17 @@ fn spawn_watches(
     let (client, stores, queues) = parts();
     let Writers { tenants, harnesses, agents } = writers;
     let gate = readiness.gate("Tenant");
-    spawn("watch of Tenants", Box::pin(watch::custom(client, stores, queues, gate, tenants)));
+    spawn("Tenant", Box::pin(watch::custom(client, stores, queues, gate, tenants)));
     let (client, stores, queues) = parts();
     let gate = readiness.gate("Harness");
-    spawn("watch of Harnesses", Box::pin(watch::custom(client, stores, queues, gate, harnesses)));
+    spawn("Harness", Box::pin(watch::custom(client, stores, queues, gate, harnesses)));
     let (client, stores, queues) = parts();
     let gate = readiness.gate("Agent");
-    spawn("watch of Agents", Box::pin(watch::custom(client, stores, queues, gate, agents)));
+    spawn("Agent", Box::pin(watch::custom(client, stores, queues, gate, agents)));
     for kind in ChildKind::ALL {
         let (client, stores, queues) = parts();
         let gate = readiness.gate(kind.as_str());
-        let task: futures::future::BoxFuture<'static, ()> = match kind {
+        let task: BoxFuture<'static, ()> = match kind {
             ChildKind::ServiceAccount => {
                 Box::pin(watch::metadata::<ServiceAccount>(client, stores, queues, gate, kind))
             }
@@ -138,11 +140,11 @@ fn spawn_watches(
         spawn(kind.as_str(), task);
     }
     let (client, stores, queues) = parts();
-    spawn("watch of Pods", Box::pin(watch::pods(client, stores, queues, readiness.gate("Pod"))));
+    spawn("Pod", Box::pin(watch::pods(client, stores, queues, readiness.gate("Pod"))));
 }
 
 fn spawn_controllers(
-    passes: &mut JoinSet<&'static str>,
+    passes: &mut JoinSet<String>,
     context: &Arc<Context>,
     readiness: &Readiness,
     receivers: Receivers,
@@ -180,10 +182,10 @@ async fn after_sync(
     stop: CancellationToken,
     controller: impl Future<Output = ()>,
     name: &'static str,
-) -> &'static str {
+) -> String {
     tokio::select! {
         () = readiness.complete() => controller.await,
         () = stop.cancelled() => {}
     }
-    name
+    name.to_owned()
 }

@@ -162,11 +162,36 @@ impl World {
                 self.conditions("Tenant", "acme")
             );
         }
+        self.assert_statuses();
     }
 
     /// Lets everything come to rest: every timer within ten minutes has gone off.
     pub async fn rest(&self) {
         tokio::time::sleep(DEADLINE).await;
+        self.assert_statuses();
+    }
+
+    /// What is true of every status at every time.
+    fn assert_statuses(&self) {
+        assert_eq!(self.api.wasted(), [], "statuses written although they were there already");
+        for object in ["Tenant", "Agent", "Harness"].iter().flat_map(|kind| self.api.all(kind)) {
+            let status = &object["status"];
+            let Some(conditions) = status["conditions"].as_array() else { continue };
+            let types: Vec<&str> =
+                conditions.iter().filter_map(|condition| condition["type"].as_str()).collect();
+            let has = |type_| types.iter().filter(|it| **it == type_).count();
+            assert_eq!(has("Ready"), 1, "{object:#}");
+            assert!(has("Reconciling") + has("Stalled") <= 1, "{object:#}");
+            for condition in conditions {
+                assert_eq!(has(condition["type"].as_str().unwrap()), 1, "{object:#}");
+                assert_eq!(condition["observedGeneration"], status["observedGeneration"], "{object:#}");
+                assert_ne!(condition["message"], "", "{object:#}");
+                let is_progress = condition["type"] == "Reconciling" || condition["type"] == "Stalled";
+                assert!(!is_progress || condition["status"] == "True", "{object:#}");
+            }
+            let is_ready = conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True");
+            assert!(!is_ready || has("Reconciling") + has("Stalled") == 0, "{object:#}");
+        }
     }
 
     pub fn condition(&self, kind: &str, name: &str, type_: &str) -> Option<Value> {

@@ -187,7 +187,11 @@ impl Fake {
             prune(&mut object, &before, &call.body);
             merge(&mut object, &call.body);
         } else if call.subresource == "status" {
+            let before = object["status"].clone();
             merge(&mut object["status"], &call.body["status"]);
+            if before == object["status"] {
+                state.wasted.push(call.id.clone());
+            }
         } else {
             merge(&mut object, &call.body);
         }
@@ -239,6 +243,13 @@ impl Fake {
         self.state.lock().objects.get(&id(plural_of(kind), namespace, name)).cloned()
     }
 
+    /// All objects of a kind.
+    pub fn all(&self, kind: &str) -> Vec<Value> {
+        let plural = plural_of(kind);
+        let state = self.state.lock();
+        state.objects.iter().filter(|(id, _)| id.0 == plural).map(|(_, object)| object.clone()).collect()
+    }
+
     pub fn names(&self, kind: &str, namespace: &str) -> Vec<String> {
         let plural = plural_of(kind);
         let state = self.state.lock();
@@ -249,6 +260,11 @@ impl Fake {
     pub fn requests(&self) -> Vec<Seen> {
         let state = self.state.lock();
         state.requests.iter().filter(|seen| !["watch", "list"].contains(&seen.verb)).cloned().collect()
+    }
+
+    /// Statuses that were written although they were there already.
+    pub fn wasted(&self) -> Vec<Id> {
+        self.state.lock().wasted.clone()
     }
 
     pub fn all_requests(&self) -> Vec<Seen> {

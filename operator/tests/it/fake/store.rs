@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Fault, Seen};
 
-pub(super) type Id = (String, String, String);
+pub type Id = (String, String, String);
 
 #[derive(Default)]
 pub(super) struct State {
@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) log: Vec<(u64, &'static str, Id, Value, Value)>,
     pub(super) watchers: Vec<Watcher>,
     pub(super) requests: Vec<Seen>,
+    /// Statuses that were written although they were there already.
+    pub(super) wasted: Vec<Id>,
     pub(super) fault: Option<Fault>,
     pub(super) absent: BTreeSet<String>,
 }
