@@ -140,10 +140,11 @@ async fn delete(api: &Api<Pod>, name: &str, pod: &GatewayPod) -> Result<(), kube
     api.delete(name, &parameters).await.map(|_| ()).or_else(gone_is_fine)
 }
 
-/// The Pod is gone, or another one by now: the watch brings what there is to do.
+/// The Pod is gone, or another one by now: the watch brings what there is to do. A patch with the uid of another Pod
+/// is refused as invalid (422), a deletion as a conflict (409).
 fn gone_is_fine(error: kube::Error) -> Result<(), kube::Error> {
     match error {
-        kube::Error::Api(status) if status.code == 404 || status.code == 409 => Ok(()),
+        kube::Error::Api(status) if matches!(status.code, 404 | 409 | 422) => Ok(()),
         other => Err(other),
     }
 }
