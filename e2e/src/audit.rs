@@ -31,6 +31,8 @@ pub struct Request {
     pub uri: String,
     user: User,
     object_ref: Option<ObjectRef>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
     /// When it was answered.
     pub stage_timestamp: String,
 }
@@ -54,6 +56,12 @@ impl Request {
     /// The namespace of the object, empty for requests that concern none.
     pub fn namespace(&self) -> &str {
         self.object_ref.as_ref().map_or("", |object| &object.namespace)
+    }
+
+    /// Whether the user had no right to ask. What else is answered by "forbidden" (403), such as a new object in a
+    /// namespace that is being deleted, is admission's doing.
+    pub fn is_unauthorised(&self) -> bool {
+        self.annotations.get("authorization.k8s.io/decision").is_some_and(|decision| decision == "forbid")
     }
 
     /// The resource with its subresource, such as `tenants/status`; the path where there is none.
@@ -127,6 +135,7 @@ mod tests {
         format!(
             "{{\"stage\":\"{stage}\",\"verb\":\"{verb}\",\"requestURI\":\"/x\",\"user\":{{\"username\":\"{user}\"}},\
              \"objectRef\":{{\"resource\":\"{resource}\",\"subresource\":\"{subresource}\",\"namespace\":\"n\"}},\
+             \"annotations\":{{\"authorization.k8s.io/decision\":\"forbid\"}},\
              \"stageTimestamp\":\"2026-01-01T00:00:00Z\"}}\n"
         )
     }
@@ -151,6 +160,7 @@ mod tests {
         std::fs::write(&path, old + &new.concat()).unwrap();
         let requests = log.requests_since(mark, "op").unwrap();
         assert_eq!(by_verb_and_resource(&requests), BTreeMap::from([("patch tenants/status".to_owned(), 1)]));
+        assert!(requests[0].is_unauthorised());
         assert_eq!(log.requests_since(AuditLog::start(), "op").unwrap().len(), 2);
         std::fs::remove_dir_all(folder).unwrap();
     }

@@ -17,15 +17,26 @@ pub mod scope;
 pub mod suite;
 pub mod wait;
 
+use std::sync::{Mutex, PoisonError};
+
 /// What a test or a helper comes to. The error is text for a person.
 pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Prints a measured figure in the one form that scripts look for.
+static FIGURES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Takes note of a measured figure.
 pub fn figure(name: &str, value: impl std::fmt::Display, unit: &str) {
-    println!("figure: {name} {value} {unit}");
+    FIGURES.lock().unwrap_or_else(PoisonError::into_inner).push(format!("figure: {name} {value} {unit}"));
 }
 
-/// Prints seconds with one decimal.
+/// Takes note of seconds, with one decimal.
 pub fn figure_seconds(name: &str, elapsed: std::time::Duration) {
     figure(name, format_args!("{:.1}", elapsed.as_secs_f64()), "s");
+}
+
+/// Prints all figures, in the one form that scripts look for.
+pub fn print_figures() {
+    for figure in FIGURES.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        println!("{figure}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Runs tests against one cluster: some side by side, some alone. I/O: the terminal.
 //!
 //! A test binary of its own instead of `#[test]` functions, because all tests share an operator process that must be
-//! stopped at the end, and because figures are printed whether a test passes or not.
+//! stopped at the end, and because figures are printed whether tests pass or not.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Handle;
 
-use crate::{Outcome, figure_seconds};
+use crate::{Outcome, figure_seconds, print_figures};
 
 /// Tests side by side. They mostly wait, so more than there are processors.
 const SIDE_BY_SIDE: usize = 6;
@@ -62,7 +62,8 @@ impl<C: Send + Sync + 'static> Suite<C> {
     }
 }
 
-/// The exit code of a test binary.
-pub fn exit_code(passed: bool) -> ExitCode {
+/// Prints the figures and gives the exit code of a test binary.
+pub fn finish(passed: bool) -> ExitCode {
+    print_figures();
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -3,7 +3,8 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
 use kr8tiv_crds::{Agent, Harness, Tenant, meta};
 use kr8tiv_e2e::Outcome;
-use kr8tiv_e2e::audit::AuditLog;
+use kr8tiv_e2e::audit::{AuditLog, Request, by_verb_and_resource};
+use kr8tiv_e2e::cluster::OPERATOR_USER;
 use kr8tiv_e2e::scope::Kind;
 use kube::api::ListParams;
 use kube::{Api, Client};
@@ -16,6 +17,15 @@ pub async fn conventions(context: &Context) -> Outcome {
     kr8tiv_e2e::figure("statuses_checked", statuses, "statuses");
     assert!(statuses > 0, "no status was seen");
     assert!(violations.is_empty(), "{violations:#?}");
+    Ok(())
+}
+
+/// The rights that the chart gives are enough for everything that the tests had the operator do.
+pub async fn permissions(context: &Context) -> Outcome {
+    let requests = context.cluster.audit.requests_since(AuditLog::start(), OPERATOR_USER)?;
+    assert!(!requests.is_empty(), "the operator made no request");
+    let forbidden: Vec<_> = requests.into_iter().filter(Request::is_unauthorised).collect();
+    assert!(forbidden.is_empty(), "{:#?}", by_verb_and_resource(&forbidden));
     Ok(())
 }
 

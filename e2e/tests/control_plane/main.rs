@@ -61,10 +61,11 @@ fn main() -> ExitCode {
     let alone = suite()
         .test("twenty_tenants_at_rest_cost_nothing", rest::twenty_at_rest)
         .test("every_status_kept_to_the_conventions", leaks::conventions)
+        .test("the_operator_was_never_forbidden", leaks::permissions)
         .test("no_secret_leaks", leaks::secrets)
         .run_in_order(&arguments);
     runtime.block_on(context.stop());
-    suite::exit_code(side_by_side && alone)
+    suite::finish(side_by_side && alone)
 }
 
 fn failed(error: &dyn std::fmt::Display) -> ExitCode {

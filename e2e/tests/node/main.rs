@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         .test("a_changed_file_is_put_back", edits::drift)
         .test("deletion_keeps_the_volume_and_a_successor_finds_it", lifecycle::deletion)
         .run_in_order(&arguments);
-    suite::exit_code(passed)
+    suite::finish(passed)
 }
 
 fn failed(error: &dyn std::fmt::Display) -> ExitCode {
