@@ -73,6 +73,8 @@ pub enum Reason {
     TenantInvalid,
     /// The stored object can't be read by this version of the operator.
     Unreadable,
+    /// The operator has a fault that this object brings out.
+    InternalError,
 }
 
 impl Reason {
@@ -96,6 +98,7 @@ impl Reason {
             Self::ApplyFailed => "ApplyFailed",
             Self::TenantInvalid => "TenantInvalid",
             Self::Unreadable => "Unreadable",
+            Self::InternalError => "InternalError",
         }
     }
 }

@@ -61,7 +61,7 @@ impl Reconciler for Agents {
         let finding = Finding {
             type_: ConditionType::Ready,
             status: ConditionStatus::False,
-            reason: Reason::ApplyFailed,
+            reason: Reason::InternalError,
             message: format!(
                 "the operator has a fault that this Agent brings out: {panic}; please report it"
             ),

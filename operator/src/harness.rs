@@ -109,7 +109,7 @@ impl Reconciler for Harnesses {
         let finding = Finding {
             type_: ConditionType::Ready,
             status: ConditionStatus::False,
-            reason: Reason::ApplyFailed,
+            reason: Reason::InternalError,
             message: format!(
                 "the operator has a fault that this Harness brings out: {panic}; please report it"
             ),

@@ -96,7 +96,7 @@ impl Reconciler for Tenants {
         let observed = observe(&context.stores, tenant);
         let stop = Stop {
             compiled: Err(Failure { diagnostics: Vec::new() }),
-            reason: Reason::ApplyFailed,
+            reason: Reason::InternalError,
             message: format!(
                 "the operator has a fault that this Tenant brings out: {panic}; please report it"
             ),
