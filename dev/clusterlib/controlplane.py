@@ -107,10 +107,15 @@ def start_controller_manager(launcher: Launcher, tools: Path, *, pretend_volumes
         "--bind-address=127.0.0.1",
     ]
     if pretend_volumes:
-        # That provisioner makes a folder below /tmp for every volume: let it be a
-        # /tmp that vanishes with the process.
-        script = 'mount -t tmpfs tmpfs /tmp && exec "$0" "$@"'
-        argv = ["unshare", "--mount", "sh", "-c", script, *argv, "--enable-hostpath-provisioner=true"]
+        # That provisioner makes a folder below /tmp for every volume: let its writes go to a
+        # layer that vanishes with the process. What is in /tmp stays visible: the cache may be there.
+        layer = cluster.run_dir / "layer"
+        layer.mkdir(exist_ok=True)
+        script = (
+            'layer=$0; mount -t tmpfs tmpfs "$layer" && mkdir "$layer/upper" "$layer/work" && '
+            'mount -t overlay overlay -o "lowerdir=/tmp,upperdir=$layer/upper,workdir=$layer/work" /tmp && exec "$@"'
+        )
+        argv = ["unshare", "--mount", "sh", "-c", script, str(layer), *argv, "--enable-hostpath-provisioner=true"]
     name = "kube-controller-manager"
     launcher.start(name, argv)
     launcher.await_ready(name, lambda: endpoint_ok(CONTROLLER_MANAGER_PORT, "/healthz", tls=True), 60)
