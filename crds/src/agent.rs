@@ -1,13 +1,16 @@
 //! The Agent: one agent in a tenant's gateway. Types only.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::core::Duration;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::harness::ChannelName;
+use crate::duration;
+use crate::harness::{ChannelName, WorkspaceFile};
 use crate::reference::LocalReference;
 use crate::status::conditions_schema;
+use crate::tools::ToolNarrowing;
 
 /// One agent in a tenant's gateway. A tenant without Agents has one agent, `main`.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -61,6 +64,16 @@ pub struct AgentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200), regex(pattern = r"^[a-z]([a-z0-9-]*[a-z0-9])?/[^\s/][^\s]*$"))]
     pub model: Option<String>,
+    /// Tools that this agent does not have although its Tenant has them. An Agent can't add any.
+    #[serde(default)]
+    pub tools: ToolNarrowing,
+    /// Regular turns in which the agent looks after things unasked. When not set: none. Rendered into
+    /// `agents.entries.<id>.heartbeat` of openclaw.json.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<Heartbeat>,
+    /// Files in the agent's workspace beyond those of the Harness.
+    #[serde(default)]
+    pub workspace: AgentWorkspace,
     /// Conversations that this agent answers instead of the default agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -91,6 +104,81 @@ pub struct AgentIdentity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16), regex(pattern = r"^[^\s]+$"))]
     pub emoji: Option<String>,
+}
+
+/// Regular turns in which an agent looks after things unasked.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("duration(self.every) >= duration('15m')")
+        .message("every must be at least 15m: each turn costs a call of the model").field_path(".every")
+)]
+pub struct Heartbeat {
+    /// How often, at least every 15m.
+    #[serde(default = "default_heartbeat")]
+    #[schemars(default = "default_heartbeat", schema_with = "duration::schema")]
+    pub every: Duration,
+    /// What the agent does then. It answers `NO_REPLY` when nothing needs attention.
+    #[schemars(length(min = 1, max = 4000), regex(pattern = r"\S"))]
+    pub prompt: String,
+    /// Who gets the answer.
+    #[serde(default)]
+    #[schemars(default)]
+    pub target: HeartbeatTarget,
+    /// The hours of the day within which it happens. When not set: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_hours: Option<ActiveHours>,
+}
+
+/// Who gets the answer of a heartbeat, by OpenClaw's names.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeartbeatTarget {
+    /// The Tenant's first owner.
+    #[default]
+    Owner,
+    /// Whoever the agent talked with last.
+    Last,
+    /// Nobody.
+    None,
+}
+
+impl HeartbeatTarget {
+    /// The target's id in openclaw.json.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Last => "last",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Hours of the day.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActiveHours {
+    /// Beginning, `HH:MM`.
+    #[schemars(length(max = 5), regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub start: String,
+    /// End, `HH:MM`, up to `24:00`.
+    #[schemars(length(max = 5), regex(pattern = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))]
+    pub end: String,
+    /// Time zone, by its IANA name, such as `Europe/Berlin`.
+    #[serde(default = "default_time_zone")]
+    #[schemars(default = "default_time_zone", length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+/-]+$"))]
+    pub time_zone: String,
+}
+
+/// Files in an agent's workspace beyond those of its Harness.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentWorkspace {
+    /// More Markdown files, which AGENTS.md points to. Their names differ from those of the Harness.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub files: Vec<WorkspaceFile>,
 }
 
 /// A conversation that an agent answers.
@@ -149,4 +237,13 @@ pub struct AgentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
+}
+
+/// Twice an hour: often enough to be useful, a few cents a day.
+fn default_heartbeat() -> Duration {
+    duration::seconds(1800).into()
+}
+
+fn default_time_zone() -> String {
+    "UTC".into()
 }

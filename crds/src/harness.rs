@@ -4,7 +4,12 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::coordination::Coordination;
+use crate::memory::{MemoryIngestion, Reinforcement, Supermemory};
+use crate::operation::{Observability, Recovery, Updates};
+use crate::sharing::Sharing;
 use crate::status::conditions_schema;
+use crate::tools::ToolPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// A shared, versioned description of how agents may behave. Tenants in the same namespace refer to it by name;
@@ -54,6 +59,34 @@ pub struct HarnessSpec {
     /// Files in the agents' workspaces beyond the standard ones.
     #[serde(default)]
     pub workspace: Workspace,
+    /// How agents treat secrets. Rendered into AGENTS.md and TOOLS.md.
+    #[serde(default)]
+    pub secrets: SecretPolicy,
+    /// Context from Supermemory. Written into `memory.json` of the tenant's configuration, and told in AGENTS.md.
+    #[serde(default)]
+    pub supermemory: Supermemory,
+    /// What of a tenant is put into Supermemory. Written into `memory.json` of the tenant's configuration.
+    #[serde(default)]
+    pub memory_ingestion: MemoryIngestion,
+    /// How agents learn from finished tasks. Rendered into AGENTS.md.
+    #[serde(default)]
+    pub reinforcement: Reinforcement,
+    /// How gateways are watched. Written into `watchdog.json` of the tenant's configuration, and into HEARTBEAT.md.
+    #[serde(default)]
+    pub observability: Observability,
+    /// How gateways that are down are brought back. Written into `watchdog.json` of the tenant's configuration, and
+    /// told in AGENTS.md.
+    #[serde(default)]
+    pub recovery: Recovery,
+    /// When gateways are updated. Rendered into `update.channel` of openclaw.json and onto the StatefulSet.
+    #[serde(default)]
+    pub updates: Updates,
+    /// The contract with a Mission Control. Rendered into AGENTS.md, TOOLS.md and the gateway's environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordination: Option<Coordination>,
+    /// Which namespaces' Tenants may use this Harness.
+    #[serde(default)]
+    pub sharing: Sharing,
 }
 
 /// Who an agent is.
@@ -153,24 +186,6 @@ impl Default for ChannelPolicy {
     fn default() -> Self {
         Self { allow: Vec::new(), dm_pairing_required: true, mention_gating: true }
     }
-}
-
-/// Which tools the agents may use, by OpenClaw's tool ids (`read`, `web_search`) and groups (`group:fs`).
-#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!has(self.allow) || !has(self.deny) || !self.allow.exists(tool, tool in self.deny)")
-        .message("a tool is in both allow and deny: remove it from one of them")
-)]
-pub struct ToolPolicy {
-    /// Tools the agents may use. Empty: reading files of the workspace, session status, sending a message.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 64), regex(pattern = r"^(group:)?[a-z][a-z0-9_-]*$")))]
-    pub allow: Vec<String>,
-    /// Tools the agents may never use, also when a group in `allow` contains them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 64), regex(pattern = r"^(group:)?[a-z][a-z0-9_-]*$")))]
-    pub deny: Vec<String>,
 }
 
 /// Which language models the agents run on. A model is written `provider/model`.
@@ -282,10 +297,30 @@ pub struct ProviderModel {
     pub max_tokens: i64,
 }
 
+/// How agents treat secrets. Words for the agents: values of Secrets never reach a workspace in any case.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretPolicy {
+    /// What agents may write into their workspaces although it looks like a secret, such as `public API keys of our
+    /// own demo`. Empty: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 200), regex(pattern = r"\S")))]
+    pub allowed_in_workspace: Vec<String>,
+    /// What agents leave out of answers and files, such as `card numbers, except for the last four digits`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 500), regex(pattern = r"\S")))]
+    pub redaction_rules: Vec<String>,
+}
+
 /// Files in the agents' workspaces beyond the standard ones.
-#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Workspace {
+    /// For how many days agents keep notes about people and tasks in their workspaces. Told to the agents in AGENTS.md;
+    /// they do the tidying.
+    #[serde(default = "default_retention_days")]
+    #[schemars(default = "default_retention_days", range(min = 1, max = 3650))]
+    pub retention_days: i64,
     /// First content of MEMORY.md. It is written once per agent; afterwards the file belongs to the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15_000))]
@@ -295,6 +330,12 @@ pub struct Workspace {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub files: Vec<WorkspaceFile>,
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self { retention_days: default_retention_days(), memory_seed: None, files: Vec::new() }
+    }
 }
 
 /// A Markdown file for the agents' workspaces.
@@ -349,6 +390,11 @@ pub struct HarnessTenants {
 
 fn yes() -> bool {
     true
+}
+
+/// The replaced system's default.
+fn default_retention_days() -> i64 {
+    30
 }
 
 /// What most current models offer at the least; OpenClaw compacts a conversation by it.

@@ -5,13 +5,20 @@
 //! holds the two together.
 
 pub mod agent;
+pub mod coordination;
 pub mod definitions;
+pub mod duration;
 pub mod harness;
+pub mod memory;
 pub mod meta;
+pub mod operation;
 pub mod quantity;
 pub mod reference;
+pub mod sharing;
 pub mod status;
 pub mod tenant;
+pub mod tools;
+pub mod watchdog;
 
 pub use agent::{Agent, AgentSpec, AgentStatus};
 pub use harness::{Harness, HarnessSpec, HarnessStatus};

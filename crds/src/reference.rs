@@ -1,4 +1,4 @@
-//! References from one object to another, always within the referring object's namespace. Types only.
+//! References from one object to another. Types only.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,20 @@ pub struct LocalReference {
     /// Name of the object.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
+}
+
+/// Names a Harness, in the same namespace or in one whose Harness is shared with this one.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HarnessReference {
+    /// Name of the Harness.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// Namespace of the Harness. When not set: the Tenant's own. A Harness of another namespace must be shared with it
+    /// (`spec.sharing`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
 }
 
 /// Names one key of a Secret in the same namespace. The value itself is never copied into any object.

@@ -6,8 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::Quantity;
-use crate::reference::{LocalReference, SecretKeyReference};
+use crate::coordination::Tier;
+use crate::reference::{HarnessReference, SecretKeyReference};
 use crate::status::conditions_schema;
+use crate::tools::ToolNarrowing;
+use crate::watchdog::Watchdog;
 
 /// One customer or team: one trust boundary, which gets one OpenClaw gateway of its own.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -39,6 +42,8 @@ use crate::status::conditions_schema;
 #[x_kube(
     validation = Rule::new("has(self.slug) == has(oldSelf.slug) && (!has(self.slug) || self.slug == oldSelf.slug)")
         .message("slug can't be changed: the tenant's id and volume are named by it; create a new Tenant instead"),
+    validation = Rule::new("has(self.containerTag) == has(oldSelf.containerTag) && (!has(self.containerTag) || self.containerTag == oldSelf.containerTag)")
+        .message("containerTag can't be changed: the tenant's memory is found by it; create a new Tenant instead"),
     validation = Rule::new("has(self.tenantId) == has(oldSelf.tenantId) && (!has(self.tenantId) || self.tenantId == oldSelf.tenantId)")
         .message("tenantId can't be changed: the tenant's volume and memory are found by it; create a new Tenant instead")
 )]
@@ -55,8 +60,23 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 10, max = 49), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}$"))]
     pub tenant_id: Option<String>,
-    /// The Harness, in the same namespace, that says how this tenant's agents may behave.
-    pub harness_ref: LocalReference,
+    /// The tag under which the tenant's memory is kept in Supermemory. When not set: the Harness's prefix and the
+    /// tenant's id. It can't be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub container_tag: Option<String>,
+    /// Presets for size: how many agents the tenant may have.
+    #[serde(default)]
+    #[schemars(default)]
+    pub tier: Tier,
+    /// The Harness that says how this tenant's agents may behave.
+    pub harness_ref: HarnessReference,
+    /// Limits of the tenant's agents.
+    #[serde(default)]
+    pub agents: AgentLimits,
+    /// Tools of the Harness that no agent of this tenant has. A Tenant can't add any.
+    #[serde(default)]
+    pub tools: ToolNarrowing,
     /// How the gateway runs.
     #[serde(default)]
     pub gateway: Gateway,
@@ -68,6 +88,15 @@ pub struct TenantSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["provider".into()]))]
     pub model_credentials: Vec<ModelCredential>,
+    /// Who is told whether the gateway is alive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog: Option<Watchdog>,
+    /// The tenant's access to Supermemory. The Harness says whether and how it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supermemory: Option<SupermemoryAccess>,
+    /// The tenant's access to the Mission Control that its Harness names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mission_control: Option<MissionControlAccess>,
     /// Whether the gateway is stopped. Its volume, configuration and token stay.
     #[serde(default)]
     #[schemars(default)]
@@ -82,10 +111,11 @@ pub struct TenantSpec {
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gateway {
-    /// The OpenClaw release; the configuration is compiled for exactly this one. When not set: the newest that the
-    /// operator knows, so that an upgrade of the operator upgrades the gateway.
+    /// The OpenClaw release (`2026.9.6`, or a tag that names it, such as `v2026.9.6-slim` or `stable-20260906`); the
+    /// configuration is compiled for exactly this one. When not set: the newest that the operator knows, so that an
+    /// upgrade of the operator upgrades the gateway, unless the Harness pauses updates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), regex(pattern = r"^[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}$"))]
+    #[schemars(length(max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub version: Option<String>,
     /// The container image, where the operator's default image does not fit: a mirror, or a digest. It must hold
     /// the release that `version` names.
@@ -101,6 +131,37 @@ pub struct Gateway {
     /// The gateway's access token. When not set, the operator makes one and keeps it in a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyReference>,
+    /// Further settings of openclaw.json, by OpenClaw's own keys, such as `{ui: {assistant: {name: Ada}}}`. Paths that
+    /// the operator sets itself are refused by name, and all of it is checked against the schema of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "raw_config_schema")]
+    pub config: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Limits of a tenant's agents.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentLimits {
+    /// How many Agents the tenant may have. When not set: what its tier allows, 4 (personal) or 32 (enterprise).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub max: Option<i64>,
+}
+
+/// A tenant's access to Supermemory.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SupermemoryAccess {
+    /// The API key. The operator uses it; the gateway never gets it.
+    pub api_key_secret_ref: SecretKeyReference,
+}
+
+/// A tenant's access to Mission Control.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MissionControlAccess {
+    /// The access token. It reaches the gateway as the environment variable `MISSION_CONTROL_TOKEN`.
+    pub token_secret_ref: SecretKeyReference,
 }
 
 /// Processor and memory of a container.
@@ -268,4 +329,12 @@ pub struct TenantAgents {
 /// What the replaced system and OpenClaw's own Kubernetes sample give a gateway.
 fn default_storage_size() -> Quantity {
     Quantity("10Gi".into())
+}
+
+fn raw_config_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 64,
+        "x-kubernetes-preserve-unknown-fields": true
+    })
 }
