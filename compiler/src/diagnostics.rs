@@ -13,6 +13,8 @@ pub enum Code {
     TenantIdUnknown,
     /// The compiler does not know the OpenClaw release.
     VersionUnsupported,
+    /// The Harness is in another namespace and not shared with the Tenant's.
+    HarnessNotShared,
     /// The Tenant configures a channel that its Harness does not allow.
     ChannelNotAllowed,
     /// An Agent names a model although its Harness locks the models.
@@ -25,6 +27,14 @@ pub enum Code {
     ToolReserved,
     /// OpenClaw has no model provider of that name, and the Harness describes none.
     ProviderUnknown,
+    /// A Tenant or an Agent asks for a tool that the level above it does not have.
+    ToolWidened,
+    /// `gateway.config` sets a path that the operator sets itself.
+    ConfigPathOwned,
+    /// A Tenant has more Agents than it may have.
+    AgentsTooMany,
+    /// Commands outside of the sandbox are allowed, and nobody is who may ask for them.
+    ElevatedUnusable,
     /// Two Agents of a Tenant have the same id in OpenClaw.
     AgentIdTaken,
     /// Several Agents of a Tenant are the default one.
@@ -35,6 +45,10 @@ pub enum Code {
     BindingTaken,
     /// An Agent is bound to a channel that its Tenant does not configure.
     BindingChannelMissing,
+    /// Two channels have the same token: a bot has one consumer, and the two would take messages from each other.
+    TokenTaken,
+    /// Two workspace files of an Agent have the same name.
+    WorkspaceFileTaken,
     /// An amount of processor, memory or storage makes no sense or is too small for a gateway.
     ResourcesInvalid,
     /// Nobody's messages in groups are answered.
@@ -47,6 +61,32 @@ pub enum Code {
     ChannelOpen,
     /// A name, an id or a file name has characters that it must not have.
     NameInvalid,
+    /// OpenClaw would refuse the configuration, or start with it and misbehave.
+    ConfigInvalid,
+    /// A memory tag has characters that Supermemory does not take, or too many.
+    ContainerTagInvalid,
+    /// Context from Supermemory is wanted, and the Tenant has no key for it.
+    MemoryKeyMissing,
+    /// Context from Supermemory is wanted, and nothing is looked up.
+    MemoryUnqueried,
+    /// A webhook has no address, two of them, or one that is no URL.
+    WebhookInvalid,
+    /// A length of time is too short or too long for its purpose.
+    IntervalInvalid,
+    /// The order of recovery names an agent that the Tenant does not have.
+    RecoveryAgentUnknown,
+    /// A schedule, a time zone or hours make no sense.
+    ScheduleInvalid,
+    /// The gateway's image is of another release than the one that is compiled for.
+    VersionMismatch,
+    /// A text holds what looks like a password or a key.
+    SecretInText,
+    /// A tool is both allowed and denied.
+    ToolsContradict,
+    /// Commands of conversations with strangers run in the gateway, beside its keys.
+    SandboxOff,
+    /// A single agent is to hand work to others.
+    PersonaInvalid,
     /// A workspace file is longer than OpenClaw gives to the model.
     FileTooLong,
     /// An agent's workspace files together are longer than OpenClaw gives to the model.
@@ -56,27 +96,47 @@ pub enum Code {
 }
 
 /// Every code, in the order of their numbers.
-pub const CODES: [Code; 23] = [
+pub const CODES: [Code; 43] = [
     Code::HarnessNotFound,
     Code::TenantIdUnknown,
     Code::VersionUnsupported,
+    Code::HarnessNotShared,
     Code::ChannelNotAllowed,
     Code::ModelLocked,
     Code::ModelNotServed,
     Code::ToolUnknown,
     Code::ToolReserved,
     Code::ProviderUnknown,
+    Code::ToolWidened,
+    Code::ConfigPathOwned,
+    Code::AgentsTooMany,
+    Code::ElevatedUnusable,
     Code::AgentIdTaken,
     Code::DefaultAgentAmbiguous,
     Code::DefaultAgentMissing,
     Code::BindingTaken,
     Code::BindingChannelMissing,
+    Code::TokenTaken,
+    Code::WorkspaceFileTaken,
     Code::ResourcesInvalid,
     Code::GroupsUnanswered,
     Code::CredentialUnused,
     Code::CredentialClash,
     Code::ChannelOpen,
     Code::NameInvalid,
+    Code::ConfigInvalid,
+    Code::ContainerTagInvalid,
+    Code::MemoryKeyMissing,
+    Code::MemoryUnqueried,
+    Code::WebhookInvalid,
+    Code::IntervalInvalid,
+    Code::RecoveryAgentUnknown,
+    Code::ScheduleInvalid,
+    Code::VersionMismatch,
+    Code::SecretInText,
+    Code::ToolsContradict,
+    Code::SandboxOff,
+    Code::PersonaInvalid,
     Code::FileTooLong,
     Code::WorkspaceTooLong,
     Code::ObjectTooLarge,
@@ -89,23 +149,43 @@ impl Code {
             Self::HarnessNotFound => "K8T0001",
             Self::TenantIdUnknown => "K8T0002",
             Self::VersionUnsupported => "K8T0003",
+            Self::HarnessNotShared => "K8T0004",
             Self::ChannelNotAllowed => "K8T0101",
             Self::ModelLocked => "K8T0102",
             Self::ModelNotServed => "K8T0103",
             Self::ToolUnknown => "K8T0104",
             Self::ToolReserved => "K8T0105",
             Self::ProviderUnknown => "K8T0106",
+            Self::ToolWidened => "K8T0107",
+            Self::ConfigPathOwned => "K8T0108",
+            Self::AgentsTooMany => "K8T0109",
+            Self::ElevatedUnusable => "K8T0110",
             Self::AgentIdTaken => "K8T0201",
             Self::DefaultAgentAmbiguous => "K8T0202",
             Self::DefaultAgentMissing => "K8T0203",
             Self::BindingTaken => "K8T0204",
             Self::BindingChannelMissing => "K8T0205",
+            Self::TokenTaken => "K8T0206",
+            Self::WorkspaceFileTaken => "K8T0207",
             Self::ResourcesInvalid => "K8T0301",
             Self::GroupsUnanswered => "K8T0302",
             Self::CredentialUnused => "K8T0303",
             Self::CredentialClash => "K8T0304",
             Self::ChannelOpen => "K8T0305",
             Self::NameInvalid => "K8T0306",
+            Self::ConfigInvalid => "K8T0307",
+            Self::ContainerTagInvalid => "K8T0308",
+            Self::MemoryKeyMissing => "K8T0309",
+            Self::MemoryUnqueried => "K8T0310",
+            Self::WebhookInvalid => "K8T0311",
+            Self::IntervalInvalid => "K8T0312",
+            Self::RecoveryAgentUnknown => "K8T0313",
+            Self::ScheduleInvalid => "K8T0314",
+            Self::VersionMismatch => "K8T0315",
+            Self::SecretInText => "K8T0316",
+            Self::ToolsContradict => "K8T0317",
+            Self::SandboxOff => "K8T0318",
+            Self::PersonaInvalid => "K8T0319",
             Self::FileTooLong => "K8T0401",
             Self::WorkspaceTooLong => "K8T0402",
             Self::ObjectTooLarge => "K8T0403",
@@ -115,7 +195,14 @@ impl Code {
     /// Whether the problem keeps the tenant from being compiled.
     pub fn severity(self) -> Severity {
         match self {
-            Self::GroupsUnanswered | Self::CredentialUnused | Self::ChannelOpen => Severity::Warning,
+            Self::ElevatedUnusable
+            | Self::GroupsUnanswered
+            | Self::CredentialUnused
+            | Self::ChannelOpen
+            | Self::MemoryKeyMissing
+            | Self::MemoryUnqueried
+            | Self::RecoveryAgentUnknown
+            | Self::SandboxOff => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -124,6 +211,7 @@ impl Code {
     pub fn reason(self) -> Reason {
         match self {
             Self::HarnessNotFound => Reason::HarnessNotFound,
+            Self::TokenTaken => Reason::Conflict,
             _ => Reason::Invalid,
         }
     }

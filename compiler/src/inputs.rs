@@ -1,5 +1,8 @@
 //! What is compiled: one tenant with everything it refers to. Types only.
 
+use std::collections::BTreeMap;
+
+use kr8tiv_crds::reference::SecretKeyReference;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 
 /// Everything a compilation reads.
@@ -13,6 +16,8 @@ pub struct Inputs<'a> {
     pub agents: &'a [&'a Agent],
     /// What the operator was installed with.
     pub platform: &'a Platform,
+    /// What the cluster says around the tenant.
+    pub surroundings: &'a Surroundings,
 }
 
 /// What is the same for all tenants of an installation.
@@ -23,4 +28,25 @@ pub struct Platform {
     pub gateway_repository: String,
     /// Reference of the watchdog's image.
     pub watchdog_image: String,
+}
+
+/// What only a cluster can say of a tenant's surroundings. Offline it is empty.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Surroundings {
+    /// Labels of the tenant's namespace; a Harness may be shared by them.
+    pub namespace_labels: BTreeMap<String, String>,
+    /// The OpenClaw release that was applied last; a Harness may pause updates.
+    pub running_version: Option<String>,
+    /// Tokens of this tenant's channels that somebody else's channel had before: the same value, whatever the Secrets
+    /// are called. Who compares them does so by a keyed hash; here is only the outcome.
+    pub taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
+}
+
+/// Whose channel has a token already.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct TokenHolder {
+    /// The Tenant, as `name` in the same namespace or as `namespace/name`.
+    pub tenant: String,
+    /// Path of the field in it, such as `spec.channels.telegram.botTokenSecretRef`.
+    pub field: String,
 }

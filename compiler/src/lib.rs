@@ -21,13 +21,15 @@ use std::collections::BTreeMap;
 
 use kr8tiv_crds::harness::HarnessSpec;
 
+use resolve::Resolved;
+
 pub use bundle::{Bundle, Object, Ownership, SecretReference, WorkspaceFile};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
-pub use inputs::{Inputs, Platform};
+pub use inputs::{Inputs, Platform, Surroundings, TokenHolder};
 pub use openclaw::providers::{PROVIDERS, Provider};
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS};
 pub use render::WATCHDOG_PORT;
-pub use resolve::{agent_id, tenant_id};
+pub use resolve::{agent_id, harness_namespace, tenant_id};
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.
 const REVISION_DIGITS: usize = 10;
@@ -40,7 +42,11 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
     policy::check(inputs, &resolved, &mut diagnostics);
     let composition = compose::compose(&resolved, &mut diagnostics);
 
-    let config = render::config::render(&resolved, &composition);
+    let mut config = render::config::render(&resolved, &composition);
+    if let Some(own) = &resolved.tenant.spec.gateway.config {
+        render::raw_config::merge(&mut config, own, &resolved.tenant.object, &mut diagnostics);
+    }
+    let config = render::config::text(&config);
     let mut workspaces = BTreeMap::new();
     for agent in &resolved.agents {
         let files = render::workspace::files(&resolved, &composition, agent);
@@ -60,10 +66,10 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
     let token = render::object_names::token(tenant);
     let minted = tenant.spec.gateway.token_secret_ref.is_none();
     Ok(Bundle {
-        container_tag: format!("tenant-{}", tenant.id),
+        container_tag: tenant.container_tag.clone(),
         tenant_id: tenant.id.clone(),
         harness_revision: harness_revision(resolved.harness),
-        gateway_version: tenant.version.to_owned(),
+        gateway_version: tenant.version.clone(),
         endpoint: format!(
             "http://{}.{}.svc:{GATEWAY_PORT}",
             render::object_names::gateway_name(tenant.name),
@@ -74,7 +80,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         workspaces,
         objects,
         minted_token: minted.then_some(token),
-        secret_references: secret_references(inputs),
+        secret_references: secret_references(&resolved),
         warnings: diagnostics,
     })
 }
@@ -86,20 +92,22 @@ pub fn harness_revision(spec: &HarnessSpec) -> String {
     revision
 }
 
-/// The user's Secrets that a tenant needs.
-fn secret_references(inputs: &Inputs<'_>) -> Vec<SecretReference> {
-    let spec = &inputs.tenant.spec;
+/// The user's Secrets that a tenant's gateway needs to start.
+fn secret_references(resolved: &Resolved<'_>) -> Vec<SecretReference> {
+    let spec = resolved.tenant.spec;
     let token =
         spec.gateway.token_secret_ref.iter().map(|secret| ("spec.gateway.tokenSecretRef".to_owned(), secret));
-    let telegram = spec.channels.telegram.iter().map(|telegram| {
-        ("spec.channels.telegram.botTokenSecretRef".to_owned(), &telegram.bot_token_secret_ref)
-    });
     let keys = spec.model_credentials.iter().enumerate().map(|(position, credential)| {
         (format!("spec.modelCredentials[{position}].apiKeySecretRef"), &credential.api_key_secret_ref)
     });
+    let mission_control = render::config::mission_control_token(resolved)
+        .map(|secret| ("spec.missionControl.tokenSecretRef".to_owned(), secret));
+    let webhooks = render::settings::watchdog_variables(resolved);
     token
-        .chain(telegram)
+        .chain(resolved.channel_tokens())
         .chain(keys)
+        .chain(mission_control)
+        .chain(webhooks.into_iter().map(|variable| (variable.field, variable.secret)))
         .map(|(field, secret)| SecretReference { field, secret: secret.clone() })
         .collect()
 }

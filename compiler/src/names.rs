@@ -3,6 +3,8 @@
 //! The schema of the resources has the same rules; here they hold for inputs that no API server has seen, and for
 //! objects that were stored before a rule was made.
 
+use kr8tiv_crds::harness::WorkspaceFile;
+
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::openclaw::STANDARD_FILES;
 use crate::resolve::Resolved;
@@ -13,7 +15,7 @@ const LABEL_LIMIT: usize = 40;
 const FILE_LIMIT: usize = 64;
 
 /// Checks the names of a tenant, its agents and its workspace files.
-pub(crate) fn check(resolved: &Resolved<'_>, harness: &ObjectName, diagnostics: &mut Diagnostics) {
+pub(crate) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     let tenant = &resolved.tenant;
     let mut refuse = |object: &ObjectName, field: &str, name: &str, fix: &str| {
         diagnostics.push(Diagnostic {
@@ -45,17 +47,38 @@ pub(crate) fn check(resolved: &Resolved<'_>, harness: &ObjectName, diagnostics: 
             refuse(&agent.object, "spec.agentId", agent.id, "use a-z, 0-9 and '-', at most 40 characters");
         }
     }
-    for (position, file) in resolved.harness.workspace.files.iter().enumerate() {
-        let field = format!("spec.workspace.files[{position}].name");
+    files(&resolved.harness_object, &resolved.harness.workspace.files, &[], diagnostics);
+    for agent in &resolved.agents {
+        files(&agent.object, agent.own_files, &resolved.harness.workspace.files, diagnostics);
+    }
+}
+
+/// Checks the names of an object's files, beside those that the agent has already.
+fn files(
+    object: &ObjectName,
+    files: &[WorkspaceFile],
+    present: &[WorkspaceFile],
+    diagnostics: &mut Diagnostics,
+) {
+    for (position, file) in files.iter().enumerate() {
+        let mut refuse = |code, problem, fix: &str| {
+            diagnostics.push(Diagnostic {
+                code,
+                object: object.clone(),
+                field: format!("spec.workspace.files[{position}].name"),
+                problem,
+                fix: fix.into(),
+            });
+        };
+        let unusable = format!("{:?} can't be used as a name here", file.name);
         if STANDARD_FILES.iter().any(|standard| standard.eq_ignore_ascii_case(&file.name)) {
-            refuse(
-                harness,
-                &field,
-                &file.name,
-                "the operator or OpenClaw writes this file: choose another name",
-            );
+            let fix = "the operator or OpenClaw writes this file: choose another name";
+            refuse(Code::NameInvalid, unusable, fix);
         } else if !is_file_name(&file.name) {
-            refuse(harness, &field, &file.name, "use letters, digits, '-' and '_', and end with .md");
+            refuse(Code::NameInvalid, unusable, "use letters, digits, '-' and '_', and end with .md");
+        } else if present.iter().chain(&files[..position]).any(|other| other.name == file.name) {
+            let problem = format!("the agent has a file {} already", file.name);
+            refuse(Code::WorkspaceFileTaken, problem, "choose another name, or remove one of the two");
         }
     }
 }

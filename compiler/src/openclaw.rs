@@ -4,6 +4,7 @@
 
 pub(crate) mod providers;
 pub(crate) mod tools;
+pub(crate) mod version;
 
 /// Releases the compiler knows, the one for tenants that name none first.
 pub const SUPPORTED_VERSIONS: &[&str] = &["2026.9.6"];
@@ -21,10 +22,14 @@ pub(crate) const STATE: &str = "/home/node/.openclaw";
 /// Folder of `openclaw.json` in the gateway's container.
 pub(crate) const CONFIG_FOLDER: &str = "/etc/openclaw/config";
 
+/// Environment variable of the token for Mission Control.
+pub(crate) const MISSION_CONTROL_VARIABLE: &str = "MISSION_CONTROL_TOKEN";
+
 /// Files of a workspace that only the operator or OpenClaw itself writes.
 pub(crate) const STANDARD_FILES: &[&str] = &[
     "AGENTS.md",
     "BOOTSTRAP.md",
+    "CONTEXT.md",
     "HEARTBEAT.md",
     "IDENTITY.md",
     "MEMORY.md",

@@ -2,9 +2,13 @@
 
 pub(crate) mod config;
 pub(crate) mod delivery;
+pub(crate) mod instructions;
 pub(crate) mod markdown;
+pub(crate) mod mission_control;
 pub(crate) mod object_names;
 pub(crate) mod objects;
 mod pod;
+pub(crate) mod raw_config;
+pub(crate) mod settings;
 pub use pod::WATCHDOG_PORT;
 pub(crate) mod workspace;

@@ -1,13 +1,18 @@
 //! First stage: references are followed and defaults and overrides are merged. Pure.
 
-use kr8tiv_crds::agent::Binding;
-use kr8tiv_crds::harness::{ChannelName, HarnessSpec, Identity};
+use std::collections::BTreeSet;
+
+use kr8tiv_crds::agent::{Binding, Heartbeat};
+use kr8tiv_crds::harness::{ChannelName, HarnessSpec, Identity, WorkspaceFile};
+use kr8tiv_crds::reference::SecretKeyReference;
 use kr8tiv_crds::tenant::{Channels, TenantSpec};
-use kr8tiv_crds::{Agent, Tenant};
+use kr8tiv_crds::tools::ToolNarrowing;
+use kr8tiv_crds::{Agent, Harness, Tenant};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
-use crate::openclaw::SUPPORTED_VERSIONS;
+use crate::openclaw::tools::{ToolSet, effective, narrowed};
+use crate::openclaw::{SUPPORTED_VERSIONS, version};
 
 /// The agent of a tenant that has no Agents.
 const IMPLICIT_AGENT: &str = "main";
@@ -16,9 +21,30 @@ const IMPLICIT_AGENT: &str = "main";
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved<'a> {
     pub(crate) tenant: ResolvedTenant<'a>,
+    pub(crate) harness_object: ObjectName,
     pub(crate) harness: &'a HarnessSpec,
+    /// The tools that an agent of the tenant may have at most.
+    pub(crate) tools: ToolSet<'a>,
     /// Sorted by id and object, so that the order of arrival has no effect.
     pub(crate) agents: Vec<ResolvedAgent<'a>>,
+}
+
+impl<'a> Resolved<'a> {
+    /// People who may give an agent orders that others may not, as `channel:id`.
+    pub(crate) fn owners(&self) -> BTreeSet<String> {
+        let telegram = self.tenant.spec.channels.telegram.iter();
+        telegram.flat_map(|telegram| &telegram.owners).map(|id| format!("telegram:{id}")).collect()
+    }
+
+    /// The tokens by which the channels know the tenant, with the fields that name them.
+    pub(crate) fn channel_tokens(&self) -> Vec<(String, &'a SecretKeyReference)> {
+        let telegram = self.tenant.spec.channels.telegram.iter();
+        telegram
+            .map(|telegram| {
+                ("spec.channels.telegram.botTokenSecretRef".to_owned(), &telegram.bot_token_secret_ref)
+            })
+            .collect()
+    }
 }
 
 /// The tenant itself.
@@ -30,8 +56,10 @@ pub(crate) struct ResolvedTenant<'a> {
     /// `None` offline: then objects have no owner.
     pub(crate) uid: Option<&'a str>,
     pub(crate) id: String,
+    /// The tag under which the tenant's memory is kept.
+    pub(crate) container_tag: String,
     /// The OpenClaw release that is compiled for.
-    pub(crate) version: &'a str,
+    pub(crate) version: String,
     pub(crate) spec: &'a TenantSpec,
 }
 
@@ -43,7 +71,7 @@ impl ResolvedTenant<'_> {
     }
 }
 
-/// One agent, with what it takes from the harness.
+/// One agent, with what it takes from the harness and the tenant.
 #[derive(Clone, Debug)]
 pub(crate) struct ResolvedAgent<'a> {
     /// The Agent, or the Tenant for the agent that nobody declared.
@@ -54,34 +82,45 @@ pub(crate) struct ResolvedAgent<'a> {
     pub(crate) identity: Identity,
     pub(crate) emoji: Option<&'a str>,
     pub(crate) model: Option<&'a str>,
+    /// What the agent takes away from the tenant's tools.
+    pub(crate) narrowing: Option<&'a ToolNarrowing>,
+    /// The tools that the agent has.
+    pub(crate) tools: ToolSet<'a>,
+    pub(crate) heartbeat: Option<&'a Heartbeat>,
+    /// Files beyond those of the harness.
+    pub(crate) own_files: &'a [WorkspaceFile],
     pub(crate) bindings: &'a [Binding],
+}
+
+impl ResolvedAgent<'_> {
+    /// Whether the agent can change files of its workspace.
+    pub(crate) fn may_write(&self) -> bool {
+        ["apply_patch", "edit", "write"].iter().any(|tool| self.tools.allow.contains(tool))
+    }
 }
 
 /// Follows the references of a tenant. `None` when one leads nowhere; the diagnostics say which.
 pub(crate) fn resolve<'a>(inputs: &Inputs<'a>, diagnostics: &mut Diagnostics) -> Option<Resolved<'a>> {
-    let tenant = tenant(inputs.tenant, diagnostics);
-    let Some(harness) = inputs.harness else {
-        diagnostics.push(Diagnostic {
-            code: Code::HarnessNotFound,
-            object: tenant_name(inputs.tenant),
-            field: "spec.harnessRef.name".into(),
-            problem: format!(
-                "there is no Harness {} in namespace {}",
-                inputs.tenant.spec.harness_ref.name,
-                namespace(inputs.tenant)
-            ),
-            fix: "create it, or name an existing one (kubectl get harnesses.kr8tiv.ai)".into(),
-        });
-        return None;
-    };
-    let tenant = tenant?;
+    let harness = harness(inputs, diagnostics);
+    let id = id(inputs.tenant, diagnostics);
+    let (harness, id) = (harness?, id?);
+    let tools = narrowed(&effective(&harness.spec.tools), &inputs.tenant.spec.tools);
     let mut agents: Vec<_> =
-        inputs.agents.iter().map(|agent| self::agent(agent, &harness.spec.identity)).collect();
+        inputs.agents.iter().map(|agent| self::agent(agent, &harness.spec.identity, &tools)).collect();
     if agents.is_empty() {
-        agents.push(implicit_agent(inputs.tenant, &harness.spec.identity));
+        agents.push(implicit_agent(inputs.tenant, &harness.spec.identity, &tools));
     }
     agents.sort_by(|a, b| (a.id, &a.object).cmp(&(b.id, &b.object)));
-    Some(Resolved { tenant, harness: &harness.spec, agents })
+    Some(Resolved {
+        tenant: tenant(inputs, &harness.spec, id),
+        harness_object: ObjectName {
+            kind: "Harness",
+            name: harness.metadata.name.clone().unwrap_or_default(),
+        },
+        harness: &harness.spec,
+        tools,
+        agents,
+    })
 }
 
 /// The id that an Agent has in OpenClaw.
@@ -101,8 +140,33 @@ pub fn tenant_id(tenant: &Tenant) -> Option<String> {
     (digits.len() == 8).then(|| format!("{slug}-{}", digits.to_ascii_lowercase()))
 }
 
-fn tenant<'a>(tenant: &'a Tenant, diagnostics: &mut Diagnostics) -> Option<ResolvedTenant<'a>> {
-    let Some(id) = tenant_id(tenant) else {
+/// The namespace of the Harness that a Tenant refers to; `None` is the Tenant's own.
+pub fn harness_namespace(tenant: &Tenant) -> Option<&str> {
+    let named = tenant.spec.harness_ref.namespace.as_deref()?;
+    (tenant.metadata.namespace.as_deref() != Some(named)).then_some(named)
+}
+
+fn harness<'a>(inputs: &Inputs<'a>, diagnostics: &mut Diagnostics) -> Option<&'a Harness> {
+    if inputs.harness.is_none() {
+        let reference = &inputs.tenant.spec.harness_ref;
+        diagnostics.push(Diagnostic {
+            code: Code::HarnessNotFound,
+            object: tenant_name(inputs.tenant),
+            field: "spec.harnessRef.name".into(),
+            problem: format!(
+                "there is no Harness {} in namespace {}",
+                reference.name,
+                reference.namespace.as_deref().unwrap_or_else(|| namespace(inputs.tenant))
+            ),
+            fix: "create it, or name an existing one (kubectl get harnesses.kr8tiv.ai)".into(),
+        });
+    }
+    inputs.harness
+}
+
+fn id(tenant: &Tenant, diagnostics: &mut Diagnostics) -> Option<String> {
+    let id = tenant_id(tenant);
+    if id.is_none() {
         diagnostics.push(Diagnostic {
             code: Code::TenantIdUnknown,
             object: tenant_name(tenant),
@@ -110,17 +174,36 @@ fn tenant<'a>(tenant: &'a Tenant, diagnostics: &mut Diagnostics) -> Option<Resol
             problem: "the tenant has no uid yet, from which its id would be made".into(),
             fix: "set spec.tenantId, such as acme-0a1b2c3d".into(),
         });
-        return None;
-    };
-    Some(ResolvedTenant {
+    }
+    id
+}
+
+fn tenant<'a>(inputs: &Inputs<'a>, harness: &HarnessSpec, id: String) -> ResolvedTenant<'a> {
+    let tenant = inputs.tenant;
+    let container_tag = tenant
+        .spec
+        .container_tag
+        .clone()
+        .unwrap_or_else(|| format!("{}-{id}", harness.supermemory.container_tag_prefix));
+    ResolvedTenant {
         object: tenant_name(tenant),
         name: tenant.metadata.name.as_deref().unwrap_or_default(),
         namespace: namespace(tenant),
         uid: tenant.metadata.uid.as_deref(),
         id,
-        version: tenant.spec.gateway.version.as_deref().unwrap_or(SUPPORTED_VERSIONS[0]),
+        container_tag,
+        version: gateway_version(inputs, harness),
         spec: &tenant.spec,
-    })
+    }
+}
+
+/// The release that the tenant names, by its canonical name; the one it runs while updates are paused; else the newest.
+fn gateway_version(inputs: &Inputs<'_>, harness: &HarnessSpec) -> String {
+    let running = inputs.surroundings.running_version.as_deref().filter(|_| harness.updates.paused);
+    match inputs.tenant.spec.gateway.version.as_deref().or(running) {
+        None => SUPPORTED_VERSIONS[0].into(),
+        Some(named) => version::release(named).map_or_else(|| named.into(), |release| release.to_string()),
+    }
 }
 
 fn tenant_name(tenant: &Tenant) -> ObjectName {
@@ -131,7 +214,7 @@ fn namespace(tenant: &Tenant) -> &str {
     tenant.metadata.namespace.as_deref().unwrap_or("default")
 }
 
-fn agent<'a>(agent: &'a Agent, harness: &Identity) -> ResolvedAgent<'a> {
+fn agent<'a>(agent: &'a Agent, harness: &Identity, tools: &ToolSet<'a>) -> ResolvedAgent<'a> {
     let spec = &agent.spec;
     let own = &spec.identity;
     let id = agent_id(agent);
@@ -152,11 +235,15 @@ fn agent<'a>(agent: &'a Agent, harness: &Identity) -> ResolvedAgent<'a> {
         },
         emoji: own.emoji.as_deref(),
         model: spec.model.as_deref(),
+        narrowing: Some(&spec.tools),
+        tools: narrowed(tools, &spec.tools),
+        heartbeat: spec.heartbeat.as_ref(),
+        own_files: &spec.workspace.files,
         bindings: &spec.bindings,
     }
 }
 
-fn implicit_agent<'a>(tenant: &'a Tenant, harness: &Identity) -> ResolvedAgent<'a> {
+fn implicit_agent<'a>(tenant: &'a Tenant, harness: &Identity, tools: &ToolSet<'a>) -> ResolvedAgent<'a> {
     ResolvedAgent {
         object: tenant_name(tenant),
         id: IMPLICIT_AGENT,
@@ -165,6 +252,15 @@ fn implicit_agent<'a>(tenant: &'a Tenant, harness: &Identity) -> ResolvedAgent<'
         identity: harness.clone(),
         emoji: None,
         model: None,
+        narrowing: None,
+        tools: tools.clone(),
+        heartbeat: None,
+        own_files: &[],
         bindings: &[],
     }
+}
+
+/// Ids of all agents, each once.
+pub(crate) fn agent_ids<'a>(resolved: &'a Resolved<'_>) -> BTreeSet<&'a str> {
+    resolved.agents.iter().map(|agent| agent.id).collect()
 }

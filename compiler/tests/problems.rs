@@ -6,7 +6,8 @@
 mod common;
 
 use common::{Case, case};
-use kr8tiv_compiler::{CODES, Code, Diagnostic, Severity};
+use kr8tiv_compiler::{CODES, Code, Diagnostic, Severity, TokenHolder};
+use kr8tiv_crds::reference::SecretKeyReference;
 
 const HARNESS: &str = "
 apiVersion: kr8tiv.ai/v1alpha1
@@ -48,6 +49,20 @@ fn with_harness(from: &str, to: &str) -> Case {
     case(&format!("{}{TENANT}", HARNESS.replace(from, to)))
 }
 
+fn with_tenant(from: &str, to: &str) -> Case {
+    assert!(TENANT.contains(from));
+    case(&format!("{HARNESS}{}", TENANT.replace(from, to)))
+}
+
+/// Two tenants with one bot: who compares the values says whose it was before.
+fn taken_token() -> Case {
+    let mut case = with(TELEGRAM, &[]);
+    let token = SecretKeyReference { name: "bot".into(), key: "token".into() };
+    let field = "spec.channels.telegram.botTokenSecretRef".into();
+    case.surroundings.taken_tokens.insert(token, TokenHolder { tenant: "other".into(), field });
+    case
+}
+
 const TELEGRAM: &str =
     "  channels: {telegram: {botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}}";
 
@@ -69,6 +84,11 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "K8T0003",
             with("  gateway: {version: 2025.1.1}", &[]),
             "Tenant acme, spec.gateway.version: OpenClaw 2025.1.1 is not known to this operator; use one of: 2026.9.6",
+        ),
+        (
+            "K8T0004",
+            with_tenant("harnessRef: {name: desk}", "harnessRef: {name: desk, namespace: shared}"),
+            "Tenant acme, spec.harnessRef.namespace: Harness desk of namespace shared is not shared with namespace team",
         ),
         (
             "K8T0101",
@@ -109,6 +129,30 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "Harness desk, spec.models.primary: OpenClaw 2026.9.6 has no model provider antropic; describe it in",
         ),
         (
+            "K8T0107",
+            with("", &[agent("a", "tools: {allow: [read, exec]}")]),
+            "Agent a, spec.tools.allow[1]: Tenant acme does not have exec, and nobody below can add it; remove it here",
+        ),
+        (
+            "K8T0108",
+            with("  gateway: {config: {gateway: {port: 1}}}", &[]),
+            "Tenant acme, spec.gateway.config.gateway: the operator sets gateway itself; remove it",
+        ),
+        (
+            "K8T0109",
+            with("  agents: {max: 1}", &[agent("a", "default: true"), agent("b", "default: false")]),
+            "Tenant acme, spec.agents.max: the tenant has 2 agents, and its spec.agents.max allows 1; remove Agents",
+        ),
+        (
+            "K8T0110",
+            case(&format!(
+                "{}{}",
+                HARNESS.replace("  models:", "  tools: {elevated: true}\n  models:"),
+                TENANT.replace("---\n", &format!("{TELEGRAM}\n---\n"))
+            )),
+            "Tenant acme, spec.channels: Harness desk lets owners run commands in the gateway, and no channel names",
+        ),
+        (
             "K8T0201",
             with("", &[agent("a", "default: true"), agent("b", "agentId: a")]),
             "Agent b, spec.agentId: Agent a has the agent id a as well",
@@ -132,6 +176,23 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "K8T0205",
             with("", &[agent("a", group)]),
             "Agent a, spec.bindings[0]: Tenant acme has no channel telegram; configure spec.channels.telegram",
+        ),
+        (
+            "K8T0206",
+            taken_token(),
+            "Tenant acme, spec.channels.telegram.botTokenSecretRef: Tenant other, \
+             spec.channels.telegram.botTokenSecretRef has the same token; give each its own bot",
+        ),
+        (
+            "K8T0207",
+            with(
+                "",
+                &[agent(
+                    "a",
+                    "workspace: {files: [{name: A.md, description: d, content: c}, {name: A.md, description: d, content: e}]}",
+                )],
+            ),
+            "Agent a, spec.workspace.files[1].name: the agent has a file A.md already; choose another name",
         ),
         (
             "K8T0301",
@@ -174,6 +235,84 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
                 "  workspace: {files: [{name: ../x.md, description: d, content: c}]}\n  models:",
             ),
             "Harness desk, spec.workspace.files[0].name: \"../x.md\" can't be used as a name here; use letters",
+        ),
+        (
+            "K8T0307",
+            with("  gateway: {config: {ui: {assistent: {name: Ada}}}}", &[]),
+            "Tenant acme, spec.gateway.config.ui",
+        ),
+        (
+            "K8T0308",
+            with("  containerTag: 'tenant:acme'", &[]),
+            "Tenant acme, spec.containerTag: the memory tag \"tenant:acme\" is none that Supermemory takes; use letters",
+        ),
+        (
+            "K8T0309",
+            with_harness(
+                "  models:",
+                "  supermemory: {enabled: true, queries: [What do they like?]}\n  models:",
+            ),
+            "Tenant acme, spec.supermemory.apiKeySecretRef: Harness desk wants context from Supermemory, and there is no",
+        ),
+        (
+            "K8T0310",
+            case(&format!(
+                "{}{}",
+                HARNESS.replace("  models:", "  supermemory: {enabled: true}\n  models:"),
+                TENANT.replace("---\n", "  supermemory: {apiKeySecretRef: {name: m, key: k}}\n---\n")
+            )),
+            "Harness desk, spec.supermemory.queries: there is no query, so no context is ever fetched; say what",
+        ),
+        (
+            "K8T0311",
+            with("  watchdog: {ownerWebhook: {url: 'ftp://example.com/alarm'}}", &[]),
+            "Tenant acme, spec.watchdog.ownerWebhook.url: the value is no URL, or one with a user name; write https://",
+        ),
+        (
+            "K8T0312",
+            with_harness("  models:", "  observability: {heartbeatInterval: 10s}\n  models:"),
+            "Harness desk, spec.observability.heartbeatInterval: 10s is not between 30s and 24h; use at least 30s",
+        ),
+        (
+            "K8T0313",
+            with_harness("  models:", "  recovery: {order: [main, friday]}\n  models:"),
+            "Harness desk, spec.recovery.order[1]: Tenant acme has no agent friday; its agents are: main",
+        ),
+        (
+            "K8T0314",
+            with_harness(
+                "  models:",
+                "  updates: {window: {schedule: '0 25 * * *', duration: 2h}}\n  models:",
+            ),
+            "Harness desk, spec.updates.window.schedule: \"0 25 * * *\" is no cron expression",
+        ),
+        (
+            "K8T0315",
+            with("  gateway: {image: 'example.com/openclaw:2026.8.1'}", &[]),
+            "Tenant acme, spec.gateway.image: the image is of OpenClaw 2026.8.1, and the configuration is made for 2026.9.6",
+        ),
+        (
+            "K8T0316",
+            with_harness("Be kind.", "The key is sk-ant-api03-0123456789abcdefghij"),
+            "Harness desk, spec.soul.coreTruths[0]: the text holds what looks like an API key of a model provider; put it",
+        ),
+        (
+            "K8T0317",
+            with_harness("  models:", "  tools: {allow: [read, write], deny: [write]}\n  models:"),
+            "Harness desk, spec.tools.allow[1]: write is in spec.tools.deny as well; remove it from one of the two lists",
+        ),
+        (
+            "K8T0318",
+            with_harness("  models:", "  tools: {allow: [exec], sandboxNonMainSessions: false}\n  models:"),
+            "Harness desk, spec.tools.sandboxNonMainSessions: commands that a chat leads to run in the gateway",
+        ),
+        (
+            "K8T0319",
+            with_harness(
+                "  models:",
+                "  coordination: {url: 'http://mc', packRef: a@1, persona: {mode: individual, orchestrator: true}}\n  models:",
+            ),
+            "Harness desk, spec.coordination.persona.orchestrator: in mode individual there is one agent",
         ),
         (
             "K8T0401",

@@ -166,7 +166,11 @@ pub struct ActiveHours {
     pub end: String,
     /// Time zone, by its IANA name, such as `Europe/Berlin`.
     #[serde(default = "default_time_zone")]
-    #[schemars(default = "default_time_zone", length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+/-]+$"))]
+    #[schemars(
+        default = "default_time_zone",
+        length(min = 1, max = 64),
+        regex(pattern = r"^[A-Za-z0-9_+/-]+$")
+    )]
     pub time_zone: String,
 }
 

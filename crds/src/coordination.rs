@@ -88,7 +88,11 @@ pub struct Privacy {
 pub struct Persona {
     /// The preset in Mission Control.
     #[serde(default = "default_preset")]
-    #[schemars(default = "default_preset", length(min = 1, max = 80), regex(pattern = r"^[a-z0-9][a-z0-9-]*$"))]
+    #[schemars(
+        default = "default_preset",
+        length(min = 1, max = 80),
+        regex(pattern = r"^[a-z0-9][a-z0-9-]*$")
+    )]
     pub preset_ref: String,
     /// Whether the agents are a team or one.
     #[serde(default)]
@@ -136,7 +140,10 @@ pub struct Onboarding {
     pub recommendations: bool,
     /// Abilities that they offer to newcomers, such as `voice`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 60), regex(pattern = r"^[a-z0-9][a-z0-9_-]*$")))]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 60), regex(pattern = r"^[a-z0-9][a-z0-9_-]*$"))
+    )]
     pub defaults: Vec<String>,
 }
 

@@ -342,7 +342,7 @@ impl Default for Workspace {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!(self.name.upperAscii() in ['AGENTS.MD','SOUL.MD','IDENTITY.MD','USER.MD','MEMORY.MD','TOOLS.MD','HEARTBEAT.MD','BOOTSTRAP.MD'])")
+    validation = Rule::new("!(self.name.upperAscii() in ['AGENTS.MD','SOUL.MD','IDENTITY.MD','USER.MD','MEMORY.MD','TOOLS.MD','HEARTBEAT.MD','BOOTSTRAP.MD','CONTEXT.MD'])")
         .message("this name belongs to a file that the operator or OpenClaw writes: choose another name")
 )]
 pub struct WorkspaceFile {

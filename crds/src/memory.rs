@@ -24,12 +24,20 @@ pub struct Supermemory {
     pub enabled: bool,
     /// Base URL of the service, for one that is hosted by yourself.
     #[serde(default = "default_base_url")]
-    #[schemars(default = "default_base_url", length(max = 500), regex(pattern = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"))]
+    #[schemars(
+        default = "default_base_url",
+        length(max = 500),
+        regex(pattern = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
+    )]
     pub base_url: String,
     /// What the tag of a tenant's memory starts with: `<prefix>-<tenant id>`, unless the Tenant has a tag of its own in
     /// `spec.containerTag`.
     #[serde(default = "default_tag_prefix")]
-    #[schemars(default = "default_tag_prefix", length(min = 1, max = 40), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    #[schemars(
+        default = "default_tag_prefix",
+        length(min = 1, max = 40),
+        regex(pattern = r"^[A-Za-z0-9_-]+$")
+    )]
     pub container_tag_prefix: String,
     /// How many lines of context a query gives at most.
     #[serde(default = "default_top_k")]
@@ -83,7 +91,11 @@ pub struct MemoryIngestion {
     pub dedupe_by_custom_id: bool,
     /// The part of a document's `customId` and metadata that says where it came from.
     #[serde(default = "default_namespace")]
-    #[schemars(default = "default_namespace", length(min = 1, max = 40), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    #[schemars(
+        default = "default_namespace",
+        length(min = 1, max = 40),
+        regex(pattern = r"^[A-Za-z0-9_-]+$")
+    )]
     pub metadata_namespace: String,
 }
 

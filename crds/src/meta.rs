@@ -19,6 +19,11 @@ pub const TENANT: &str = "kr8tiv.ai/tenant";
 pub const TENANT_ID: &str = "kr8tiv.ai/tenant-id";
 /// Label: the OpenClaw id of the agent whose workspace an object holds.
 pub const AGENT_ID: &str = "kr8tiv.ai/agent-id";
+/// Label of a StatefulSet: how early its gateway gets new releases, from the Harness's `updates.channel`.
+pub const UPDATE_CHANNEL: &str = "kr8tiv.ai/update-channel";
+/// Annotation of a StatefulSet: when its gateway may be updated, `<cron schedule> <time zone> <duration>`, from the
+/// Harness's `updates.window`.
+pub const UPDATE_WINDOW: &str = "kr8tiv.ai/update-window";
 
 /// Annotation on every applied object: the hash of what was applied. Equal means nothing to do.
 pub const APPLIED_HASH: &str = "kr8tiv.ai/applied-hash";

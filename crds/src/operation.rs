@@ -61,7 +61,10 @@ pub struct Recovery {
     /// Ids of the agents that take over another agent's conversations while it is down, the first one first. A tenant
     /// without one of them skips it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")))]
+    #[schemars(
+        length(min = 1, max = 16),
+        inner(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub order: Option<Vec<String>>,
 }
@@ -132,7 +135,11 @@ pub struct UpdateWindow {
     pub schedule: String,
     /// Time zone of the schedule, by its IANA name, such as `Europe/Berlin`.
     #[serde(default = "default_time_zone")]
-    #[schemars(default = "default_time_zone", length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+/-]+$"))]
+    #[schemars(
+        default = "default_time_zone",
+        length(min = 1, max = 64),
+        regex(pattern = r"^[A-Za-z0-9_+/-]+$")
+    )]
     pub time_zone: String,
     /// How long the window stays open, from 15m to 168h.
     #[schemars(schema_with = "duration::schema")]

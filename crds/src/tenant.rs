@@ -5,8 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::quantity::Quantity;
 use crate::coordination::Tier;
+use crate::quantity::Quantity;
 use crate::reference::{HarnessReference, SecretKeyReference};
 use crate::status::conditions_schema;
 use crate::tools::ToolNarrowing;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use kr8tiv_crds::harness::ToolPolicy;
+use kr8tiv_crds::tools::{ToolNarrowing, ToolPolicy};
 
 /// Groups of tools by the name with which a policy refers to them.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -111,6 +111,32 @@ pub(crate) fn effective(policy: &ToolPolicy) -> ToolSet<'_> {
     };
     allow.retain(|tool| !denied.contains(tool) && !is_reserved(tool));
     let mut deny: BTreeSet<&str> = RESERVED.iter().copied().chain(denied).collect();
+    close(&allow, &mut deny);
+    ToolSet { allow, deny }
+}
+
+/// What of a set is left below a narrowing. A tool that the set does not have stays out: nothing is ever added.
+pub(crate) fn narrowed<'a>(set: &ToolSet<'a>, narrowing: &'a ToolNarrowing) -> ToolSet<'a> {
+    let taken: BTreeSet<&str> = narrowing.deny.iter().flat_map(|id| expand(id)).collect();
+    let mut allow = set.allow.clone();
+    if let Some(only) = &narrowing.allow {
+        let only: BTreeSet<&str> = only.iter().flat_map(|id| expand(id)).collect();
+        allow.retain(|tool| only.contains(tool));
+    }
+    allow.retain(|tool| !taken.contains(tool));
+    let mut deny: BTreeSet<&str> = set.deny.iter().copied().chain(taken).collect();
+    close(&allow, &mut deny);
+    ToolSet { allow, deny }
+}
+
+/// Whether an entry of a narrowing's `allow` asks for what the set does not have: none of a group's tools, or not this
+/// tool.
+pub(crate) fn widens(set: &ToolSet<'_>, id: &str) -> bool {
+    !expand(id).iter().any(|tool| set.allow.contains(tool))
+}
+
+/// Denies what would be open without a word.
+fn close<'a>(allow: &BTreeSet<&'a str>, deny: &mut BTreeSet<&'a str>) {
     if !allow.contains("apply_patch") {
         // OpenClaw takes the permission to write for the permission to patch.
         deny.insert("apply_patch");
@@ -118,7 +144,6 @@ pub(crate) fn effective(policy: &ToolPolicy) -> ToolSet<'_> {
     if allow.is_empty() {
         deny.insert("*");
     }
-    ToolSet { allow, deny }
 }
 
 /// The tools of a group; a tool itself otherwise, by the name that OpenClaw prefers.
@@ -145,11 +170,29 @@ mod tests {
 
     fn policy(allow: &[&str], deny: &[&str]) -> ToolPolicy {
         let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
-        ToolPolicy { allow: owned(allow), deny: owned(deny) }
+        ToolPolicy { allow: owned(allow), deny: owned(deny), ..ToolPolicy::default() }
     }
 
     fn allowed(allow: &[&str], deny: &[&str]) -> Vec<String> {
         effective(&policy(allow, deny)).allow.into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn narrowing_never_adds() {
+        let policy = policy(&["group:fs", "message"], &["write"]);
+        let set = effective(&policy);
+        let narrowing = |allow: Option<&[&str]>, deny: &[&str]| ToolNarrowing {
+            allow: allow.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect()),
+            deny: deny.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let left = |narrowing: &ToolNarrowing| -> Vec<String> {
+            narrowed(&set, narrowing).allow.into_iter().map(str::to_owned).collect()
+        };
+        assert_eq!(left(&narrowing(None, &["group:fs"])), ["message"]);
+        assert_eq!(left(&narrowing(Some(&["read", "write", "exec"]), &[])), ["read"]);
+        assert!(narrowed(&set, &narrowing(Some(&[]), &[])).deny.contains("*"));
+        assert!(widens(&set, "exec") && widens(&set, "write") && widens(&set, "group:web"));
+        assert!(!widens(&set, "read") && !widens(&set, "group:fs"));
     }
 
     #[test]
@@ -175,7 +218,7 @@ mod tests {
         /// OpenClaw takes an empty list for "everything is allowed".
         #[test]
         fn nothing_allowed_is_everything_denied(allow in prop::collection::vec(id(), 0..6), deny in prop::collection::vec(id(), 0..20)) {
-            let policy = ToolPolicy { allow, deny };
+            let policy = ToolPolicy { allow, deny, ..ToolPolicy::default() };
             let set = effective(&policy);
             prop_assert_eq!(set.allow.is_empty(), set.deny.contains("*"));
             prop_assert!(set.allow.is_disjoint(&set.deny));

@@ -3,15 +3,18 @@
 //! Every secure setting is written out, also where it is today's default: a later release of OpenClaw may think
 //! otherwise.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use kr8tiv_crds::agent::Heartbeat;
 use kr8tiv_crds::harness::ModelProvider;
+use kr8tiv_crds::reference::SecretKeyReference;
 use kr8tiv_crds::tenant::TelegramChannel;
 use serde_json::{Map, Value, json};
 
 use crate::compose::{Composition, Route};
 use crate::openclaw::providers::{built_in, key_variable};
-use crate::openclaw::tools::{ToolSet, effective};
+use crate::openclaw::tools::ToolSet;
 use crate::openclaw::{self, literal};
 use crate::policy::all_models;
 use crate::resolve::{Resolved, ResolvedAgent};
@@ -20,9 +23,9 @@ use crate::resolve::{Resolved, ResolvedAgent};
 /// fail here instead of running in the gateway.
 const NO_SANDBOX: &str = "sandbox@sandbox.invalid:2222";
 
-/// The configuration as text: sorted keys, two spaces, a line feed at the end.
-pub(crate) fn render(resolved: &Resolved<'_>, composition: &Composition<'_>) -> String {
-    let config = json!({
+/// The configuration that the operator sets itself.
+pub(crate) fn render(resolved: &Resolved<'_>, composition: &Composition<'_>) -> Value {
+    json!({
         "gateway": gateway(),
         "agents": agents(resolved, composition),
         "bindings": composition.routes.iter().map(binding).collect::<Vec<_>>(),
@@ -49,11 +52,16 @@ pub(crate) fn render(resolved: &Resolved<'_>, composition: &Composition<'_>) -> 
             "workshop": {"autonomous": {"mode": "off"}, "approvalPolicy": "pending"},
         },
         "memory": {"search": {"enabled": false}},
-        "cron": {"enabled": false},
+        // Heartbeats are jobs of the scheduler. Nobody else can add one: the tool for it is denied.
+        "cron": {"enabled": resolved.agents.iter().any(|agent| agent.heartbeat.is_some())},
         "hooks": {"enabled": false, "internal": {"enabled": false}},
         "browser": {"enabled": false},
         "discovery": {"mdns": {"mode": "off"}},
-        "update": {"checkOnStart": false, "auto": {"enabled": false}},
+        "update": {
+            "channel": resolved.harness.updates.channel.as_str(),
+            "checkOnStart": false,
+            "auto": {"enabled": false},
+        },
         "telemetry": {"enabled": false},
         "diagnostics": {"enabled": true},
         "logging": {
@@ -62,7 +70,11 @@ pub(crate) fn render(resolved: &Resolved<'_>, composition: &Composition<'_>) -> 
             "consoleStyle": "json",
             "file": format!("{}/logs/gateway.log", openclaw::STATE),
         },
-    });
+    })
+}
+
+/// A configuration as text: sorted keys, two spaces, a line feed at the end.
+pub(crate) fn text(config: &Value) -> String {
     format!("{config:#}\n")
 }
 
@@ -74,7 +86,16 @@ pub(crate) fn environment(resolved: &Resolved<'_>) -> BTreeSet<String> {
         names.insert(openclaw::TELEGRAM_VARIABLE.to_owned());
     }
     names.extend(spec.model_credentials.iter().map(|credential| key_variable(&credential.provider)));
+    if mission_control_token(resolved).is_some() {
+        names.insert(openclaw::MISSION_CONTROL_VARIABLE.to_owned());
+    }
     names
+}
+
+/// The token for Mission Control, when the harness names one.
+pub(crate) fn mission_control_token<'a>(resolved: &Resolved<'a>) -> Option<&'a SecretKeyReference> {
+    let access = resolved.tenant.spec.mission_control.as_ref()?;
+    resolved.harness.coordination.as_ref().map(|_| &access.token_secret_ref)
 }
 
 /// Folder of an agent's workspace below the state folder.
@@ -131,7 +152,7 @@ fn agents(resolved: &Resolved<'_>, composition: &Composition<'_>) -> Value {
         "heartbeat": {"agentId": composition.default_agent, "every": "0m", "target": "none"},
         "subagents": {"maxSpawnDepth": 1, "maxConcurrent": 2, "maxChildrenPerAgent": 2, "allowAgents": []},
         "sandbox": {
-            "mode": "non-main",
+            "mode": if resolved.harness.tools.sandbox_non_main_sessions { "non-main" } else { "off" },
             "backend": "ssh",
             "scope": "session",
             "workspaceAccess": "ro",
@@ -172,11 +193,33 @@ fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
         // Neither a part of an address (`name@desk.example`) nor of a longer id (`@desk-two`).
         "groupChat": {"mentionPatterns": [format!("(?<![\\w.])@{}(?![\\w-])", agent.id)]},
     });
+    if agent.tools != resolved.tools {
+        let ToolSet { allow, deny } = &agent.tools;
+        entry["tools"] = json!({"allow": allow, "deny": deny});
+    }
+    if let Some(own) = agent.heartbeat {
+        entry["heartbeat"] = heartbeat(agent, own);
+    }
     if let Some(model) = agent.model {
         entry["model"] =
             json!({"primary": literal(model), "fallbacks": literals(&resolved.harness.models.fallbacks)});
     }
     entry
+}
+
+fn heartbeat(agent: &ResolvedAgent<'_>, heartbeat: &Heartbeat) -> Value {
+    let every: Duration = heartbeat.every.into();
+    let mut rendered = json!({
+        "every": format!("{}m", every.as_secs() / 60),
+        "prompt": literal(&format!("{}\n\nIf nothing needs attention, reply NO_REPLY.", heartbeat.prompt.trim())),
+        "target": heartbeat.target.as_str(),
+        "agentId": agent.id,
+    });
+    if let Some(hours) = &heartbeat.active_hours {
+        rendered["activeHours"] =
+            json!({"start": hours.start, "end": hours.end, "timezone": hours.time_zone});
+    }
+    rendered
 }
 
 fn binding(route: &Route<'_>) -> Value {
@@ -232,13 +275,14 @@ fn model_provider(resolved: &Resolved<'_>, provider: &ModelProvider) -> Value {
 }
 
 fn tools(resolved: &Resolved<'_>) -> Value {
-    let ToolSet { allow, deny } = effective(&resolved.harness.tools);
+    let ToolSet { allow, deny } = &resolved.tools;
+    let policy = &resolved.harness.tools;
     json!({
         "allow": allow,
         "deny": deny,
-        "elevated": {"enabled": false},
+        "elevated": elevated(resolved),
         // Commands run in a sandbox or not at all, in the main session too.
-        "exec": {"host": "sandbox"},
+        "exec": {"host": if policy.sandbox_non_main_sessions { "sandbox" } else { "gateway" }},
         "fs": {"workspaceOnly": true},
         "codeMode": false,
         "swarm": false,
@@ -253,13 +297,23 @@ fn tools(resolved: &Resolved<'_>) -> Value {
     })
 }
 
+/// Owners by channel may leave the sandbox for a command, where the harness lets them.
+fn elevated(resolved: &Resolved<'_>) -> Value {
+    let owners = resolved.owners();
+    if !resolved.harness.tools.elevated || owners.is_empty() {
+        return json!({"enabled": false});
+    }
+    let mut allow_from: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (channel, id) in owners.iter().filter_map(|owner| owner.split_once(':')) {
+        allow_from.entry(channel).or_default().insert(id);
+    }
+    json!({"enabled": true, "allowFrom": allow_from})
+}
+
 fn commands(resolved: &Resolved<'_>) -> Value {
-    let telegram = resolved.tenant.spec.channels.telegram.iter();
-    let owners: BTreeSet<String> =
-        telegram.flat_map(|telegram| &telegram.owners).map(|id| format!("telegram:{id}")).collect();
     json!({
         "native": false, "nativeSkills": false, "text": true, "bash": false, "config": false, "mcp": false,
-        "plugins": false, "debug": false, "restart": false, "ownerAllowFrom": owners,
+        "plugins": false, "debug": false, "restart": false, "ownerAllowFrom": resolved.owners(),
     })
 }
 
@@ -308,7 +362,12 @@ fn plugins(resolved: &Resolved<'_>) -> Value {
     if resolved.tenant.spec.channels.telegram.is_some() {
         allow.insert("telegram");
     }
-    json!({"allow": allow, "slots": {"memory": "memory-core"}})
+    json!({
+        "allow": allow,
+        "slots": {"memory": "memory-core"},
+        // A nightly run of the model over everybody's conversations, once the scheduler is on.
+        "entries": {"memory-core": {"config": {"dreaming": {"enabled": false}}}},
+    })
 }
 
 fn literals(texts: &[String]) -> Vec<String> {

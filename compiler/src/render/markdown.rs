@@ -32,6 +32,12 @@ pub(crate) fn code(text: &str) -> String {
     format!("`{}`", line(text).replace('`', "'"))
 }
 
+/// One line that ends like a sentence.
+pub(crate) fn sentence(text: &str) -> String {
+    let text = line(text);
+    if text.ends_with(['.', '!', '?']) { text } else { format!("{text}.") }
+}
+
 fn guarded(line: &str) -> String {
     let ordered = line
         .find(|c: char| !c.is_ascii_digit())

@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::bundle::{Object, WorkspaceFile};
 use crate::inputs::Platform;
 use crate::render::object_names::{claim_name, config_name, gateway_name, labels, workspace_name};
-use crate::render::pod;
+use crate::render::{pod, settings};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::{hash, openclaw};
 
@@ -43,7 +43,7 @@ pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Co
             .iter()
             .map(|(agent, files)| Object::ConfigMap(Box::new(workspace(tenant, agent, files)))),
     );
-    objects.push(Object::ConfigMap(Box::new(configuration(tenant, contents))));
+    objects.push(Object::ConfigMap(Box::new(configuration(resolved, contents))));
     objects.push(Object::StatefulSet(Box::new(stateful_set(resolved, platform))));
     for object in &mut objects {
         stamp(object);
@@ -136,21 +136,33 @@ fn workspace(tenant: &ResolvedTenant<'_>, agent: &str, files: &BTreeMap<String, 
     }
 }
 
-fn configuration(tenant: &ResolvedTenant<'_>, contents: &Contents<'_>) -> ConfigMap {
+fn configuration(resolved: &Resolved<'_>, contents: &Contents<'_>) -> ConfigMap {
+    let tenant = &resolved.tenant;
+    let mut data = BTreeMap::from([
+        ("openclaw.json".to_owned(), contents.config.to_owned()),
+        ("delivery.json".to_owned(), contents.delivery.to_owned()),
+        ("watchdog.json".to_owned(), settings::watchdog(resolved)),
+    ]);
+    data.extend(settings::memory(resolved).map(|memory| ("memory.json".to_owned(), memory)));
     ConfigMap {
         metadata: metadata(tenant, config_name(tenant.name), "gateway"),
-        data: Some(BTreeMap::from([
-            ("openclaw.json".into(), contents.config.into()),
-            ("delivery.json".into(), contents.delivery.into()),
-        ])),
+        data: Some(data),
         ..ConfigMap::default()
     }
 }
 
 fn stateful_set(resolved: &Resolved<'_>, platform: &Platform) -> StatefulSet {
     let tenant = &resolved.tenant;
+    let updates = &resolved.harness.updates;
+    let mut metadata = metadata(tenant, gateway_name(tenant.name), "gateway");
+    let labels = metadata.labels.get_or_insert_default();
+    labels.insert(meta::UPDATE_CHANNEL.into(), updates.channel.as_str().into());
+    if let Some(window) = &updates.window {
+        let text = format!("{} {} {:?}", window.schedule, window.time_zone, window.duration);
+        metadata.annotations.get_or_insert_default().insert(meta::UPDATE_WINDOW.into(), text);
+    }
     StatefulSet {
-        metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),
+        metadata,
         spec: Some(StatefulSetSpec {
             // OpenClaw is the only writer of its state, and a bot's token has one consumer.
             replicas: Some(i32::from(!tenant.spec.suspend)),

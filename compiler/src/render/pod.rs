@@ -16,7 +16,9 @@ use kr8tiv_crds::reference::SecretKeyReference;
 use crate::inputs::Platform;
 use crate::openclaw::providers::key_variable;
 use crate::openclaw::{self, CONFIG_FOLDER, HOME, STATE};
+use crate::render::config::mission_control_token;
 use crate::render::object_names::{claim_name, config_name, gateway_name, labels, token, workspace_name};
+use crate::render::{mission_control, settings};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::resources::Amounts;
 
@@ -56,16 +58,17 @@ pub(crate) fn template(resolved: &Resolved<'_>, platform: &Platform) -> PodTempl
             }),
             init_containers: Some(vec![
                 watchdog(resolved, platform, "seed", "seed"),
-                sidecar(watchdog(resolved, platform, "watchdog", "run")),
+                sidecar(resolved, watchdog(resolved, platform, "watchdog", "run")),
             ]),
-            containers: vec![gateway(tenant, platform)],
+            containers: vec![gateway(resolved, platform)],
             volumes: Some(volumes(resolved)),
             ..PodSpec::default()
         }),
     }
 }
 
-fn gateway(tenant: &ResolvedTenant<'_>, platform: &Platform) -> Container {
+fn gateway(resolved: &Resolved<'_>, platform: &Platform) -> Container {
+    let tenant = &resolved.tenant;
     let spec = &tenant.spec.gateway;
     let image =
         spec.image.clone().unwrap_or_else(|| format!("{}:{}", platform.gateway_repository, tenant.version));
@@ -81,7 +84,7 @@ fn gateway(tenant: &ResolvedTenant<'_>, platform: &Platform) -> Container {
                 .chain([openclaw::GATEWAY_PORT.to_string()])
                 .collect(),
         ),
-        env: Some(environment(tenant)),
+        env: Some(environment(resolved)),
         ports: Some(vec![port("gateway", openclaw::GATEWAY_PORT)]),
         resources: Some(resources(tenant)),
         security_context: Some(hardened()),
@@ -126,7 +129,7 @@ fn watchdog(resolved: &Resolved<'_>, platform: &Platform, name: &str, command: &
     }
 }
 
-fn sidecar(watchdog: Container) -> Container {
+fn sidecar(resolved: &Resolved<'_>, watchdog: Container) -> Container {
     let healthy = |period, failures| {
         let mut probe = probe("/healthz", period, failures);
         if let Some(http) = &mut probe.http_get {
@@ -134,8 +137,13 @@ fn sidecar(watchdog: Container) -> Container {
         }
         probe
     };
+    let variables: Vec<_> = settings::watchdog_variables(resolved)
+        .into_iter()
+        .map(|variable| from_secret(&variable.name, variable.secret))
+        .collect();
     Container {
         restart_policy: Some("Always".into()),
+        env: (!variables.is_empty()).then_some(variables),
         ports: Some(vec![port("watchdog", WATCHDOG_PORT)]),
         startup_probe: Some(healthy(1, 60)),
         liveness_probe: Some(healthy(20, 3)),
@@ -177,7 +185,8 @@ fn volumes(resolved: &Resolved<'_>) -> Vec<Volume> {
     volumes
 }
 
-fn environment(tenant: &ResolvedTenant<'_>) -> Vec<EnvVar> {
+fn environment(resolved: &Resolved<'_>) -> Vec<EnvVar> {
+    let tenant = &resolved.tenant;
     let plain =
         |name: &str, value: String| EnvVar { name: name.into(), value: Some(value), value_from: None };
     let mut variables = vec![
@@ -205,6 +214,13 @@ fn environment(tenant: &ResolvedTenant<'_>) -> Vec<EnvVar> {
         .collect();
     keys.sort_by(|a, b| a.name.cmp(&b.name));
     variables.extend(keys);
+    if let Some(coordination) = &resolved.harness.coordination {
+        let of_coordination = mission_control::environment(coordination);
+        variables.extend(of_coordination.into_iter().map(|(name, value)| plain(name, value)));
+    }
+    if let Some(token) = mission_control_token(resolved) {
+        variables.push(from_secret(openclaw::MISSION_CONTROL_VARIABLE, token));
+    }
     variables
 }
 

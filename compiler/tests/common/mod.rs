@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform, compile};
+use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform, Surroundings, compile};
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ pub struct Case {
     pub tenant: Tenant,
     pub harness: Option<Harness>,
     pub agents: Vec<Agent>,
+    pub surroundings: Surroundings,
 }
 
 pub fn platform() -> Platform {
@@ -57,6 +58,7 @@ pub fn case(manifest: &str) -> Case {
         tenant: of_kind(&objects, "Tenant").remove(0),
         harness: of_kind(&objects, "Harness").pop(),
         agents: of_kind(&objects, "Agent"),
+        surroundings: Surroundings::default(),
     }
 }
 
@@ -76,6 +78,7 @@ impl Case {
             harness: self.harness.as_ref(),
             agents: &agents,
             platform: &platform(),
+            surroundings: &self.surroundings,
         })
     }
 

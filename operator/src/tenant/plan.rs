@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Severity};
+use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Severity, Surroundings};
 use kr8tiv_crds::{Agent, Harness};
 use kube::Resource;
 
@@ -49,7 +49,14 @@ impl<Stage> Plan<Stage> {
 pub fn prepare(observed: &Observed<'_>, index: &Index, compiler: &Compiler) -> Result<Plan<Prepared>, Stop> {
     let agents = readable_agents(observed)?;
     let harness = readable_harness(observed)?;
-    let inputs = Inputs { tenant: observed.tenant, harness, agents: &agents, platform: &compiler.platform };
+    let surroundings = surroundings(observed);
+    let inputs = Inputs {
+        tenant: observed.tenant,
+        harness,
+        agents: &agents,
+        platform: &compiler.platform,
+        surroundings: &surroundings,
+    };
     let bundle = (compiler.compile)(&inputs).map_err(|diagnostics| not_compiled(&diagnostics))?;
     let plan = Plan { bundle, stage: PhantomData };
     match index.earlier_claim(&plan.bundle.tenant_id, &Claim::of(&observed.tenant.metadata)) {
@@ -65,6 +72,14 @@ pub fn prepare(observed: &Observed<'_>, index: &Index, compiler: &Compiler) -> R
             progress: Progress::Stalled,
             retry: Retry::OnChange,
         }),
+    }
+}
+
+fn surroundings(observed: &Observed<'_>) -> Surroundings {
+    let gateway = observed.tenant.status.as_ref().and_then(|status| status.gateway.as_ref());
+    Surroundings {
+        running_version: gateway.map(|gateway| gateway.version.clone()),
+        ..Surroundings::default()
     }
 }
 

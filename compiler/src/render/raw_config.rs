@@ -1,0 +1,127 @@
+//! A tenant's own settings of `openclaw.json`, put beside the operator's. Pure.
+
+use serde_json::{Map, Value};
+
+use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
+use crate::openclaw::literal;
+
+/// Sections that belong to the operator as a whole: who may reach the gateway, who may talk, which code is loaded,
+/// which agents there are. A path in them that the operator does not set today is not free either.
+const OWNED: &[&str] = &[
+    "$include",
+    "$schema",
+    "agents.entries",
+    "agents.list",
+    "agents.ownership",
+    "bindings",
+    "channels",
+    "commands",
+    "cron",
+    "env",
+    "gateway",
+    "hooks",
+    "nodeHost",
+    "plugins",
+    "proxy",
+    "secrets",
+    "skills",
+    "tools",
+    "update",
+    "wizard",
+];
+
+/// Adds a tenant's settings to the operator's configuration. What the operator sets itself, or may set one day, is
+/// refused by name and left out. Gives the paths that were added.
+pub(crate) fn merge(
+    config: &mut Value,
+    own: &Map<String, Value>,
+    tenant: &ObjectName,
+    diagnostics: &mut Diagnostics,
+) -> Vec<String> {
+    let mut added = Vec::new();
+    let mut merge = Merge { tenant, diagnostics, added: &mut added };
+    merge.object(config, own, "");
+    added
+}
+
+struct Merge<'a> {
+    tenant: &'a ObjectName,
+    diagnostics: &'a mut Diagnostics,
+    added: &'a mut Vec<String>,
+}
+
+impl Merge<'_> {
+    fn object(&mut self, config: &mut Value, own: &Map<String, Value>, prefix: &str) {
+        let Value::Object(config) = config else { return };
+        for (key, value) in own {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            if OWNED.contains(&path.as_str()) {
+                self.refuse(&path);
+                continue;
+            }
+            match (config.get_mut(key), value) {
+                (Some(present @ Value::Object(_)), Value::Object(value)) => {
+                    self.object(present, value, &path)
+                }
+                (Some(_), _) => self.refuse(&path),
+                (None, value) => {
+                    config.insert(key.clone(), literals(value));
+                    self.added.push(path);
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, path: &str) {
+        self.diagnostics.push(Diagnostic {
+            code: Code::ConfigPathOwned,
+            object: self.tenant.clone(),
+            field: format!("spec.gateway.config.{path}"),
+            problem: format!("the operator sets {path} itself"),
+            fix: "remove it, and use the fields of the Harness, the Tenant or the Agent for it".into(),
+        });
+    }
+}
+
+/// No text of a tenant's reads the gateway's environment: the keys are there.
+fn literals(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(literal(text)),
+        Value::Array(list) => list.iter().map(literals).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), literals(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn merged(own: &Value) -> (Value, Vec<String>, Vec<String>) {
+        let mut config =
+            json!({"gateway": {"port": 1}, "session": {"scope": "per-sender"}, "logging": {"level": "info"}});
+        let mut diagnostics = Diagnostics::default();
+        let tenant = ObjectName { kind: "Tenant", name: "acme".into() };
+        let added = merge(&mut config, own.as_object().unwrap(), &tenant, &mut diagnostics);
+        (config, added, diagnostics.iter().map(|diagnostic| diagnostic.field.clone()).collect())
+    }
+
+    #[test]
+    fn what_is_free_is_added_and_what_is_not_is_named() {
+        let own = json!({
+            "session": {"scope": "global", "reset": {"mode": "idle"}},
+            "logging": "debug",
+            "tools": {"web": {}},
+            "ui": {"assistant": {"name": "${OPENCLAW_GATEWAY_TOKEN}"}},
+        });
+        let (config, added, refused) = merged(&own);
+        assert_eq!(config["session"], json!({"scope": "per-sender", "reset": {"mode": "idle"}}));
+        assert_eq!(config["ui"]["assistant"]["name"], "$${OPENCLAW_GATEWAY_TOKEN}");
+        assert_eq!(added, ["session.reset", "ui"]);
+        let fields =
+            ["spec.gateway.config.logging", "spec.gateway.config.session.scope", "spec.gateway.config.tools"];
+        assert_eq!(refused, fields);
+    }
+}
