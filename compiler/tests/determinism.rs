@@ -4,6 +4,7 @@
 
 mod common;
 
+use kr8tiv_crds::coordination::Tier;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -21,6 +22,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let mut case = two_agents();
+        case.tenant.spec.tier = Tier::Enterprise;
         let template = case.agents.remove(1);
         let default = default.index(ids.len());
         case.agents = ids
