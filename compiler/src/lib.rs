@@ -7,6 +7,7 @@
 mod bundle;
 mod check;
 mod compose;
+pub mod compose_file;
 mod diagnostics;
 mod hash;
 mod inputs;

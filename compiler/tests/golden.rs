@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kr8tiv_compiler::{Bundle, Object};
+use kr8tiv_compiler::{Bundle, Object, compose_file};
 use serde::Serialize;
 
 fn yaml<T: Serialize>(object: &T) -> String {
@@ -41,6 +41,10 @@ fn files(bundle: &Bundle) -> BTreeMap<PathBuf, String> {
         })
         .collect();
     files.insert("manifests.yaml".into(), manifests.join("---\n"));
+    let mut composed = compose_file::render(bundle).unwrap();
+    for name in [compose_file::FILE_NAME, compose_file::EXAMPLE_NAME] {
+        files.insert(name.into(), composed.remove(name).unwrap());
+    }
     files
 }
 

@@ -70,6 +70,18 @@ def kubernetes() -> Path:
     return cache.keyed("kubernetes", [*sources, _key(*options, *PARTS)], build)
 
 
+def compose_check() -> Path:
+    """The program that reads a Compose file as Docker Compose does; built when it isn't yet."""
+    module = MODULE.parent / "compose-check"
+    options = [*BUILD_FLAGS, "-mod=readonly", "-ldflags", "-s -w"]
+    sources = [module / name for name in ("go.mod", "go.sum", "main.go")]
+
+    def build(out: Path) -> None:
+        _go(["build", *options, "-o", str(out / "compose-check"), "."], module)
+
+    return cache.keyed("compose-check", [*sources, _key(*options)], build) / "compose-check"
+
+
 def go_tool(tool: GoTool) -> Path:
     """The folder with this one program."""
     options = [*BUILD_FLAGS, "-ldflags", "-s -w"]

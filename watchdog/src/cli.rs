@@ -25,6 +25,8 @@ pub enum Command {
     Seed(Seed),
     /// Keep delivering and answer HTTP: for a sidecar.
     Run(Run),
+    /// Ask a sidecar for its health and exit with 0 or 1: for a health check inside the container.
+    Probe(Probe),
 }
 
 /// Where things are.
@@ -64,6 +66,17 @@ pub struct Run {
     /// Where to answer HTTP.
     #[arg(long, default_value = "0.0.0.0:18800", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
+}
+
+/// Options of `probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// Where the sidecar answers HTTP.
+    #[arg(long, default_value = "127.0.0.1:18800", value_name = "ADDRESS:PORT")]
+    pub address: SocketAddr,
+    /// What to ask for.
+    #[arg(long, default_value = "/healthz", value_name = "PATH")]
+    pub path: String,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -5,7 +5,8 @@
 //!
 //! A *pass* reads the mounts ([`mount`]), puts together a coherent [`bundle`], decides what to do ([`plan`]),
 //! does it ([`deliver`]) and reports ([`status`]). `names`, `manifest`, `bundle`, `record`, `plan` and
-//! `status` are pure; the other modules do I/O. [`run`] and [`seed`] are the two commands.
+//! `status` are pure; the other modules do I/O. [`seed`] and [`run`] are the commands
+//! of a Pod's containers; [`probe`] asks `run` for its health.
 
 pub mod bundle;
 pub mod cli;
@@ -16,6 +17,7 @@ pub mod manifest;
 pub mod mount;
 pub mod names;
 pub mod plan;
+pub mod probe;
 pub mod record;
 pub mod run;
 pub mod seed;

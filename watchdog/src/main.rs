@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kr8tiv_watchdog::cli::{Cli, Command};
-use kr8tiv_watchdog::{run, seed};
+use kr8tiv_watchdog::{probe, run, seed};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber_json as tracing_subscriber;
 
@@ -47,6 +47,7 @@ async fn until_stopped(command: Command) -> Result<(), Box<dyn Error>> {
                 Ok(())
             }
         },
+        Command::Probe(options) => Ok(probe::probe(options)?),
     }
 }
 

@@ -36,6 +36,22 @@ fn fifty_swaps_in_a_row_are_all_delivered() {
 }
 
 #[test]
+fn plain_files_instead_of_mounted_config_maps_are_delivered() {
+    let pod = Pod::new();
+    pod.write(&Bundle::usual("first"), false);
+    let watchdog = Watchdog::run(&pod);
+    for (name, by_rename) in
+        [("over", false), ("rename", true), ("rename again", true), ("over again", false)]
+    {
+        let bundle = Bundle::usual(name);
+        pod.write(&bundle, by_rename);
+        watchdog.wait_delivered(&bundle);
+        assert_eq!(pod.config().unwrap(), bundle.config());
+        assert_eq!(pod.text("support/AGENTS.md").unwrap(), format!("agents {name}"));
+    }
+}
+
+#[test]
 fn a_mount_that_appears_later_is_noticed() {
     let pod = Pod::new();
     fs::remove_dir(&pod.paths.bundle).unwrap();
@@ -126,6 +142,26 @@ fn an_address_in_use_is_one_clear_error() {
     assert_eq!(watchdog.wait().code(), Some(1));
     let log = watchdog.line_with("cannot listen");
     assert!(log.contains(&address) && log.contains("--listen"), "{log}");
+}
+
+#[test]
+fn probe_exits_by_the_answer() {
+    let pod = Pod::new();
+    let watchdog = Watchdog::run(&pod);
+    let address = watchdog.address().to_string();
+    let probe = |path: &str| {
+        let arguments = ["probe", "--address", &address, "--path", path];
+        let done = Command::new(env!("CARGO_BIN_EXE_kr8tiv-watchdog")).args(arguments).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    assert_eq!(probe("/healthz"), (Some(0), String::new()));
+    let (code, log) = probe("/readyz");
+    assert_eq!(code, Some(1), "nothing is delivered");
+    assert!(log.contains("did not answer /readyz with 200"), "{log}");
+    drop(watchdog);
+    let (code, log) = probe("/healthz");
+    assert_eq!(code, Some(1), "nobody answers");
+    assert!(log.contains(&address) && log.contains("Connection refused"), "{log}");
 }
 
 #[test]

@@ -134,6 +134,23 @@ impl Pod {
         }
     }
 
+    /// Writes a bundle as plain files: each over the one that is there, or in its place by a rename.
+    pub(crate) fn write(&self, bundle: &Bundle, by_rename: bool) {
+        let put = |path: PathBuf, text: &str| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let written = if by_rename { path.with_extension("new") } else { path.clone() };
+            fs::write(&written, text).unwrap();
+            fs::rename(written, path).unwrap();
+        };
+        for (agent, files) in &bundle.workspaces {
+            for (name, (text, _)) in files {
+                put(self.paths.bundle.join("workspaces").join(agent).join(name), text);
+            }
+        }
+        put(self.paths.bundle.join("config/openclaw.json"), &bundle.config);
+        put(self.paths.bundle.join("config/delivery.json"), &bundle.delivery());
+    }
+
     pub(crate) fn workspace(&self, path: &str) -> PathBuf {
         self.paths.state_dir.join(format!("workspace-{path}"))
     }
@@ -249,12 +266,16 @@ impl Watchdog {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address.unwrap()
+    }
+
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address.unwrap()).unwrap();
+        let stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
