@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::skills::Skills;
 use crate::status::conditions_schema;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -54,6 +55,9 @@ pub struct HarnessSpec {
     /// Files in the agents' workspaces beyond the standard ones.
     #[serde(default)]
     pub workspace: Workspace,
+    /// Skills that the agents may read. Copied into the gateway's Pod; OpenClaw lists them to the model.
+    #[serde(default)]
+    pub skills: Skills,
 }
 
 /// Who an agent is.

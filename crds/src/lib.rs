@@ -10,6 +10,7 @@ pub mod harness;
 pub mod meta;
 pub mod quantity;
 pub mod reference;
+pub mod skills;
 pub mod status;
 pub mod tenant;
 
