@@ -5,13 +5,15 @@
 //!
 //! A *pass* reads the mounts ([`mount`]), puts together a coherent [`bundle`], decides what to do ([`plan`]),
 //! does it ([`deliver`]) and reports ([`status`]). `names`, `manifest`, `bundle`, `record`, `plan` and
-//! `status` are pure; the other modules do I/O. [`run`] and [`seed`] are the two commands.
+//! `status` are pure; the other modules do I/O. [`run`] and [`seed`] are the two commands; a third, [`skills`],
+//! copies a pack of skills before the gateway starts.
 
 pub mod bundle;
 pub mod cli;
 pub mod deliver;
 pub mod dir;
 pub mod http;
+pub mod install;
 pub mod manifest;
 pub mod mount;
 pub mod names;
@@ -19,5 +21,6 @@ pub mod plan;
 pub mod record;
 pub mod run;
 pub mod seed;
+pub mod skills;
 pub mod status;
 pub mod watch;

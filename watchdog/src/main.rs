@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kr8tiv_watchdog::cli::{Cli, Command};
-use kr8tiv_watchdog::{run, seed};
+use kr8tiv_watchdog::{run, seed, skills};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber_json as tracing_subscriber;
 
@@ -46,6 +46,10 @@ async fn until_stopped(command: Command) -> Result<(), Box<dyn Error>> {
                 tracing::info!(signal = name, "stopped");
                 Ok(())
             }
+        },
+        Command::Skills(options) => tokio::select! {
+            result = tokio::task::spawn_blocking(move || skills::skills(&options)) => Ok(result??),
+            name = stopped => Err(format!("stopped by {name} before the pack was copied").into()),
         },
     }
 }
