@@ -25,6 +25,10 @@ pub enum Code {
     ToolReserved,
     /// OpenClaw has no model provider of that name, and the Harness describes none.
     ProviderUnknown,
+    /// An Agent has a skill that no pack of its Harness has.
+    SkillUnknown,
+    /// Agents have skills but not the tool with which they read them.
+    SkillsUnreadable,
     /// Two Agents of a Tenant have the same id in OpenClaw.
     AgentIdTaken,
     /// Several Agents of a Tenant are the default one.
@@ -35,6 +39,10 @@ pub enum Code {
     BindingTaken,
     /// An Agent is bound to a channel that its Tenant does not configure.
     BindingChannelMissing,
+    /// Two packs of a Harness have a skill of the same name.
+    SkillTaken,
+    /// Two packs of a Harness have the same name.
+    PackTaken,
     /// An amount of processor, memory or storage makes no sense or is too small for a gateway.
     ResourcesInvalid,
     /// Nobody's messages in groups are answered.
@@ -47,6 +55,10 @@ pub enum Code {
     ChannelOpen,
     /// A name, an id or a file name has characters that it must not have.
     NameInvalid,
+    /// A pack of skills has no source that can be used, or an image without its digest.
+    PackSourceInvalid,
+    /// An agent has more skills than OpenClaw lists to the model.
+    SkillsTooMany,
     /// A workspace file is longer than OpenClaw gives to the model.
     FileTooLong,
     /// An agent's workspace files together are longer than OpenClaw gives to the model.
@@ -56,7 +68,7 @@ pub enum Code {
 }
 
 /// Every code, in the order of their numbers.
-pub const CODES: [Code; 23] = [
+pub const CODES: [Code; 29] = [
     Code::HarnessNotFound,
     Code::TenantIdUnknown,
     Code::VersionUnsupported,
@@ -66,17 +78,23 @@ pub const CODES: [Code; 23] = [
     Code::ToolUnknown,
     Code::ToolReserved,
     Code::ProviderUnknown,
+    Code::SkillUnknown,
+    Code::SkillsUnreadable,
     Code::AgentIdTaken,
     Code::DefaultAgentAmbiguous,
     Code::DefaultAgentMissing,
     Code::BindingTaken,
     Code::BindingChannelMissing,
+    Code::SkillTaken,
+    Code::PackTaken,
     Code::ResourcesInvalid,
     Code::GroupsUnanswered,
     Code::CredentialUnused,
     Code::CredentialClash,
     Code::ChannelOpen,
     Code::NameInvalid,
+    Code::PackSourceInvalid,
+    Code::SkillsTooMany,
     Code::FileTooLong,
     Code::WorkspaceTooLong,
     Code::ObjectTooLarge,
@@ -95,17 +113,23 @@ impl Code {
             Self::ToolUnknown => "K8T0104",
             Self::ToolReserved => "K8T0105",
             Self::ProviderUnknown => "K8T0106",
+            Self::SkillUnknown => "K8T0140",
+            Self::SkillsUnreadable => "K8T0141",
             Self::AgentIdTaken => "K8T0201",
             Self::DefaultAgentAmbiguous => "K8T0202",
             Self::DefaultAgentMissing => "K8T0203",
             Self::BindingTaken => "K8T0204",
             Self::BindingChannelMissing => "K8T0205",
+            Self::SkillTaken => "K8T0240",
+            Self::PackTaken => "K8T0241",
             Self::ResourcesInvalid => "K8T0301",
             Self::GroupsUnanswered => "K8T0302",
             Self::CredentialUnused => "K8T0303",
             Self::CredentialClash => "K8T0304",
             Self::ChannelOpen => "K8T0305",
             Self::NameInvalid => "K8T0306",
+            Self::PackSourceInvalid => "K8T0340",
+            Self::SkillsTooMany => "K8T0341",
             Self::FileTooLong => "K8T0401",
             Self::WorkspaceTooLong => "K8T0402",
             Self::ObjectTooLarge => "K8T0403",
@@ -115,7 +139,9 @@ impl Code {
     /// Whether the problem keeps the tenant from being compiled.
     pub fn severity(self) -> Severity {
         match self {
-            Self::GroupsUnanswered | Self::CredentialUnused | Self::ChannelOpen => Severity::Warning,
+            Self::SkillsUnreadable | Self::GroupsUnanswered | Self::CredentialUnused | Self::ChannelOpen => {
+                Severity::Warning
+            }
             _ => Severity::Error,
         }
     }

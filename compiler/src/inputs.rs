@@ -1,5 +1,7 @@
 //! What is compiled: one tenant with everything it refers to. Types only.
 
+use std::collections::BTreeSet;
+
 use kr8tiv_crds::{Agent, Harness, Tenant};
 
 /// Everything a compilation reads.
@@ -11,6 +13,10 @@ pub struct Inputs<'a> {
     pub harness: Option<&'a Harness>,
     /// Every Agent of the tenant's namespace whose `spec.tenantRef` names the tenant, in any order.
     pub agents: &'a [&'a Agent],
+    /// Images of skill packs that the cluster can't pull, as `reference@digest`
+    /// ([`kr8tiv_crds::skills::ImagePack::pinned`]). The Pod does without them: a container whose image can't be pulled
+    /// would keep it from starting.
+    pub unavailable_packs: &'a BTreeSet<String>,
     /// What the operator was installed with.
     pub platform: &'a Platform,
 }

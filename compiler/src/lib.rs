@@ -16,12 +16,13 @@ mod policy;
 mod render;
 mod resolve;
 mod resources;
+mod skills;
 
 use std::collections::BTreeMap;
 
 use kr8tiv_crds::harness::HarnessSpec;
 
-pub use bundle::{Bundle, Object, Ownership, SecretReference, WorkspaceFile};
+pub use bundle::{Bundle, Object, Ownership, SecretReference, SkillPack, WorkspaceFile};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
 pub use inputs::{Inputs, Platform};
 pub use openclaw::providers::{PROVIDERS, Provider};
@@ -40,6 +41,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
     policy::check(inputs, &resolved, &mut diagnostics);
     let composition = compose::compose(&resolved, &mut diagnostics);
 
+    let packs = skills::packs(inputs, &resolved);
     let config = render::config::render(&resolved, &composition);
     let mut workspaces = BTreeMap::new();
     for agent in &resolved.agents {
@@ -48,8 +50,12 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         workspaces.insert(agent.id.to_owned(), files);
     }
     let (hash, delivery) = render::delivery::render(&config, &workspaces);
-    let contents =
-        render::objects::Contents { config: &config, delivery: &delivery, workspaces: &workspaces };
+    let contents = render::objects::Contents {
+        config: &config,
+        delivery: &delivery,
+        workspaces: &workspaces,
+        packs: &packs,
+    };
     let objects = render::objects::render(&resolved, inputs.platform, &contents);
     check::objects(&resolved.tenant.object, &objects, &mut diagnostics);
     if diagnostics.has_errors() {
@@ -73,6 +79,8 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         config,
         workspaces,
         objects,
+        skill_manifest: render::skill_manifest::render(&resolved, &packs),
+        skill_packs: packs.iter().map(skill_pack).collect(),
         minted_token: minted.then_some(token),
         secret_references: secret_references(inputs),
         warnings: diagnostics,
@@ -84,6 +92,14 @@ pub fn harness_revision(spec: &HarnessSpec) -> String {
     let mut revision = hash::canonical(spec);
     revision.truncate(REVISION_DIGITS);
     revision
+}
+
+fn skill_pack(pack: &skills::Pack<'_>) -> SkillPack {
+    SkillPack {
+        name: pack.spec.name.clone(),
+        container: pack.available.then(|| render::skills::container_name(&pack.spec.name)),
+        image: pack.spec.source.image.as_ref().map(kr8tiv_crds::skills::ImagePack::pinned),
+    }
 }
 
 /// The user's Secrets that a tenant needs.

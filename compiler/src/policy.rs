@@ -4,7 +4,7 @@ use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::openclaw::{self, providers, tools};
 use crate::resolve::{Resolved, ResolvedAgent};
-use crate::{names, resources};
+use crate::{names, resources, skills};
 
 /// Checks a tenant against its harness.
 pub(crate) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
@@ -21,6 +21,7 @@ pub(crate) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
     credentials(resolved, diagnostics);
     tool_policy(&harness, resolved, diagnostics);
     models(&harness, resolved, diagnostics);
+    skills::check(&harness, resolved, diagnostics);
     for agent in &resolved.agents {
         agent_model(&harness, resolved, agent, diagnostics);
     }

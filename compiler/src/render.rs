@@ -7,4 +7,6 @@ pub(crate) mod object_names;
 pub(crate) mod objects;
 mod pod;
 pub use pod::WATCHDOG_PORT;
+pub(crate) mod skill_manifest;
+pub(crate) mod skills;
 pub(crate) mod workspace;

@@ -55,6 +55,8 @@ pub(crate) struct ResolvedAgent<'a> {
     pub(crate) emoji: Option<&'a str>,
     pub(crate) model: Option<&'a str>,
     pub(crate) bindings: &'a [Binding],
+    /// The skills of the harness that the agent has; `None`: all of them.
+    pub(crate) skills: Option<&'a [String]>,
 }
 
 /// Follows the references of a tenant. `None` when one leads nowhere; the diagnostics say which.
@@ -153,6 +155,7 @@ fn agent<'a>(agent: &'a Agent, harness: &Identity) -> ResolvedAgent<'a> {
         emoji: own.emoji.as_deref(),
         model: spec.model.as_deref(),
         bindings: &spec.bindings,
+        skills: spec.skills.as_deref(),
     }
 }
 
@@ -166,5 +169,6 @@ fn implicit_agent<'a>(tenant: &'a Tenant, harness: &Identity) -> ResolvedAgent<'
         emoji: None,
         model: None,
         bindings: &[],
+        skills: None,
     }
 }

@@ -48,6 +48,22 @@ fn with_harness(from: &str, to: &str) -> Case {
     case(&format!("{}{TENANT}", HARNESS.replace(from, to)))
 }
 
+/// A case whose Harness has packs of skills.
+fn packs(packs: &str, agents: &[String]) -> Case {
+    let harness = HARNESS.replace("  models:", &format!("  skills: {{packs: [{packs}]}}\n  models:"));
+    case(&format!("{harness}{TENANT}{}", agents.concat()))
+}
+
+/// A pack of skills from an image or a ConfigMap.
+fn pack(name: &str, source: &str, skills: &str) -> String {
+    let source = if source == "image" {
+        format!("image: {{reference: example.com/{name}, digest: 'sha256:{}'}}", "0".repeat(64))
+    } else {
+        format!("configMap: {{name: {name}}}")
+    };
+    format!("{{name: {name}, source: {{{source}}}, skills: {skills}}}")
+}
+
 const TELEGRAM: &str =
     "  channels: {telegram: {botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}}";
 
@@ -109,6 +125,17 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "Harness desk, spec.models.primary: OpenClaw 2026.9.6 has no model provider antropic; describe it in",
         ),
         (
+            "K8T0140",
+            packs(&pack("base", "image", "[refunds, triage]"), &[agent("a", "skills: [refunds, gardening]")]),
+            "Agent a, spec.skills[1]: no pack of Harness desk has a skill gardening; use one of: refunds, triage; or add",
+        ),
+        (
+            "K8T0141",
+            unreadable_skills(),
+            "Harness desk, spec.tools: the agents have skills but may not use read, and OpenClaw lists no skill without \
+             it; add read to spec.tools.allow, or remove spec.skills (K8T0141)",
+        ),
+        (
             "K8T0201",
             with("", &[agent("a", "default: true"), agent("b", "agentId: a")]),
             "Agent b, spec.agentId: Agent a has the agent id a as well",
@@ -132,6 +159,16 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "K8T0205",
             with("", &[agent("a", group)]),
             "Agent a, spec.bindings[0]: Tenant acme has no channel telegram; configure spec.channels.telegram",
+        ),
+        (
+            "K8T0240",
+            packs(&format!("{}, {}", pack("base", "image", "[a, b]"), pack("more", "map", "[c, b]")), &[]),
+            "Harness desk, spec.skills.packs[1].skills[1]: the pack base has a skill b as well; remove it from one of",
+        ),
+        (
+            "K8T0241",
+            packs(&format!("{}, {}", pack("base", "image", "[a]"), pack("base", "map", "[b]")), &[]),
+            "Harness desk, spec.skills.packs[1].name: another pack is called base as well",
         ),
         (
             "K8T0301",
@@ -174,6 +211,22 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
                 "  workspace: {files: [{name: ../x.md, description: d, content: c}]}\n  models:",
             ),
             "Harness desk, spec.workspace.files[0].name: \"../x.md\" can't be used as a name here; use letters",
+        ),
+        (
+            "K8T0340",
+            packs(
+                "{name: base, source: {image: {reference: example.com/base, digest: latest}}, skills: [a]}",
+                &[],
+            ),
+            "Harness desk, spec.skills.packs[0].source.image.digest: \"latest\" is no digest; write sha256: and 64",
+        ),
+        (
+            "K8T0341",
+            packs(
+                &pack("base", "map", &format!("{:?}", (0..61).map(|n| format!("s{n}")).collect::<Vec<_>>())),
+                &[],
+            ),
+            "Tenant acme, spec.skills: the agent has 61 skills, and OpenClaw lists 60 to the model for certain; name at",
         ),
         (
             "K8T0401",
@@ -234,6 +287,38 @@ fn filled_workspace() -> Case {
     spec.soul.core_truths.push(truth);
     spec.workspace.memory_seed = Some("x".repeat(LIMIT - "# Memory\n\n\n".len()));
     case
+}
+
+/// A case whose agents have skills and may not read them.
+fn unreadable_skills() -> Case {
+    let mut case = packs(&pack("base", "image", "[refunds]"), &[]);
+    case.harness.as_mut().unwrap().spec.tools.allow = vec!["message".into()];
+    case
+}
+
+#[test]
+fn each_wrong_source_of_a_pack_is_found() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    for (source, field) in [
+        ("{}".to_owned(), "source"),
+        (format!("{{configMap: {{name: a}}, image: {{reference: a, digest: '{digest}'}}}}"), "source"),
+        ("{configMap: {name: ''}}".to_owned(), "source.configMap.name"),
+        ("{configMap: {name: a, digest: md5}}".to_owned(), "source.configMap.digest"),
+        (format!("{{image: {{reference: 'a@{digest}', digest: '{digest}'}}}}"), "source.image.reference"),
+        (format!("{{image: {{reference: 'a b', digest: '{digest}'}}}}"), "source.image.reference"),
+        (format!("{{image: {{reference: a, digest: '{digest}', path: ../a}}}}"), "source.image.path"),
+    ] {
+        let case = packs(&format!("{{name: base, source: {source}, skills: [a]}}"), &[]);
+        assert_eq!(case.codes(), ["K8T0340"], "{source}");
+        let text = case.compile().unwrap_err().to_string();
+        assert!(text.contains(&format!("spec.skills.packs[0].{field}: ")), "{text}");
+    }
+}
+
+#[test]
+fn names_of_packs_and_skills_stay_in_their_folder() {
+    let case = packs(&pack("../a", "map", "[a/b, good]"), &[]);
+    assert_eq!(case.codes(), ["K8T0306"; 2]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,6 +17,8 @@ pub struct Case {
     pub tenant: Tenant,
     pub harness: Option<Harness>,
     pub agents: Vec<Agent>,
+    /// Images that the cluster can't pull.
+    pub unavailable_packs: BTreeSet<String>,
 }
 
 pub fn platform() -> Platform {
@@ -57,6 +60,7 @@ pub fn case(manifest: &str) -> Case {
         tenant: of_kind(&objects, "Tenant").remove(0),
         harness: of_kind(&objects, "Harness").pop(),
         agents: of_kind(&objects, "Agent"),
+        unavailable_packs: BTreeSet::new(),
     }
 }
 
@@ -76,6 +80,7 @@ impl Case {
             harness: self.harness.as_ref(),
             agents: &agents,
             platform: &platform(),
+            unavailable_packs: &self.unavailable_packs,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Plan stage, pure: from what was observed to what the cluster should hold, or to why nothing can be applied.
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
 use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Severity};
@@ -49,7 +50,13 @@ impl<Stage> Plan<Stage> {
 pub fn prepare(observed: &Observed<'_>, index: &Index, compiler: &Compiler) -> Result<Plan<Prepared>, Stop> {
     let agents = readable_agents(observed)?;
     let harness = readable_harness(observed)?;
-    let inputs = Inputs { tenant: observed.tenant, harness, agents: &agents, platform: &compiler.platform };
+    let inputs = Inputs {
+        tenant: observed.tenant,
+        harness,
+        agents: &agents,
+        platform: &compiler.platform,
+        unavailable_packs: &BTreeSet::new(),
+    };
     let bundle = (compiler.compile)(&inputs).map_err(|diagnostics| not_compiled(&diagnostics))?;
     let plan = Plan { bundle, stage: PhantomData };
     match index.earlier_claim(&plan.bundle.tenant_id, &Claim::of(&observed.tenant.metadata)) {
