@@ -31,6 +31,10 @@ pub struct Bundle {
     pub workspaces: BTreeMap<String, BTreeMap<String, WorkspaceFile>>,
     /// The objects, in the order in which they are applied: what the workload mounts first, the workload last.
     pub objects: Vec<Object>,
+    /// `skill-pack-manifest.json`: which skills the agents have, from where.
+    pub skill_manifest: String,
+    /// The packs of skills, by name.
+    pub skill_packs: Vec<SkillPack>,
     /// The Secret with the gateway's token that the operator makes when it does not exist; `None` when the tenant
     /// names a Secret of its own.
     pub minted_token: Option<SecretKeyReference>,
@@ -56,6 +60,18 @@ pub enum Ownership {
     Operator,
     /// The file is written once and belongs to the agent from then on.
     Agent,
+}
+
+/// A pack of skills, as far as the operator has to do with it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SkillPack {
+    /// The pack's name.
+    pub name: String,
+    /// The init container that copies it, and says in its termination message why it could not:
+    /// `{"packs":[{"name":"…","problem":null|"…"}]}`. `None` when the Pod does without the pack.
+    pub container: Option<String>,
+    /// The image that it comes from, as in [`crate::Surroundings::unavailable_packs`].
+    pub image: Option<String>,
 }
 
 /// A reference to a user's Secret, with the field that makes it.

@@ -35,6 +35,10 @@ pub enum Code {
     AgentsTooMany,
     /// Commands outside of the sandbox are allowed, and nobody is who may ask for them.
     ElevatedUnusable,
+    /// An Agent has a skill that no pack of its Harness has.
+    SkillUnknown,
+    /// Agents have skills but not the tool with which they read them.
+    SkillsUnreadable,
     /// Two Agents of a Tenant have the same id in OpenClaw.
     AgentIdTaken,
     /// Several Agents of a Tenant are the default one.
@@ -49,6 +53,10 @@ pub enum Code {
     TokenTaken,
     /// Two workspace files of an Agent have the same name.
     WorkspaceFileTaken,
+    /// Two packs of a Harness have a skill of the same name.
+    SkillTaken,
+    /// Two packs of a Harness have the same name.
+    PackTaken,
     /// An amount of processor, memory or storage makes no sense or is too small for a gateway.
     ResourcesInvalid,
     /// Nobody's messages in groups are answered.
@@ -87,6 +95,10 @@ pub enum Code {
     SandboxOff,
     /// A single agent is to hand work to others.
     PersonaInvalid,
+    /// A pack of skills has no source that can be used, or an image without its digest.
+    PackSourceInvalid,
+    /// An agent has more skills than OpenClaw lists to the model.
+    SkillsTooMany,
     /// A workspace file is longer than OpenClaw gives to the model.
     FileTooLong,
     /// An agent's workspace files together are longer than OpenClaw gives to the model.
@@ -96,7 +108,7 @@ pub enum Code {
 }
 
 /// Every code, in the order of their numbers.
-pub const CODES: [Code; 43] = [
+pub const CODES: [Code; 49] = [
     Code::HarnessNotFound,
     Code::TenantIdUnknown,
     Code::VersionUnsupported,
@@ -111,6 +123,8 @@ pub const CODES: [Code; 43] = [
     Code::ConfigPathOwned,
     Code::AgentsTooMany,
     Code::ElevatedUnusable,
+    Code::SkillUnknown,
+    Code::SkillsUnreadable,
     Code::AgentIdTaken,
     Code::DefaultAgentAmbiguous,
     Code::DefaultAgentMissing,
@@ -118,6 +132,8 @@ pub const CODES: [Code; 43] = [
     Code::BindingChannelMissing,
     Code::TokenTaken,
     Code::WorkspaceFileTaken,
+    Code::SkillTaken,
+    Code::PackTaken,
     Code::ResourcesInvalid,
     Code::GroupsUnanswered,
     Code::CredentialUnused,
@@ -137,6 +153,8 @@ pub const CODES: [Code; 43] = [
     Code::ToolsContradict,
     Code::SandboxOff,
     Code::PersonaInvalid,
+    Code::PackSourceInvalid,
+    Code::SkillsTooMany,
     Code::FileTooLong,
     Code::WorkspaceTooLong,
     Code::ObjectTooLarge,
@@ -160,6 +178,8 @@ impl Code {
             Self::ConfigPathOwned => "K8T0108",
             Self::AgentsTooMany => "K8T0109",
             Self::ElevatedUnusable => "K8T0110",
+            Self::SkillUnknown => "K8T0140",
+            Self::SkillsUnreadable => "K8T0141",
             Self::AgentIdTaken => "K8T0201",
             Self::DefaultAgentAmbiguous => "K8T0202",
             Self::DefaultAgentMissing => "K8T0203",
@@ -167,6 +187,8 @@ impl Code {
             Self::BindingChannelMissing => "K8T0205",
             Self::TokenTaken => "K8T0206",
             Self::WorkspaceFileTaken => "K8T0207",
+            Self::SkillTaken => "K8T0240",
+            Self::PackTaken => "K8T0241",
             Self::ResourcesInvalid => "K8T0301",
             Self::GroupsUnanswered => "K8T0302",
             Self::CredentialUnused => "K8T0303",
@@ -186,6 +208,8 @@ impl Code {
             Self::ToolsContradict => "K8T0317",
             Self::SandboxOff => "K8T0318",
             Self::PersonaInvalid => "K8T0319",
+            Self::PackSourceInvalid => "K8T0340",
+            Self::SkillsTooMany => "K8T0341",
             Self::FileTooLong => "K8T0401",
             Self::WorkspaceTooLong => "K8T0402",
             Self::ObjectTooLarge => "K8T0403",
@@ -196,6 +220,7 @@ impl Code {
     pub fn severity(self) -> Severity {
         match self {
             Self::ElevatedUnusable
+            | Self::SkillsUnreadable
             | Self::GroupsUnanswered
             | Self::CredentialUnused
             | Self::ChannelOpen

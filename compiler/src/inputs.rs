@@ -1,6 +1,6 @@
 //! What is compiled: one tenant with everything it refers to. Types only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kr8tiv_crds::reference::SecretKeyReference;
 use kr8tiv_crds::{Agent, Harness, Tenant};
@@ -37,6 +37,10 @@ pub struct Surroundings {
     pub namespace_labels: BTreeMap<String, String>,
     /// The OpenClaw release that was applied last; a Harness may pause updates.
     pub running_version: Option<String>,
+    /// Images of skill packs that the cluster can't pull, as `reference@digest`
+    /// ([`kr8tiv_crds::skills::ImagePack::pinned`]). The Pod does without them: a container whose image can't be pulled
+    /// would keep it from starting.
+    pub unavailable_packs: BTreeSet<String>,
     /// Tokens of this tenant's channels that somebody else's channel had before: the same value, whatever the Secrets
     /// are called. Who compares them does so by a keyed hash; here is only the outcome.
     pub taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,

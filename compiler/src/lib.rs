@@ -17,6 +17,7 @@ mod policy;
 mod render;
 mod resolve;
 mod resources;
+mod skills;
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ use kr8tiv_crds::harness::HarnessSpec;
 
 use resolve::Resolved;
 
-pub use bundle::{Bundle, Object, Ownership, SecretReference, WorkspaceFile};
+pub use bundle::{Bundle, Object, Ownership, SecretReference, SkillPack, WorkspaceFile};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
 pub use inputs::{Inputs, Platform, Surroundings, TokenHolder};
 pub use openclaw::providers::{PROVIDERS, Provider};
@@ -43,6 +44,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
     policy::check(inputs, &resolved, &mut diagnostics);
     let composition = compose::compose(&resolved, &mut diagnostics);
 
+    let packs = skills::packs(inputs, &resolved);
     let mut config = render::config::render(&resolved, &composition);
     if let Some(own) = &resolved.tenant.spec.gateway.config {
         render::raw_config::merge(&mut config, own, &resolved.tenant.object, &mut diagnostics);
@@ -55,8 +57,12 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         workspaces.insert(agent.id.to_owned(), files);
     }
     let (hash, delivery) = render::delivery::render(&config, &workspaces);
-    let contents =
-        render::objects::Contents { config: &config, delivery: &delivery, workspaces: &workspaces };
+    let contents = render::objects::Contents {
+        config: &config,
+        delivery: &delivery,
+        workspaces: &workspaces,
+        packs: &packs,
+    };
     let objects = render::objects::render(&resolved, inputs.platform, &contents);
     check::objects(&resolved.tenant.object, &objects, &mut diagnostics);
     if diagnostics.has_errors() {
@@ -80,6 +86,8 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         config,
         workspaces,
         objects,
+        skill_manifest: render::skill_manifest::render(&resolved, &packs),
+        skill_packs: packs.iter().map(skill_pack).collect(),
         minted_token: minted.then_some(token),
         secret_references: secret_references(&resolved),
         warnings: diagnostics,
@@ -91,6 +99,14 @@ pub fn harness_revision(spec: &HarnessSpec) -> String {
     let mut revision = hash::canonical(spec);
     revision.truncate(REVISION_DIGITS);
     revision
+}
+
+fn skill_pack(pack: &skills::Pack<'_>) -> SkillPack {
+    SkillPack {
+        name: pack.spec.name.clone(),
+        container: pack.available.then(|| render::skills::container_name(&pack.spec.name)),
+        image: pack.spec.source.image.as_ref().map(kr8tiv_crds::skills::ImagePack::pinned),
+    }
 }
 
 /// The user's Secrets that a tenant's gateway needs to start.

@@ -83,7 +83,8 @@ fn files(
     }
 }
 
-fn is_label(name: &str, limit: usize) -> bool {
+/// Whether a name is a part of a path and of an object's name, and nothing more.
+pub(crate) fn is_label(name: &str, limit: usize) -> bool {
     !name.is_empty()
         && name.len() <= limit
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

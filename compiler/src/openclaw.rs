@@ -24,6 +24,11 @@ pub(crate) const CONFIG_FOLDER: &str = "/etc/openclaw/config";
 
 /// Environment variable of the token for Mission Control.
 pub(crate) const MISSION_CONTROL_VARIABLE: &str = "MISSION_CONTROL_TOKEN";
+/// Folder of the packs of skills in the gateway's container.
+pub(crate) const SKILLS_FOLDER: &str = "/etc/openclaw/skills";
+/// Skills of an agent that are listed to the model whatever they are called: 18,000 characters are for the list, and
+/// without its description a skill with the longest possible name and path takes 264 of them.
+pub(crate) const SKILLS_LISTED: usize = 60;
 
 /// Files of a workspace that only the operator or OpenClaw itself writes.
 pub(crate) const STANDARD_FILES: &[&str] = &[

@@ -13,7 +13,7 @@ use kr8tiv_crds::sharing::SharedFrom;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::resolve::{Resolved, harness_namespace};
-use crate::{names, resources};
+use crate::{names, resources, skills};
 
 pub(crate) use models::all_models;
 
@@ -50,6 +50,7 @@ pub(crate) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
     names::check(resolved, diagnostics);
     models::check(resolved, diagnostics);
     tools::check(resolved, diagnostics);
+    skills::check(&resolved.harness_object, resolved, diagnostics);
     memory::check(resolved, diagnostics);
     operation::check(resolved, diagnostics);
     webhooks::check(resolved, diagnostics);

@@ -11,4 +11,6 @@ mod pod;
 pub(crate) mod raw_config;
 pub(crate) mod settings;
 pub use pod::WATCHDOG_PORT;
+pub(crate) mod skill_manifest;
+pub(crate) mod skills;
 pub(crate) mod workspace;

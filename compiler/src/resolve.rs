@@ -90,6 +90,8 @@ pub(crate) struct ResolvedAgent<'a> {
     /// Files beyond those of the harness.
     pub(crate) own_files: &'a [WorkspaceFile],
     pub(crate) bindings: &'a [Binding],
+    /// The skills of the harness that the agent has; `None`: all of them.
+    pub(crate) skills: Option<&'a [String]>,
 }
 
 impl ResolvedAgent<'_> {
@@ -240,6 +242,7 @@ fn agent<'a>(agent: &'a Agent, harness: &Identity, tools: &ToolSet<'a>) -> Resol
         heartbeat: spec.heartbeat.as_ref(),
         own_files: &spec.workspace.files,
         bindings: &spec.bindings,
+        skills: spec.skills.as_deref(),
     }
 }
 
@@ -257,6 +260,7 @@ fn implicit_agent<'a>(tenant: &'a Tenant, harness: &Identity, tools: &ToolSet<'a
         heartbeat: None,
         own_files: &[],
         bindings: &[],
+        skills: None,
     }
 }
 

@@ -16,7 +16,10 @@ fn yaml<T: Serialize>(object: &T) -> String {
 }
 
 fn files(bundle: &Bundle) -> BTreeMap<PathBuf, String> {
-    let mut files = BTreeMap::from([("openclaw.json".into(), bundle.config.clone())]);
+    let mut files = BTreeMap::from([
+        ("openclaw.json".into(), bundle.config.clone()),
+        ("skill-pack-manifest.json".into(), bundle.skill_manifest.clone()),
+    ]);
     for (agent, workspace) in &bundle.workspaces {
         for (name, file) in workspace {
             files.insert(Path::new("workspace").join(agent).join(name), file.content.clone());

@@ -63,6 +63,22 @@ fn taken_token() -> Case {
     case
 }
 
+/// A case whose Harness has packs of skills.
+fn packs(packs: &str, agents: &[String]) -> Case {
+    let harness = HARNESS.replace("  models:", &format!("  skills: {{packs: [{packs}]}}\n  models:"));
+    case(&format!("{harness}{TENANT}{}", agents.concat()))
+}
+
+/// A pack of skills from an image or a ConfigMap.
+fn pack(name: &str, source: &str, skills: &str) -> String {
+    let source = if source == "image" {
+        format!("image: {{reference: example.com/{name}, digest: 'sha256:{}'}}", "0".repeat(64))
+    } else {
+        format!("configMap: {{name: {name}}}")
+    };
+    format!("{{name: {name}, source: {{{source}}}, skills: {skills}}}")
+}
+
 const TELEGRAM: &str =
     "  channels: {telegram: {botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}}";
 
@@ -153,6 +169,17 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "Tenant acme, spec.channels: Harness desk lets owners run commands in the gateway, and no channel names",
         ),
         (
+            "K8T0140",
+            packs(&pack("base", "image", "[refunds, triage]"), &[agent("a", "skills: [refunds, gardening]")]),
+            "Agent a, spec.skills[1]: no pack of Harness desk has a skill gardening; use one of: refunds, triage; or add",
+        ),
+        (
+            "K8T0141",
+            unreadable_skills(),
+            "Harness desk, spec.tools: the agents have skills but may not use read, and OpenClaw lists no skill without \
+             it; add read to spec.tools.allow, or remove spec.skills (K8T0141)",
+        ),
+        (
             "K8T0201",
             with("", &[agent("a", "default: true"), agent("b", "agentId: a")]),
             "Agent b, spec.agentId: Agent a has the agent id a as well",
@@ -193,6 +220,16 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
                 )],
             ),
             "Agent a, spec.workspace.files[1].name: the agent has a file A.md already; choose another name",
+        ),
+        (
+            "K8T0240",
+            packs(&format!("{}, {}", pack("base", "image", "[a, b]"), pack("more", "map", "[c, b]")), &[]),
+            "Harness desk, spec.skills.packs[1].skills[1]: the pack base has a skill b as well; remove it from one of",
+        ),
+        (
+            "K8T0241",
+            packs(&format!("{}, {}", pack("base", "image", "[a]"), pack("base", "map", "[b]")), &[]),
+            "Harness desk, spec.skills.packs[1].name: another pack is called base as well",
         ),
         (
             "K8T0301",
@@ -315,6 +352,22 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "Harness desk, spec.coordination.persona.orchestrator: in mode individual there is one agent",
         ),
         (
+            "K8T0340",
+            packs(
+                "{name: base, source: {image: {reference: example.com/base, digest: latest}}, skills: [a]}",
+                &[],
+            ),
+            "Harness desk, spec.skills.packs[0].source.image.digest: \"latest\" is no digest; write sha256: and 64",
+        ),
+        (
+            "K8T0341",
+            packs(
+                &pack("base", "map", &format!("{:?}", (0..61).map(|n| format!("s{n}")).collect::<Vec<_>>())),
+                &[],
+            ),
+            "Tenant acme, spec.skills: the agent has 61 skills, and OpenClaw lists 60 to the model for certain; name at",
+        ),
+        (
             "K8T0401",
             with_harness("[Help.]", &format!("[{}]", vec!["x".repeat(900); 25].join(","))),
             "Tenant acme, workspace AGENTS.md: the file has ",
@@ -373,6 +426,38 @@ fn filled_workspace() -> Case {
     spec.soul.core_truths.push(truth);
     spec.workspace.memory_seed = Some("x".repeat(LIMIT - "# Memory\n\n\n".len()));
     case
+}
+
+/// A case whose agents have skills and may not read them.
+fn unreadable_skills() -> Case {
+    let mut case = packs(&pack("base", "image", "[refunds]"), &[]);
+    case.harness.as_mut().unwrap().spec.tools.allow = vec!["message".into()];
+    case
+}
+
+#[test]
+fn each_wrong_source_of_a_pack_is_found() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    for (source, field) in [
+        ("{}".to_owned(), "source"),
+        (format!("{{configMap: {{name: a}}, image: {{reference: a, digest: '{digest}'}}}}"), "source"),
+        ("{configMap: {name: ''}}".to_owned(), "source.configMap.name"),
+        ("{configMap: {name: a, digest: md5}}".to_owned(), "source.configMap.digest"),
+        (format!("{{image: {{reference: 'a@{digest}', digest: '{digest}'}}}}"), "source.image.reference"),
+        (format!("{{image: {{reference: 'a b', digest: '{digest}'}}}}"), "source.image.reference"),
+        (format!("{{image: {{reference: a, digest: '{digest}', path: ../a}}}}"), "source.image.path"),
+    ] {
+        let case = packs(&format!("{{name: base, source: {source}, skills: [a]}}"), &[]);
+        assert_eq!(case.codes(), ["K8T0340"], "{source}");
+        let text = case.compile().unwrap_err().to_string();
+        assert!(text.contains(&format!("spec.skills.packs[0].{field}: ")), "{text}");
+    }
+}
+
+#[test]
+fn names_of_packs_and_skills_stay_in_their_folder() {
+    let case = packs(&pack("../a", "map", "[a/b, good]"), &[]);
+    assert_eq!(case.codes(), ["K8T0306"; 2]);
 }
 
 #[test]

@@ -78,6 +78,13 @@ pub struct AgentSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub bindings: Vec<Binding>,
+    /// The skills of the Harness that this agent has. When not set: all of them. Empty: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 60),
+        inner(length(min = 1, max = 64), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))
+    )]
+    pub skills: Option<Vec<String>>,
 }
 
 /// What sets an agent apart from the Harness's identity.

@@ -8,6 +8,7 @@ use crate::coordination::Coordination;
 use crate::memory::{MemoryIngestion, Reinforcement, Supermemory};
 use crate::operation::{Observability, Recovery, Updates};
 use crate::sharing::Sharing;
+use crate::skills::Skills;
 use crate::status::conditions_schema;
 use crate::tools::ToolPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -59,6 +60,9 @@ pub struct HarnessSpec {
     /// Files in the agents' workspaces beyond the standard ones.
     #[serde(default)]
     pub workspace: Workspace,
+    /// Skills that the agents may read. Copied into the gateway's Pod; OpenClaw lists them to the model.
+    #[serde(default)]
+    pub skills: Skills,
     /// How agents treat secrets. Rendered into AGENTS.md and TOOLS.md.
     #[serde(default)]
     pub secrets: SecretPolicy,

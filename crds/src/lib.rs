@@ -15,6 +15,7 @@ pub mod operation;
 pub mod quantity;
 pub mod reference;
 pub mod sharing;
+pub mod skills;
 pub mod status;
 pub mod tenant;
 pub mod tools;

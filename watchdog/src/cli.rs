@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::names::Digest;
+use crate::skills::names::{PackName, SkillName};
 
 /// Delivers a tenant's configuration and workspaces to the OpenClaw gateway in the same pod.
 #[derive(Debug, Parser)]
@@ -27,6 +30,8 @@ pub enum Command {
     Run(Run),
     /// Ask a sidecar for its health and exit with 0 or 1: for a health check inside the container.
     Probe(Probe),
+    /// Copy a pack of skills and exit, successfully also when there is something wrong with it: for an init container.
+    Skills(Skills),
 }
 
 /// Where things are.
@@ -52,6 +57,9 @@ pub struct Seed {
     /// How long to wait for a complete bundle.
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub deadline: Duration,
+    /// Also put this program there: containers without a program of their own run it.
+    #[arg(long, value_name = "DIR")]
+    pub install: Option<PathBuf>,
 }
 
 /// Options of `run`.
@@ -77,6 +85,46 @@ pub struct Probe {
     /// What to ask for.
     #[arg(long, default_value = "/healthz", value_name = "PATH")]
     pub path: String,
+}
+
+/// Options of `skills`.
+#[derive(Debug, Args)]
+pub struct Skills {
+    /// Name of the pack, and of its folder below `--to`.
+    #[arg(long, value_name = "NAME")]
+    pub pack: PackName,
+    /// Where the pack is, an absolute path without links.
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+    /// How the pack lies there.
+    #[arg(long)]
+    pub layout: Layout,
+    /// The skills to copy.
+    #[arg(long, required = true, value_name = "NAME")]
+    pub skill: Vec<SkillName>,
+    /// Digest that the ConfigMap must have.
+    #[arg(long, value_name = "sha256:DIGITS", value_parser = digest)]
+    pub digest: Option<Digest>,
+    /// The folder of all packs.
+    #[arg(long, default_value = "/run/kr8tiv/skills", value_name = "DIR")]
+    pub to: PathBuf,
+    /// Where the report is written.
+    #[arg(long, default_value = "/dev/termination-log", value_name = "FILE")]
+    pub report: PathBuf,
+}
+
+/// How a pack lies in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// A mounted ConfigMap, a key for each file: `refunds.SKILL.md`.
+    ConfigMap,
+    /// A folder for each skill: `refunds/SKILL.md`.
+    Folder,
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    let digits = text.strip_prefix("sha256:").ok_or("must begin with sha256:")?;
+    Digest::try_from(digits.to_owned()).map_err(|error| error.to_string())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -106,7 +154,34 @@ mod tests {
         let Command::Seed(seed) = Cli::parse_from(["kr8tiv-watchdog", "seed"]).command else {
             unreachable!()
         };
-        assert_eq!(seed.deadline, Duration::from_mins(1));
+        assert_eq!((seed.deadline, seed.install), (Duration::from_mins(1), None));
+        let arguments =
+            ["--pack", "base", "--from", "/skills", "--layout", "folder", "--skill", "a", "--skill", "b"];
+        let arguments = ["kr8tiv-watchdog", "skills"].into_iter().chain(arguments);
+        let Command::Skills(skills) = Cli::parse_from(arguments).command else { unreachable!() };
+        assert_eq!((skills.layout, skills.skill.len(), skills.digest), (Layout::Folder, 2, None));
+        assert_eq!(skills.to, PathBuf::from("/run/kr8tiv/skills"));
+        assert_eq!(skills.report, PathBuf::from("/dev/termination-log"));
+    }
+
+    #[test]
+    fn a_pack_that_could_leave_its_folder_is_refused() {
+        let usual = ["--pack", "base", "--from", "/skills", "--layout", "config-map", "--skill", "a"];
+        let parse = |arguments: Vec<&str>| {
+            Cli::try_parse_from(["kr8tiv-watchdog", "skills"].into_iter().chain(arguments)).is_ok()
+        };
+        assert!(parse(usual.to_vec()));
+        for (option, bad) in [("--pack", ".."), ("--pack", "a/b"), ("--skill", "../a"), ("--layout", "tar")] {
+            let position = usual.iter().position(|argument| *argument == option).unwrap() + 1;
+            let mut arguments = usual.to_vec();
+            arguments[position] = bad;
+            assert!(!parse(arguments), "{option} {bad}");
+        }
+        for digest in ["", "sha256:", "sha512:ab", "sha256:AB", &"0".repeat(64)] {
+            assert!(!parse([usual.as_slice(), &["--digest", digest]].concat()), "{digest}");
+        }
+        let good = format!("sha256:{}", "0".repeat(64));
+        assert!(parse([usual.as_slice(), &["--digest", &good]].concat()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags};
@@ -17,6 +17,7 @@ use rustix::io::Errno;
 /// Readable by the gateway whatever its group; writable by our uid, which the gateway shares.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
+const PROGRAM_MODE: Mode = Mode::from_raw_mode(0o755);
 
 /// How often an operation is tried while somebody keeps putting things in its way. A second collision takes
 /// an agent that races with us on purpose: then it is an error, and the next pass tries again.
@@ -125,6 +126,50 @@ impl Dir {
         }
     }
 
+    /// Makes a file that must not be there yet. It is not flushed to the disk: for what is made anew after a crash.
+    pub fn create(&self, name: &str, bytes: &[u8], executable: bool) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = if executable { PROGRAM_MODE } else { FILE_MODE };
+        let mut file = File::from(sys::openat(&self.0, name, flags, mode)?);
+        file.write_all(bytes)?;
+        // Whatever the umask took away.
+        Ok(sys::fchmod(&file, mode)?)
+    }
+
+    /// Makes a directory that must not be there yet, and opens it.
+    pub fn create_dir(&self, name: &str) -> io::Result<Self> {
+        sys::mkdirat(&self.0, name, DIR_MODE)?;
+        let dir = self.open_subdir(name)?;
+        dir.set_mode(DIR_MODE)?;
+        Ok(dir)
+    }
+
+    /// Puts a directory in the place of whatever has the other name.
+    pub fn replace_dir(&self, from: &str, to: &str) -> io::Result<()> {
+        for _ in 0..ATTEMPTS {
+            self.remove_all(to)?;
+            match sys::renameat(&self.0, from, &self.0, to) {
+                Ok(()) => return Ok(()),
+                // Something was put there in between.
+                Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended())
+    }
+
+    /// Removes whatever has a name, a directory with all that is in it; it is no error if there is nothing. What can't
+    /// be removed is moved aside.
+    pub fn remove_all(&self, name: &str) -> io::Result<()> {
+        // The standard library walks open directories and follows no link; its way to this one is our handle.
+        match std::fs::remove_dir_all(self.handle().join(name)) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => self.remove(name),
+            Err(_) => self.move_aside(name),
+        }
+    }
+
     fn open_subdir(&self, name: &str) -> Result<Self, Errno> {
         // As a path handle it opens even when an agent took away every permission.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -137,9 +182,17 @@ impl Dir {
         if mode.contains(Mode::RWXU) {
             return Ok(());
         }
-        // fchmod does not take a path handle; the handle's entry in /proc leads to that very directory.
-        let handle = Path::new("/proc/self/fd").join(self.0.as_raw_fd().to_string());
-        Ok(sys::chmod(&handle, mode | Mode::RWXU)?)
+        self.set_mode(mode | Mode::RWXU)
+    }
+
+    fn set_mode(&self, mode: Mode) -> io::Result<()> {
+        // fchmod does not take a path handle.
+        Ok(sys::chmod(self.handle(), mode)?)
+    }
+
+    /// The path handle's entry in /proc, which leads to this very directory.
+    fn handle(&self) -> PathBuf {
+        Path::new("/proc/self/fd").join(self.0.as_raw_fd().to_string())
     }
 
     fn write_new(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -218,126 +271,5 @@ fn contended() -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-
-    use super::*;
-
-    fn fixture() -> (tempfile::TempDir, Dir) {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open(temp.path()).unwrap();
-        (temp, dir)
-    }
-
-    fn mode(path: &Path) -> u32 {
-        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
-    }
-
-    #[test]
-    fn a_file_is_replaced_and_never_written_in_place() {
-        let (temp, dir) = fixture();
-        let (path, link) = (temp.path().join("a"), temp.path().join("hard-link"));
-        fs::write(&path, "old").unwrap();
-        fs::hard_link(&path, &link).unwrap();
-        let inode = fs::metadata(&path).unwrap().ino();
-        dir.write("a", b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(fs::read(&link).unwrap(), b"old");
-        assert_ne!(fs::metadata(&path).unwrap().ino(), inode);
-        assert_eq!(mode(&path), 0o644);
-        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 2, "no temporary file is left");
-    }
-
-    #[test]
-    fn whatever_is_in_the_way_of_a_file_gives_way() {
-        let (temp, dir) = fixture();
-        let outside = tempfile::tempdir().unwrap();
-        let victim = outside.path().join("victim");
-        fs::write(&victim, "untouched").unwrap();
-        for name in ["a", ".a.kr8tiv-tmp"] {
-            let path = temp.path().join(name);
-            let full = |text: &str| {
-                fs::create_dir(&path).unwrap();
-                fs::write(path.join("work"), text).unwrap();
-            };
-            let obstacles: [&dyn Fn(); 5] = [
-                &|| symlink(&victim, &path).unwrap(),
-                &|| symlink("/nonexistent/x", &path).unwrap(),
-                &|| fs::create_dir(&path).unwrap(),
-                &|| full("kept"),
-                &|| fs::write(&path, "leftover").unwrap(),
-            ];
-            for obstacle in obstacles {
-                let _ = fs::remove_file(temp.path().join("a"));
-                obstacle();
-                dir.write("a", b"new").unwrap();
-                assert!(fs::symlink_metadata(temp.path().join("a")).unwrap().is_file());
-                assert_eq!(fs::read(temp.path().join("a")).unwrap(), b"new");
-            }
-        }
-        assert_eq!(fs::read(&victim).unwrap(), b"untouched");
-        let kept = fs::read_dir(temp.path()).unwrap().filter_map(Result::ok).map(|entry| entry.path());
-        assert_eq!(kept.filter(|path| path.join("work").is_file()).count(), 2, "nobody's work is deleted");
-    }
-
-    #[test]
-    fn a_directory_is_made_where_there_is_none() {
-        let (temp, dir) = fixture();
-        let outside = tempfile::tempdir().unwrap();
-        let path = temp.path().join("workspace-a");
-        let obstacles: [&dyn Fn(); 4] = [
-            &|| {},
-            &|| symlink(outside.path(), &path).unwrap(),
-            &|| symlink("workspace-a", &path).unwrap(),
-            &|| fs::write(&path, "work").unwrap(),
-        ];
-        for obstacle in obstacles {
-            obstacle();
-            assert!(dir.subdir("workspace-a").unwrap().is_none());
-            dir.ensure_subdir("workspace-a").unwrap().write("f", b"x").unwrap();
-            assert!(fs::symlink_metadata(&path).unwrap().is_dir());
-            assert!(dir.subdir("workspace-a").unwrap().is_some());
-            fs::remove_dir_all(&path).unwrap();
-        }
-        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
-        let aside = fs::read_dir(temp.path()).unwrap().next().unwrap().unwrap();
-        assert_eq!(fs::read(aside.path()).unwrap(), b"work");
-    }
-
-    #[test]
-    fn a_locked_directory_is_unlocked() {
-        let (temp, dir) = fixture();
-        let path = temp.path().join("workspace-a");
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o2050)).unwrap();
-        dir.ensure_subdir("workspace-a").unwrap();
-        assert_eq!(mode(&path), 0o2750, "only what is missing is added");
-    }
-
-    #[test]
-    fn only_a_small_regular_file_is_read() {
-        let (temp, dir) = fixture();
-        let path = |name: &str| temp.path().join(name);
-        fs::write(path("file"), "12345").unwrap();
-        symlink("file", path("link")).unwrap();
-        fs::create_dir(path("dir")).unwrap();
-        sys::mknodat(sys::CWD, path("fifo"), FileType::Fifo, FILE_MODE, 0).unwrap();
-        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
-        assert_eq!(dir.read("file", 5).unwrap(), Found::File(b"12345".to_vec()));
-        assert_eq!(dir.read("file", 4).unwrap(), Found::Other);
-        assert_eq!(dir.read("nothing", 5).unwrap(), Found::Absent);
-        for name in ["link", "dir", "fifo", "socket"] {
-            assert_eq!(dir.read(name, 5).unwrap(), Found::Other, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
-        let full = Path::new("/dev");
-        // Not a file system that takes our file: the error must come out, with nothing changed.
-        let dir = Dir::open(full).unwrap();
-        let long = "x".repeat(300);
-        assert_eq!(dir.write(&long, b"").unwrap_err().kind(), io::ErrorKind::InvalidFilename);
-    }
-}
+#[path = "dir_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use kr8tiv_watchdog::cli::{Cli, Command};
-use kr8tiv_watchdog::{probe, run, seed};
+use kr8tiv_watchdog::{probe, run, seed, skills};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber_json as tracing_subscriber;
 
@@ -48,6 +48,10 @@ async fn until_stopped(command: Command) -> Result<(), Box<dyn Error>> {
             }
         },
         Command::Probe(options) => Ok(probe::probe(options)?),
+        Command::Skills(options) => tokio::select! {
+            result = tokio::task::spawn_blocking(move || skills::skills(&options)) => Ok(result??),
+            name = stopped => Err(format!("stopped by {name} before the pack was copied").into()),
+        },
     }
 }
 

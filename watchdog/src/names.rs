@@ -138,6 +138,13 @@ impl Digest {
     }
 }
 
+impl From<Sha256> for Digest {
+    /// The digest of everything that was put into the hash.
+    fn from(hash: Sha256) -> Self {
+        Self(hash.finalize().into())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

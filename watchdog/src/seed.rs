@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::bundle::Pending;
 use crate::cli::Seed;
 use crate::deliver::Deliverer;
+use crate::install::{self, InstallError};
 use crate::run;
 use crate::status::{Outcome, Report};
 use crate::watch::Watcher;
@@ -43,11 +44,17 @@ pub enum SeedError {
     /// A pass panicked: a bug.
     #[error("a delivery pass died: {0}")]
     PassDied(#[from] JoinError),
+    /// The program could not be copied.
+    #[error(transparent)]
+    NotInstalled(#[from] InstallError),
 }
 
 /// Delivers once.
 pub async fn seed(options: Seed) -> Result<(), SeedError> {
-    let Seed { paths, deadline } = options;
+    let Seed { paths, deadline, install } = options;
+    if let Some(folder) = install {
+        install::install(&folder)?;
+    }
     let end = Instant::now() + deadline;
     let mut watcher = Watcher::new(&paths.bundle);
     let mut deliverer = Deliverer::new(paths);

@@ -18,6 +18,7 @@ use crate::openclaw::tools::ToolSet;
 use crate::openclaw::{self, literal};
 use crate::policy::all_models;
 use crate::resolve::{Resolved, ResolvedAgent};
+use crate::skills::of_agent;
 
 /// A host that can't exist (RFC 6761). Until a tenant has a sandbox, the tools of sessions that must run in one
 /// fail here instead of running in the gateway.
@@ -47,7 +48,7 @@ pub(crate) fn render(resolved: &Resolved<'_>, composition: &Composition<'_>) -> 
         "commands": commands(resolved),
         "skills": {
             "allowBundled": [],
-            "load": {"watch": false},
+            "load": skill_folders(resolved),
             "install": {"allowUploadedArchives": false},
             "workshop": {"autonomous": {"mode": "off"}, "approvalPolicy": "pending"},
         },
@@ -204,6 +205,9 @@ fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
         entry["model"] =
             json!({"primary": literal(model), "fallbacks": literals(&resolved.harness.models.fallbacks)});
     }
+    if !resolved.harness.skills.packs.is_empty() {
+        entry["skills"] = json!(of_agent(resolved, agent));
+    }
     entry
 }
 
@@ -220,6 +224,18 @@ fn heartbeat(agent: &ResolvedAgent<'_>, heartbeat: &Heartbeat) -> Value {
             json!({"start": hours.start, "end": hours.end, "timezone": hours.time_zone});
     }
     rendered
+}
+
+/// Skills are copied while the gateway does not run, and it looks for them when it starts.
+fn skill_folders(resolved: &Resolved<'_>) -> Value {
+    let packs = &resolved.harness.skills.packs;
+    let folders: BTreeSet<_> =
+        packs.iter().map(|pack| format!("{}/{}", openclaw::SKILLS_FOLDER, pack.name)).collect();
+    let mut load = json!({"watch": false});
+    if !folders.is_empty() {
+        load["extraDirs"] = json!(folders);
+    }
+    load
 }
 
 fn binding(route: &Route<'_>) -> Value {

@@ -19,6 +19,7 @@ use crate::inputs::Platform;
 use crate::render::object_names::{claim_name, config_name, gateway_name, labels, workspace_name};
 use crate::render::{pod, settings};
 use crate::resolve::{Resolved, ResolvedTenant};
+use crate::skills::Pack;
 use crate::{hash, openclaw};
 
 /// Everything that is mounted, with its files.
@@ -26,6 +27,7 @@ pub(crate) struct Contents<'a> {
     pub(crate) config: &'a str,
     pub(crate) delivery: &'a str,
     pub(crate) workspaces: &'a BTreeMap<String, BTreeMap<String, WorkspaceFile>>,
+    pub(crate) packs: &'a [Pack<'a>],
 }
 
 /// The objects in the order in which they are applied. The configuration comes after the workspaces: it holds
@@ -44,7 +46,7 @@ pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Co
             .map(|(agent, files)| Object::ConfigMap(Box::new(workspace(tenant, agent, files)))),
     );
     objects.push(Object::ConfigMap(Box::new(configuration(resolved, contents))));
-    objects.push(Object::StatefulSet(Box::new(stateful_set(resolved, platform))));
+    objects.push(Object::StatefulSet(Box::new(stateful_set(resolved, platform, contents.packs))));
     for object in &mut objects {
         stamp(object);
     }
@@ -151,7 +153,7 @@ fn configuration(resolved: &Resolved<'_>, contents: &Contents<'_>) -> ConfigMap 
     }
 }
 
-fn stateful_set(resolved: &Resolved<'_>, platform: &Platform) -> StatefulSet {
+fn stateful_set(resolved: &Resolved<'_>, platform: &Platform, packs: &[Pack<'_>]) -> StatefulSet {
     let tenant = &resolved.tenant;
     let updates = &resolved.harness.updates;
     let mut metadata = metadata(tenant, gateway_name(tenant.name), "gateway");
@@ -169,7 +171,7 @@ fn stateful_set(resolved: &Resolved<'_>, platform: &Platform) -> StatefulSet {
             revision_history_limit: Some(3),
             selector: LabelSelector { match_labels: Some(selector(tenant)), ..LabelSelector::default() },
             service_name: Some(gateway_name(tenant.name)),
-            template: pod::template(resolved, platform),
+            template: pod::template(resolved, platform, packs),
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()

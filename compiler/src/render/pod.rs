@@ -18,9 +18,10 @@ use crate::openclaw::providers::key_variable;
 use crate::openclaw::{self, CONFIG_FOLDER, HOME, STATE};
 use crate::render::config::mission_control_token;
 use crate::render::object_names::{claim_name, config_name, gateway_name, labels, token, workspace_name};
-use crate::render::{mission_control, settings};
+use crate::render::{mission_control, settings, skills};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::resources::Amounts;
+use crate::skills::Pack;
 
 /// Where the watchdog finds the mounted ConfigMaps.
 const BUNDLE_FOLDER: &str = "/etc/kr8tiv/bundle";
@@ -35,8 +36,17 @@ const GRACE_SECONDS: i64 = 330;
 const HEAP_SHARE: (u64, u64) = (5, 8);
 
 /// The Pod's template.
-pub(crate) fn template(resolved: &Resolved<'_>, platform: &Platform) -> PodTemplateSpec {
+pub(crate) fn template(resolved: &Resolved<'_>, platform: &Platform, packs: &[Pack<'_>]) -> PodTemplateSpec {
     let tenant = &resolved.tenant;
+    let mut seed = watchdog(resolved, platform, "seed", "seed");
+    skills::prepare(&mut seed, packs);
+    let mut init_containers = vec![seed];
+    init_containers.extend(skills::containers(packs, platform));
+    init_containers.push(sidecar(resolved, watchdog(resolved, platform, "watchdog", "run")));
+    let mut gateway = gateway(resolved, platform);
+    gateway.volume_mounts.get_or_insert_default().extend(skills::gateway_mount(packs));
+    let mut volumes = volumes(resolved);
+    volumes.extend(skills::volumes(packs));
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels(tenant, "gateway")), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
@@ -56,12 +66,9 @@ pub(crate) fn template(resolved: &Resolved<'_>, platform: &Platform) -> PodTempl
                 }),
                 ..PodSecurityContext::default()
             }),
-            init_containers: Some(vec![
-                watchdog(resolved, platform, "seed", "seed"),
-                sidecar(resolved, watchdog(resolved, platform, "watchdog", "run")),
-            ]),
-            containers: vec![gateway(resolved, platform)],
-            volumes: Some(volumes(resolved)),
+            init_containers: Some(init_containers),
+            containers: vec![gateway],
+            volumes: Some(volumes),
             ..PodSpec::default()
         }),
     }
@@ -259,11 +266,11 @@ fn resources(tenant: &ResolvedTenant<'_>) -> ResourceRequirements {
     }
 }
 
-fn amounts<const N: usize>(amounts: [(&str, &str); N]) -> BTreeMap<String, Quantity> {
+pub(crate) fn amounts<const N: usize>(amounts: [(&str, &str); N]) -> BTreeMap<String, Quantity> {
     amounts.into_iter().map(|(name, amount)| (name.to_owned(), Quantity(amount.into()))).collect()
 }
 
-fn hardened() -> SecurityContext {
+pub(crate) fn hardened() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         read_only_root_filesystem: Some(true),
@@ -300,7 +307,7 @@ fn state_mount() -> VolumeMount {
     VolumeMount { sub_path: Some("openclaw".into()), ..mount("state", STATE) }
 }
 
-fn mount(volume: &str, path: &str) -> VolumeMount {
+pub(crate) fn mount(volume: &str, path: &str) -> VolumeMount {
     VolumeMount { name: volume.into(), mount_path: path.into(), ..VolumeMount::default() }
 }
 

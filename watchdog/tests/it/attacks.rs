@@ -14,8 +14,8 @@ use serde_json::json;
 
 use crate::support::{Bundle, Pod, regular};
 
-/// Something an agent does to a pod or to one path.
-type Attack<'a, T> = &'a dyn Fn(&T);
+/// Something that somebody does to a pod, a pack or a path.
+pub(crate) type Attack<'a, T> = &'a dyn Fn(&T);
 
 fn delivered(pod: &Pod) -> bool {
     matches!(Deliverer::new(pod.paths.clone()).pass().outcome, Outcome::Delivered(_))

@@ -6,4 +6,7 @@ mod attacks;
 mod delivery;
 mod http;
 mod process;
+mod real_skills;
+mod skills;
+mod skills_attacks;
 mod support;
