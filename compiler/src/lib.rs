@@ -8,6 +8,7 @@ mod bundle;
 mod check;
 mod compose;
 mod diagnostics;
+mod difference;
 mod hash;
 mod inputs;
 mod names;
@@ -23,6 +24,7 @@ use kr8tiv_crds::harness::HarnessSpec;
 
 pub use bundle::{Bundle, Object, Ownership, SecretReference, WorkspaceFile};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
+pub use difference::{Change, Difference, Effect, FieldChange, FileChange, ObjectChange, config_changes};
 pub use inputs::{Inputs, Platform};
 pub use openclaw::providers::{PROVIDERS, Provider};
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS};

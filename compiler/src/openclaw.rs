@@ -3,6 +3,7 @@
 //! Sources: the documentation in the npm package (`docs/concepts/agent-workspace.md`) and runs of the gateway.
 
 pub(crate) mod providers;
+pub(crate) mod reload;
 pub(crate) mod tools;
 
 /// Releases the compiler knows, the one for tenants that name none first.
