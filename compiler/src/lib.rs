@@ -9,6 +9,7 @@ mod check;
 mod compose;
 pub mod compose_file;
 mod diagnostics;
+mod difference;
 mod hash;
 mod inputs;
 mod names;
@@ -27,6 +28,7 @@ use resolve::Resolved;
 
 pub use bundle::{Bundle, Object, Ownership, SecretReference, SkillPack, WorkspaceFile};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
+pub use difference::{Change, Difference, Effect, FieldChange, FileChange, ObjectChange, config_changes};
 pub use inputs::{Inputs, Platform, Surroundings, TokenHolder};
 pub use openclaw::providers::{PROVIDERS, Provider};
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS};

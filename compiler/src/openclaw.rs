@@ -3,6 +3,7 @@
 //! Sources: the documentation in the npm package (`docs/concepts/agent-workspace.md`) and runs of the gateway.
 
 pub(crate) mod providers;
+pub(crate) mod reload;
 pub(crate) mod tools;
 pub(crate) mod version;
 
