@@ -25,7 +25,8 @@ pub use bundle::{Bundle, Object, Ownership, SecretReference, WorkspaceFile};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
 pub use inputs::{Inputs, Platform};
 pub use openclaw::providers::{PROVIDERS, Provider};
-pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS};
+pub use openclaw::schema::schema as openclaw_schema;
+pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations};
 pub use render::WATCHDOG_PORT;
 pub use resolve::{agent_id, tenant_id};
 
