@@ -5,9 +5,6 @@ use serde_json::Value;
 use crate::openclaw::schema::is_channel;
 use crate::openclaw::violation::{Place, Violation};
 
-/// The channel that keeps who may write in `dm` alone, where OpenClaw compares nothing.
-const OTHER_SHAPE: &str = "matrix";
-
 pub(super) fn check(root: &Place<'_>, found: &mut Vec<Violation>) {
     for (id, channel) in root.child("channels").entries() {
         if ["defaults", "modelByChannel"].contains(&id) {
@@ -25,7 +22,7 @@ pub(super) fn check(root: &Place<'_>, found: &mut Vec<Violation>) {
         {
             found.push(default.violation(format!("the channel has no account {name:?}")));
         }
-        if channel.child("enabled").is_false() || id == OTHER_SHAPE {
+        if channel.child("enabled").is_false() {
             continue;
         }
         direct_messages(&channel, None, found);
