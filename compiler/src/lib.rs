@@ -31,7 +31,8 @@ pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity
 pub use difference::{Change, Difference, Effect, FieldChange, FileChange, ObjectChange, config_changes};
 pub use inputs::{Inputs, Platform, Surroundings, TokenHolder};
 pub use openclaw::providers::{PROVIDERS, Provider};
-pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS};
+pub use openclaw::schema::schema as openclaw_schema;
+pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations};
 pub use render::WATCHDOG_PORT;
 pub use resolve::{agent_id, harness_namespace, tenant_id};
 
@@ -48,9 +49,13 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
 
     let packs = skills::packs(inputs, &resolved);
     let mut config = render::config::render(&resolved, &composition);
-    if let Some(own) = &resolved.tenant.spec.gateway.config {
-        render::raw_config::merge(&mut config, own, &resolved.tenant.object, &mut diagnostics);
-    }
+    let own = resolved.tenant.spec.gateway.config.iter();
+    let added: Vec<String> = own
+        .flat_map(|own| {
+            render::raw_config::merge(&mut config, own, &resolved.tenant.object, &mut diagnostics)
+        })
+        .collect();
+    check::configuration(&resolved.tenant.object, &config, &added, &mut diagnostics);
     let config = render::config::text(&config);
     let mut workspaces = BTreeMap::new();
     for agent in &resolved.agents {
