@@ -275,8 +275,8 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
         ),
         (
             "K8T0307",
-            with("  gateway: {config: {ui: {assistent: {name: Ada}}}}", &[]),
-            "Tenant acme, spec.gateway.config.ui",
+            with("  gateway: {config: {messages: {responsePrefx: Ada}}}", &[]),
+            "Tenant acme, spec.gateway.config.messages.responsePrefx: OpenClaw has no such key",
         ),
         (
             "K8T0308",

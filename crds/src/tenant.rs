@@ -131,7 +131,7 @@ pub struct Gateway {
     /// The gateway's access token. When not set, the operator makes one and keeps it in a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyReference>,
-    /// Further settings of openclaw.json, by OpenClaw's own keys, such as `{ui: {assistant: {name: Ada}}}`. Paths that
+    /// Further settings of openclaw.json, by OpenClaw's own keys, such as `{session: {reset: {mode: idle, idleMinutes: 60}}}`. Paths that
     /// the operator sets itself are refused by name, and all of it is checked against the schema of the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "raw_config_schema")]

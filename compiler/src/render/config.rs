@@ -199,7 +199,7 @@ fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
         entry["tools"] = json!({"allow": allow, "deny": deny});
     }
     if let Some(own) = agent.heartbeat {
-        entry["heartbeat"] = heartbeat(agent, own);
+        entry["heartbeat"] = heartbeat(own);
     }
     if let Some(model) = agent.model {
         entry["model"] =
@@ -211,13 +211,12 @@ fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
     entry
 }
 
-fn heartbeat(agent: &ResolvedAgent<'_>, heartbeat: &Heartbeat) -> Value {
+fn heartbeat(heartbeat: &Heartbeat) -> Value {
     let every: Duration = heartbeat.every.into();
     let mut rendered = json!({
         "every": format!("{}m", every.as_secs() / 60),
         "prompt": literal(&format!("{}\n\nIf nothing needs attention, reply NO_REPLY.", heartbeat.prompt.trim())),
         "target": heartbeat.target.as_str(),
-        "agentId": agent.id,
     });
     if let Some(hours) = &heartbeat.active_hours {
         rendered["activeHours"] =
