@@ -48,8 +48,7 @@ fn with_harness(from: &str, to: &str) -> Case {
     case(&format!("{}{TENANT}", HARNESS.replace(from, to)))
 }
 
-const TELEGRAM: &str =
-    "  channels: {telegram: {botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}}";
+const TELEGRAM: &str = "  channels: {telegram: {accounts: [{botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}]}}";
 
 /// One case for every code, and the start of what a user reads.
 #[allow(clippy::too_many_lines, reason = "a table, a row for every code")]

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::{Ownership, WorkspaceFile};
+use crate::channels::configured;
 use crate::compose::Composition;
 use crate::openclaw::tools::effective;
 use crate::render::markdown::{code, line, list, paragraphs};
@@ -105,7 +106,8 @@ fn conversations(
 ) -> String {
     let policy = &resolved.harness.channels;
     let mut text = String::new();
-    let channels: Vec<_> = resolved.tenant.channels().iter().map(|c| c.as_str()).collect();
+    let channels: Vec<_> =
+        configured(&resolved.tenant.spec.channels).into_iter().map(|c| c.as_str()).collect();
     if channels.is_empty() {
         text.push_str("- No messaging channel is connected.\n");
     } else {
