@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Object, Platform, Surroundings, compile, compose_file};
+use kr8tiv_compiler::{
+    Bundle, Diagnostics, Inputs, Object, Platform, PluginSource, Surroundings, compile, compose_file,
+};
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +30,7 @@ pub fn platform() -> Platform {
     Platform {
         gateway_repository: "ghcr.io/openclaw/openclaw".into(),
         watchdog_image: "example.com/kr8tiv/watchdog:0.1.0".into(),
+        plugins: PluginSource::Registry,
     }
 }
 
