@@ -91,9 +91,6 @@ pub(crate) fn environment(resolved: &Resolved<'_>) -> BTreeSet<String> {
             .map(|token| token.variable),
     );
     names.extend(spec.model_credentials.iter().map(|credential| key_variable(&credential.provider)));
-    if mission_control_token(resolved).is_some() {
-        names.insert(openclaw::MISSION_CONTROL_VARIABLE.to_owned());
-    }
     names
 }
 

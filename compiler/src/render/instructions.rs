@@ -12,6 +12,10 @@ use crate::render::markdown::{code, line, list, sentence};
 use crate::render::mission_control;
 use crate::resolve::{Resolved, ResolvedAgent, agent_ids};
 
+/// Tools that OpenClaw runs in a sandbox.
+const SANDBOXED: [&str; 8] =
+    ["apply_patch", "code_execution", "edit", "exec", "ls", "process", "read", "write"];
+
 /// The file of one agent.
 pub(crate) fn render(
     resolved: &Resolved<'_>,
@@ -139,7 +143,8 @@ pub(crate) fn tools(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Strin
         format!("- You may use: {}. Nothing else.\n", names.join(", "))
     };
     let policy = &resolved.harness.tools;
-    if policy.sandbox_non_main_sessions {
+    let needs_sandbox = SANDBOXED.iter().any(|tool| agent.tools.allow.contains(tool));
+    if policy.sandbox_non_main_sessions && needs_sandbox {
         text.push_str(
             "- Outside of your main session, files and commands need a sandbox. Where there is none, these tools \
              fail: say so instead of trying again.\n",

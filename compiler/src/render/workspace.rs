@@ -83,7 +83,7 @@ fn heartbeat(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> String {
         Some(heartbeat) => {
             let prompt = line(&heartbeat.prompt);
             text.push_str(&format!(
-                "- Every {}, answered to {}: {prompt}\n",
+                "- Every {}, the answer goes to {}: {prompt}\n",
                 duration::text(heartbeat.every),
                 heartbeat.target.as_str()
             ));
@@ -96,7 +96,7 @@ fn heartbeat(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> String {
             .filter_map(|(who, webhook)| webhook.as_ref().map(|_| who))
             .collect();
     text.push_str(&format!(
-        "- Every {} {} is told that the gateway is alive, and after {} that it is down.\n",
+        "- Every {} the watchdog tells {} that the gateway is alive, and after {} that it is down.\n",
         duration::text(observability.heartbeat_interval),
         told.join(" and "),
         duration::text(observability.down_alert_threshold)
