@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         .test("an_agent_turn_has_the_compiled_instructions", agents::turn)
         .test("skills_of_a_config_map_and_of_an_image_reach_their_agents", skills::reach_their_agents)
         .test("the_gateway_only_reads_skills", skills::only_read)
-        .test("a_pack_that_is_missing_is_named_and_keeps_nobody", skills::missing_pack)
+        .test("a_missing_pack_of_skills_is_named_and_keeps_nobody_waiting", skills::missing_pack)
         .test("ten_workspace_edits_without_a_restart", edits::workspace)
         .test("ten_configuration_edits_without_a_restart", edits::configuration)
         .test("a_turn_after_the_edits_has_the_new_text", agents::turn_after_edits)
