@@ -488,6 +488,7 @@ fn each_wrong_source_of_a_pack_is_found() {
         ("{}".to_owned(), "source"),
         (format!("{{configMap: {{name: a}}, image: {{reference: a, digest: '{digest}'}}}}"), "source"),
         ("{configMap: {name: ''}}".to_owned(), "source.configMap.name"),
+        ("{configMap: {name: a/b}}".to_owned(), "source.configMap.name"),
         ("{configMap: {name: a, digest: md5}}".to_owned(), "source.configMap.digest"),
         (format!("{{image: {{reference: 'a@{digest}', digest: '{digest}'}}}}"), "source.image.reference"),
         (format!("{{image: {{reference: 'a b', digest: '{digest}'}}}}"), "source.image.reference"),
@@ -502,7 +503,7 @@ fn each_wrong_source_of_a_pack_is_found() {
 
 #[test]
 fn names_of_packs_and_skills_stay_in_their_folder() {
-    let case = packs(&pack("../a", "map", "[a/b, good]"), &[]);
+    let case = packs("{name: ../a, source: {configMap: {name: a}}, skills: [a/b, good]}", &[]);
     assert_eq!(case.codes(), ["K8T0306"; 2]);
 }
 

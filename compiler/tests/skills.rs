@@ -175,7 +175,8 @@ fn another_image_with_the_same_name_is_another_image() {
 
 #[test]
 fn without_packs_the_pod_has_nothing_of_them() {
-    for (name, case) in common::examples() {
+    let packs = |case: &Case| case.harness.as_ref().unwrap().spec.skills.packs.len();
+    for (name, case) in common::examples().into_iter().filter(|(_, case)| packs(case) == 0) {
         let bundle = case.compile().unwrap();
         assert_eq!(bundle.skill_packs, [], "{name}");
         let pod = pod(&bundle);
