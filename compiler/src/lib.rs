@@ -12,6 +12,7 @@ mod diagnostics;
 mod difference;
 mod hash;
 mod inputs;
+pub mod manifests;
 mod names;
 mod openclaw;
 mod policy;

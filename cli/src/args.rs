@@ -1,0 +1,245 @@
+//! Input stage, pure: the command line and its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use kr8tiv_compiler::Platform;
+
+/// The name under which kubectl finds the command as a plugin.
+const PLUGIN: &str = "kubectl-kr8tiv";
+
+/// Judges, compiles and compares Harnesses, Tenants and Agents in files, as the operator would.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "kr8tiv",
+    version,
+    propagate_version = true,
+    long_about = "Judges, compiles and compares Harnesses, Tenants and Agents in files, as the operator would.\n\n\
+        No command changes anything in a cluster. Codes such as K8T0104 are explained in the project's docs/diagnostics.md \
+        and docs/cli.md.",
+    after_help = "Begin with:\n  kr8tiv validate -f examples/first-tenant.yaml"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do. A command is a variant here, an arm in [`crate::run`], and a module of its own.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Say what is wrong with files, all of it at once.
+    #[command(
+        long_about = "Says what is wrong with files, all of it at once.\n\n\
+            Each object is judged as the API server judges it (fields, types, values, rules), and then compiled as the \
+            operator compiles it: tenants with their Harness and Agents, a Harness without tenants by itself. \
+            Objects of other kinds are passed over.",
+        after_help = "Examples:\n  \
+            kr8tiv validate -f tenant.yaml -f harness.yaml\n  \
+            kr8tiv validate -f manifests/ -o json\n  \
+            kustomize build . | kr8tiv validate -f -\n\n\
+            Exit codes: 0 valid (warnings allowed), 1 not valid, 2 usage, or a file can't be read."
+    )]
+    Validate(Validate),
+    /// Write what the operator would make of a tenant.
+    #[command(
+        long_about = "Writes what the operator would make of a tenant: the files of the gateway and the objects of the \
+            cluster, byte for byte.\n\n\
+            In the folder are openclaw.json, workspace/AGENT/FILE, manifests.yaml with the objects in the order in which \
+            they are applied, and artifact-metadata.json with ids, revisions and the hash of every file. The folder is \
+            replaced as a whole.",
+        after_help = "Examples:\n  \
+            kr8tiv compile -f examples/first-tenant.yaml --tenant-id acme-0a1b2c3d --output bundle\n  \
+            kr8tiv compile -f manifests/ --tenant team-a/acme --manifests | kubectl apply -f -\n\n\
+            A tenant's id is made from its uid, which only the API server gives: a file that comes from\n\
+            kubectl get -o yaml has it, another one needs spec.tenantId, --tenant-id or --uid.\n\n\
+            Exit codes: 0 written, 1 not valid, 2 usage, or a file can't be read or written."
+    )]
+    Compile(Compile),
+    /// Print the JSON Schema of a kind, for editors.
+    #[command(
+        long_about = "Prints the JSON Schema of a kind, for editors and other checks.\n\n\
+            Without a kind: one schema for files that hold any of them.",
+        after_help = "Examples:\n  \
+            kr8tiv schema tenant > tenant.schema.json\n  \
+            kr8tiv schema > kr8tiv.schema.json\n\n\
+            In a file, for editors with yaml-language-server:\n  \
+            # yaml-language-server: $schema=kr8tiv.schema.json"
+    )]
+    Schema(Schema),
+    /// Print what a shell needs to complete this command.
+    #[command(after_help = "Examples:\n  \
+        source <(kr8tiv completion bash)\n  \
+        kr8tiv completion zsh > \"${fpath[1]}/_kr8tiv\"")]
+    Completion(Completion),
+}
+
+/// The files that a command reads.
+#[derive(Clone, Debug, Args)]
+pub struct InputArguments {
+    /// A file, a folder with everything below it (*.yaml, *.yml, *.json), or - for the standard input; can be
+    /// repeated.
+    #[arg(short, long, required = true, value_name = "FILE|FOLDER|-", value_hint = clap::ValueHint::AnyPath)]
+    pub filename: Vec<PathBuf>,
+    /// The namespace of objects that name none.
+    #[arg(short, long, default_value = "default", value_name = "NAMESPACE", value_parser = namespace)]
+    pub namespace: String,
+}
+
+/// What the operator was installed with.
+#[derive(Clone, Debug, Args)]
+pub struct PlatformArguments {
+    /// Repository of the gateway's image, as in the chart's value gateway.repository.
+    #[arg(
+        long,
+        env = "KR8TIV_GATEWAY_REPOSITORY",
+        default_value = "ghcr.io/openclaw/openclaw",
+        value_name = "REPOSITORY",
+        value_parser = image,
+        help_heading = "Installation"
+    )]
+    pub gateway_repository: String,
+    /// Image of the watchdog, as in the chart's value watchdog.image.
+    #[arg(
+        long,
+        env = "KR8TIV_WATCHDOG_IMAGE",
+        default_value = concat!("ghcr.io/kr8tiv-ai/watchdog:", env!("CARGO_PKG_VERSION")),
+        value_name = "IMAGE",
+        value_parser = image,
+        help_heading = "Installation"
+    )]
+    pub watchdog_image: String,
+}
+
+impl PlatformArguments {
+    /// What is the same for all tenants.
+    pub fn platform(&self) -> Platform {
+        Platform {
+            gateway_repository: self.gateway_repository.clone(),
+            watchdog_image: self.watchdog_image.clone(),
+        }
+    }
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// For people: lines of the files with the place underlined.
+    #[default]
+    Human,
+    /// For programs: docs/cli.md describes the shape.
+    Json,
+}
+
+/// Arguments of `validate`.
+#[derive(Clone, Debug, Args)]
+pub struct Validate {
+    /// The files.
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// How the report is written.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    /// Take warnings for errors.
+    #[arg(long)]
+    pub warnings_as_errors: bool,
+    /// What the operator was installed with.
+    #[command(flatten)]
+    pub platform: PlatformArguments,
+}
+
+/// Which tenant, and what the API server knows of it that the files don't.
+#[derive(Clone, Debug, Args)]
+pub struct TenantArguments {
+    /// The tenant, where the files hold several.
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    pub tenant: Option<String>,
+    /// The tenant's id, where spec.tenantId does not say it.
+    #[arg(long, value_name = "SLUG-01234567", conflicts_with = "uid")]
+    pub tenant_id: Option<String>,
+    /// The uid that the API server gave the Tenant, as in kubectl get -o jsonpath={.metadata.uid}.
+    #[arg(long, value_name = "UID")]
+    pub uid: Option<String>,
+}
+
+/// Arguments of `compile`.
+#[derive(Clone, Debug, Args)]
+pub struct Compile {
+    /// The files.
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// The tenant.
+    #[command(flatten)]
+    pub tenant: TenantArguments,
+    /// The folder to write; one that holds a bundle is replaced.
+    #[arg(short, long, value_name = "FOLDER", required_unless_present = "manifests", value_hint = clap::ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// Print the objects instead, for kubectl apply -f -.
+    #[arg(long, conflicts_with = "output")]
+    pub manifests: bool,
+    /// Replace the folder whatever it holds.
+    #[arg(long, requires = "output")]
+    pub force: bool,
+    /// What the operator was installed with.
+    #[command(flatten)]
+    pub platform: PlatformArguments,
+}
+
+/// Which schema.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum SchemaName {
+    /// The Harness.
+    Harness,
+    /// The Tenant.
+    Tenant,
+    /// The Agent.
+    Agent,
+}
+
+/// Arguments of `schema`.
+#[derive(Clone, Debug, Args)]
+pub struct Schema {
+    /// The kind; without it, all kinds in one.
+    #[arg(value_enum)]
+    pub kind: Option<SchemaName>,
+}
+
+/// Arguments of `completion`.
+#[derive(Clone, Debug, Args)]
+pub struct Completion {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// The command line, with the words that the user wrote to come here: kubectl runs `kubectl-kr8tiv` for
+/// `kubectl kr8tiv`.
+pub fn command(program: &str) -> clap::Command {
+    let command = Cli::command();
+    let file = program.rsplit(['/', '\\']).next().unwrap_or_default();
+    if file.strip_suffix(".exe").unwrap_or(file) != PLUGIN {
+        return command;
+    }
+    let renamed = |command: clap::Command| {
+        let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        command.after_help(after.replace("kr8tiv ", "kubectl kr8tiv "))
+    };
+    let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
+    let command = renamed(command.bin_name("kubectl kr8tiv").display_name("kubectl-kr8tiv"));
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, renamed))
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    let is_label = !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if is_label { Ok(text.to_owned()) } else { Err("must be a-z, 0-9 and '-', at most 63 characters".into()) }
+}
+
+fn image(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.chars().any(char::is_whitespace) {
+        return Err("must be an image reference such as registry.example/name:tag".into());
+    }
+    Ok(text.to_owned())
+}
