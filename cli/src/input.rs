@@ -6,14 +6,14 @@
 
 mod defaults;
 pub mod kinds;
-mod node;
+pub mod node;
 mod objects;
 mod place;
 mod rules;
-mod scalar;
+pub mod scalar;
 mod schema;
 mod source;
-mod yaml;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::io::Read as StdRead;
@@ -21,9 +21,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
-pub use node::{Entry, Node, Value};
 pub use objects::{Objects, Read};
-pub use scalar::Scalar;
 pub use source::{Error, STANDARD_INPUT, Source};
 
 use crate::problem::{Code, ObjectId, Place, Problem};

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use kr8tiv_crds::definitions;
+use kube::core::cel::{CompiledSchema, compile_schema};
 use serde_json::{Value, json};
 
 /// The API's group.
@@ -20,6 +21,8 @@ pub struct Kind {
     /// The same with what the API server adds: the fields that every object has. What an object says of its own
     /// status is left out by the API server, so it is not judged.
     pub object_schema: Value,
+    /// The rules of the schema, compiled.
+    pub rules: CompiledSchema,
 }
 
 /// All kinds, in the order of the definitions.
@@ -40,6 +43,7 @@ pub fn all() -> &'static [Kind] {
                         name: name.clone(),
                         api_version: format!("{group}/{}", version.name),
                         object_schema: with_common_fields(&schema),
+                        rules: compile_schema(&schema),
                         schema,
                     }
                 })

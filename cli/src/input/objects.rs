@@ -165,7 +165,7 @@ impl Taking<'_> {
             self.push(&id, finding);
         }
         if is_shaped {
-            for rule in rules::check(&kind.schema, &json, None) {
+            for rule in rules::check(&kind.rules, &json) {
                 let rules::Broken { code, field, problem, fix } = rule;
                 let range = place::find(node, &field, self.text).range;
                 found += usize::from(code != Code::RuleNotJudged);

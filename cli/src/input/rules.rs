@@ -2,7 +2,7 @@
 //! judged on an object that its schema takes and that has its defaults, as in the API server; those that compare with
 //! what is stored have nothing to compare with here.
 
-use kube::core::cel::{ErrorKind, ValidationError, Validator};
+use kube::core::cel::{CompiledSchema, ErrorKind, ValidationError, validate_compiled};
 use serde_json::Value;
 
 use crate::problem::Code;
@@ -20,9 +20,9 @@ pub struct Broken {
     pub fix: String,
 }
 
-/// Judges an object; with `old`, a change from it.
-pub fn check(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<Broken> {
-    let judged = Validator::new().validate(schema, object, old);
+/// Judges an object.
+pub fn check(rules: &CompiledSchema, object: &Value) -> Vec<Broken> {
+    let judged = validate_compiled(rules, object, None);
     judged.err().map(|errors| errors.into_vec().into_iter().map(broken).collect()).unwrap_or_default()
 }
 

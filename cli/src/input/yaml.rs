@@ -194,9 +194,8 @@ impl Builder<'_> {
     }
 
     fn collection(&mut self, tag: Option<&Tag>, expected: &str, span: &Range<usize>) -> Result<(), Stop> {
-        if let Some(tag) = tag.filter(|tag| tag.core_suffix() != Some(expected)) {
-            let place = span.clone();
-            self.unsupported(place, "this tag means nothing here", "remove it");
+        if tag.is_some_and(|tag| tag.core_suffix() != Some(expected)) {
+            self.unsupported(span.clone(), "this tag means nothing here", "remove it");
         }
         self.within_limits(span)
     }
@@ -208,7 +207,7 @@ impl Builder<'_> {
             Some((Some("str"), _)) => return Scalar::Text(text.into()),
             Some((_, original)) if original == "!" => return Scalar::Text(text.into()),
             None | Some((Some("null" | "bool" | "int" | "float"), _)) => scalar::plain(text),
-            Some((_, original)) => {
+            Some(_) => {
                 self.unsupported(span.clone(), "this tag means nothing here", "remove it");
                 return Scalar::Text(text.into());
             }

@@ -5,7 +5,7 @@
 
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -241,6 +241,13 @@ impl Fake {
 
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
         self.state.lock().objects.get(&id(plural_of(kind), namespace, name)).cloned()
+    }
+
+    /// What a manager applied last, object by object.
+    pub fn applied_by(&self, manager: &str) -> BTreeMap<Id, Value> {
+        let state = self.state.lock();
+        let of_manager = state.applied.iter().filter(|((_, by), _)| by == manager);
+        of_manager.map(|((id, _), body)| (id.clone(), body.clone())).collect()
     }
 
     /// All objects of a kind.
