@@ -46,9 +46,9 @@ pub enum Command {
     #[command(
         long_about = "Writes what the operator would make of a tenant: the files of the gateway and the objects of the \
             cluster, byte for byte.\n\n\
-            In the folder are openclaw.json, workspace/AGENT/FILE, manifests.yaml with the objects in the order in which \
-            they are applied, and artifact-metadata.json with ids, revisions and the hash of every file. The folder is \
-            replaced as a whole.",
+            In the folder are openclaw.json, workspace/AGENT/FILE, skill-pack-manifest.json, manifests.yaml with the \
+            objects in the order in which they are applied, and artifact-metadata.json with ids, revisions and the hash \
+            of every file. The folder is replaced as a whole.",
         after_help = "Examples:\n  \
             kr8tiv compile -f examples/first-tenant.yaml --tenant-id acme-0a1b2c3d --output bundle\n  \
             kr8tiv compile -f manifests/ --tenant team-a/acme --manifests | kubectl apply -f -\n\n\
@@ -57,6 +57,20 @@ pub enum Command {
             Exit codes: 0 written, 1 not valid, 2 usage, or a file can't be read or written."
     )]
     Compile(Compile),
+    /// Say what a change does to each tenant: what is reloaded, what restarts.
+    #[command(
+        long_about = "Says what a change does to each tenant: which paths, files and objects differ, and whether its \
+            gateway reloads, restarts or notices nothing.\n\n\
+            With --to, two sets of files are compared. Without it, the files are compared with the cluster: with the live \
+            objects of the tenants that they concern, which are their own, and those of the Harnesses and Agents in them. \
+            The cluster is only read, and needs the rights to list the objects of these tenants; Secrets are not read.",
+        after_help = "Examples:\n  \
+            kr8tiv diff -f tenant.yaml\n  \
+            kr8tiv diff -f before/ --to after/\n  \
+            git show main:harness.yaml | kr8tiv diff -f - --to harness.yaml -o json\n\n\
+            Exit codes: 0 nothing differs, 1 something differs, 2 usage, files that are not valid, or no cluster."
+    )]
+    Diff(Diff),
     /// Print the JSON Schema of a kind, for editors.
     #[command(
         long_about = "Prints the JSON Schema of a kind, for editors and other checks.\n\n\
@@ -82,42 +96,46 @@ pub struct InputArguments {
     /// repeated.
     #[arg(short, long, required = true, value_name = "FILE|FOLDER|-", value_hint = clap::ValueHint::AnyPath)]
     pub filename: Vec<PathBuf>,
-    /// The namespace of objects that name none.
-    #[arg(short, long, default_value = "default", value_name = "NAMESPACE", value_parser = namespace)]
-    pub namespace: String,
+    /// The namespace of objects that name none [default: default; with a cluster, its context's].
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace)]
+    pub namespace: Option<String>,
 }
 
+/// Repository of the gateway's image in the chart.
+const GATEWAY_REPOSITORY: &str = "ghcr.io/openclaw/openclaw";
+/// The watchdog's image in the chart.
+const WATCHDOG_IMAGE: &str = concat!("ghcr.io/kr8tiv-ai/watchdog:", env!("CARGO_PKG_VERSION"));
+
 /// What the operator was installed with.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct PlatformArguments {
-    /// Repository of the gateway's image, as in the chart's value gateway.repository.
+    /// Repository of the gateway's image, as in the chart's value gateway.repository [default: the chart's].
     #[arg(
         long,
         env = "KR8TIV_GATEWAY_REPOSITORY",
-        default_value = "ghcr.io/openclaw/openclaw",
         value_name = "REPOSITORY",
         value_parser = image,
         help_heading = "Installation"
     )]
-    pub gateway_repository: String,
-    /// Image of the watchdog, as in the chart's value watchdog.image.
+    pub gateway_repository: Option<String>,
+    /// Image of the watchdog, as in the chart's value watchdog.image [default: the chart's].
     #[arg(
         long,
         env = "KR8TIV_WATCHDOG_IMAGE",
-        default_value = concat!("ghcr.io/kr8tiv-ai/watchdog:", env!("CARGO_PKG_VERSION")),
         value_name = "IMAGE",
         value_parser = image,
         help_heading = "Installation"
     )]
-    pub watchdog_image: String,
+    pub watchdog_image: Option<String>,
 }
 
 impl PlatformArguments {
     /// What is the same for all tenants.
     pub fn platform(&self) -> Platform {
+        let or = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.into());
         Platform {
-            gateway_repository: self.gateway_repository.clone(),
-            watchdog_image: self.watchdog_image.clone(),
+            gateway_repository: or(&self.gateway_repository, GATEWAY_REPOSITORY),
+            watchdog_image: or(&self.watchdog_image, WATCHDOG_IMAGE),
         }
     }
 }
@@ -182,6 +200,26 @@ pub struct Compile {
     #[arg(long, requires = "output")]
     pub force: bool,
     /// What the operator was installed with.
+    #[command(flatten)]
+    pub platform: PlatformArguments,
+}
+
+/// Arguments of `diff`.
+#[derive(Clone, Debug, Args)]
+pub struct Diff {
+    /// The files: the old ones with --to, else the new ones.
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// The new files; can be repeated. Without it, the files of -f are compared with the cluster.
+    #[arg(long, num_args = 1.., value_name = "FILE|FOLDER|-", value_hint = clap::ValueHint::AnyPath)]
+    pub to: Vec<PathBuf>,
+    /// The context of the kubeconfig; without it, the current one.
+    #[arg(long, value_name = "CONTEXT", conflicts_with = "to")]
+    pub context: Option<String>,
+    /// How the differences are written.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    /// What the operator was installed with. With a cluster: what the tenant's Pod shows, unless it is given.
     #[command(flatten)]
     pub platform: PlatformArguments,
 }

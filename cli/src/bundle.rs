@@ -48,6 +48,7 @@ pub fn files(bundle: &Bundle) -> Result<BTreeMap<String, String>, ManifestError>
     let mut files = BTreeMap::from([
         ("openclaw.json".to_owned(), bundle.config.clone()),
         ("manifests.yaml".to_owned(), manifests::yaml(&bundle.objects)?),
+        ("skill-pack-manifest.json".to_owned(), bundle.skill_manifest.clone()),
     ]);
     for (agent, workspace) in &bundle.workspaces {
         for (name, WorkspaceFile { content, .. }) in workspace {

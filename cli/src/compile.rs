@@ -68,15 +68,14 @@ pub fn compile(input: &Input, arguments: &TenantArguments, platform: &Platform) 
     let parts = Parts { tenant: &tenant, ..parts };
     let own = problems_of(input, read, &parts);
     let has_errors = own.iter().any(|problem| problem.severity == Severity::Error);
-    let namespace = &read.id.namespace;
     Ok(match parts.compile(platform) {
         Ok(bundle) if !has_errors => {
-            let warnings = tenants::problems(input, namespace, &bundle.warnings);
+            let warnings = tenants::problems(input, &tenant, &bundle.warnings);
             Compiled::Bundle(Box::new(bundle), own.into_iter().chain(warnings).collect())
         }
         Ok(_) => Compiled::Problems(own),
         Err(diagnostics) => {
-            let found = tenants::problems(input, namespace, &diagnostics);
+            let found = tenants::problems(input, &tenant, &diagnostics);
             Compiled::Problems(own.into_iter().chain(found.into_iter().map(with_flags)).collect())
         }
     })
@@ -126,7 +125,7 @@ fn identified(tenant: &Tenant, arguments: &TenantArguments) -> Result<Tenant, Er
 /// The problems that the files themselves have, as far as they are this tenant's: its own, its Harness's, its Agents',
 /// and those of no object.
 fn problems_of(input: &Input, read: &Read<Tenant>, parts: &Parts<'_>) -> Vec<Problem> {
-    let harness = tenants::harness_of(input, &read.id.namespace, parts.tenant).map(|harness| &harness.id);
+    let harness = tenants::harness_of(input, parts.tenant).map(|harness| &harness.id);
     let is_its = |problem: &&Problem| {
         problem.object.as_ref().is_none_or(|id| {
             let is_agent = id.kind == "Agent"

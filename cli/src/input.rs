@@ -16,13 +16,11 @@ mod source;
 pub mod yaml;
 
 use std::collections::BTreeMap;
-use std::io::Read as StdRead;
-use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
 pub use objects::{Objects, Read};
-pub use source::{Error, STANDARD_INPUT, Source};
+pub use source::{Error, STANDARD_INPUT, Source, read};
 
 use crate::problem::{Code, ObjectId, Place, Problem};
 
@@ -42,16 +40,7 @@ pub struct Input {
     pub is_incomplete: bool,
 }
 
-/// Reads files, folders and `-`. Objects without a namespace get `default_namespace`.
-pub fn read(
-    paths: &[PathBuf],
-    default_namespace: &str,
-    standard_input: &mut dyn StdRead,
-) -> Result<Input, Error> {
-    Ok(judge(source::read(paths, standard_input)?, default_namespace))
-}
-
-/// The same for files that were read.
+/// Judges what files hold. Objects without a namespace get `default_namespace`.
 pub fn judge(sources: Sources, default_namespace: &str) -> Input {
     let mut input = Input { sources, ..Input::default() };
     for position in 0..input.sources.len() {
@@ -155,10 +144,54 @@ impl Input {
         }
     }
 
+    /// Kind, namespace and name of every object.
+    pub fn ids(&self) -> impl Iterator<Item = &ObjectId> {
+        let Objects { harnesses, tenants, agents, .. } = &self.objects;
+        let harnesses = harnesses.iter().map(|read| &read.id);
+        harnesses.chain(tenants.iter().map(|read| &read.id)).chain(agents.iter().map(|read| &read.id))
+    }
+
     /// Whether there is no object that could be judged.
     pub fn is_empty(&self) -> bool {
+        self.ids().next().is_none()
+    }
+
+    /// What the API server would refuse of a change from `old` to this: the rules that compare the two.
+    pub fn refused_changes(&self, old: &Self) -> Vec<Problem> {
+        let (new, old) = (self.jsons(), old.jsons());
+        let known = |id: &ObjectId| old.iter().find(|(of, _)| *of == id).map(|(_, json)| json);
+        let mut problems = Vec::new();
+        for (id, json) in &new {
+            let (Some(before), Some(kind)) =
+                (known(id), kinds::all().iter().find(|kind| kind.name == id.kind))
+            else {
+                continue;
+            };
+            for rules::Broken { code, field, problem, fix } in rules::check(&kind.rules, json, Some(before)) {
+                let object = Some((*id).clone());
+                let mut problem = Problem { object, field, ..Problem::new(code, problem, fix) };
+                self.locate(&mut problem);
+                let same =
+                    |known: &Problem| known.object == problem.object && known.problem == problem.problem;
+                if code == Code::RuleBroken && !self.problems.iter().any(same) {
+                    problems.push(problem);
+                }
+            }
+        }
+        problems
+    }
+
+    /// The objects that could be read, as JSON.
+    fn jsons(&self) -> Vec<(&ObjectId, serde_json::Value)> {
+        fn of<K: serde::Serialize>(
+            reads: &[Read<K>],
+        ) -> impl Iterator<Item = (&ObjectId, serde_json::Value)> {
+            reads
+                .iter()
+                .filter_map(|read| Some((&read.id, serde_json::to_value(read.object.as_ref()?).ok()?)))
+        }
         let Objects { harnesses, tenants, agents, .. } = &self.objects;
-        harnesses.is_empty() && tenants.is_empty() && agents.is_empty()
+        of(harnesses).chain(of(tenants)).chain(of(agents)).collect()
     }
 }
 

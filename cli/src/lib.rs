@@ -6,6 +6,7 @@
 pub mod args;
 pub mod bundle;
 pub mod compile;
+pub mod diff;
 pub mod folder;
 pub mod input;
 pub mod problem;
@@ -16,6 +17,7 @@ pub mod validate;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 use clap::FromArgMatches;
 
@@ -61,16 +63,25 @@ pub enum Error {
     /// It is not known which tenant to compile.
     #[error(transparent)]
     Tenant(#[from] compile::Error),
+    /// The cluster could not be read.
+    #[error(transparent)]
+    Cluster(#[from] diff::cluster::Error),
     /// The bundle could not be written as files.
     #[error(transparent)]
     Manifests(#[from] kr8tiv_compiler::manifests::ManifestError),
     /// The folder could not be written.
     #[error(transparent)]
     Folder(#[from] folder::Error),
+    /// The system gave no means to wait for a cluster.
+    #[error("the cluster can't be asked: {0}")]
+    Runtime(#[source] io::Error),
     /// The result could not be printed.
     #[error("the result can't be printed: {0}")]
     Print(#[from] io::Error),
 }
+
+/// The namespace of objects that name none, as everywhere in Kubernetes.
+const DEFAULT_NAMESPACE: &str = "default";
 
 /// Runs the command that the arguments name; the first is the program's own name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> Exit {
@@ -109,6 +120,7 @@ fn run(command: &Command, program: &str, console: &mut Console<'_>) -> Result<Ex
     match command {
         Command::Validate(arguments) => run_validate(arguments, console),
         Command::Compile(arguments) => run_compile(arguments, console),
+        Command::Diff(arguments) => run_diff(arguments, console),
         Command::Schema(arguments) => run_schema(arguments, console),
         Command::Completion(arguments) => {
             let mut script = Vec::new();
@@ -122,9 +134,13 @@ fn run(command: &Command, program: &str, console: &mut Console<'_>) -> Result<Ex
 /// Reads the files of a command; an error when there is nothing in them to work on.
 pub fn read(arguments: &InputArguments, console: &mut Console<'_>) -> Result<Input, Error> {
     let InputArguments { filename, namespace } = arguments;
-    let input = input::read(filename, namespace, console.input)?;
+    let sources = input::read(filename, console.input)?;
+    not_empty(input::judge(sources, namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE)), filename)
+}
+
+fn not_empty(input: Input, paths: &[PathBuf]) -> Result<Input, Error> {
     if input.is_empty() && input.problems.is_empty() {
-        let names: Vec<_> = filename.iter().map(|path| path.display().to_string()).collect();
+        let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
         return Err(Error::NothingGiven(names.join(", ")));
     }
     Ok(input)
@@ -174,6 +190,66 @@ fn run_compile(arguments: &args::Compile, console: &mut Console<'_>) -> Result<E
         console.output.write_all(kr8tiv_compiler::manifests::yaml(&bundle.objects)?.as_bytes())?;
     }
     Ok(Exit::Success)
+}
+
+fn run_diff(arguments: &args::Diff, console: &mut Console<'_>) -> Result<Exit, Error> {
+    if arguments.to.is_empty() {
+        return run_diff_with_cluster(arguments, console);
+    }
+    let old = read(&arguments.input, console)?;
+    let new = InputArguments { filename: arguments.to.clone(), namespace: arguments.input.namespace.clone() };
+    let new = read(&new, console)?;
+    match diff::between(&old, &new, &arguments.platform.platform()) {
+        Ok(entries) => print_differences(&entries, arguments.output, console),
+        Err((input, problems)) => print_trouble(input, &problems, console),
+    }
+}
+
+fn run_diff_with_cluster(arguments: &args::Diff, console: &mut Console<'_>) -> Result<Exit, Error> {
+    let files = input::read(&arguments.input.filename, console.input)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    let found = runtime.block_on(async {
+        let (client, namespace) = diff::cluster::connect(arguments.context.as_deref()).await?;
+        let namespace = arguments.input.namespace.clone().unwrap_or(namespace);
+        let given = not_empty(input::judge(files.clone(), &namespace), &arguments.input.filename)?;
+        if given.problems.iter().any(|problem| problem.severity == problem::Severity::Error) {
+            return Ok::<_, Error>(Err(given));
+        }
+        Ok(Ok(diff::cluster::read(&client, files, &namespace).await?))
+    })?;
+    let found = match found {
+        Ok(found) => found,
+        Err(given) => return print_trouble(&given, &given.problems, console),
+    };
+    match diff::with_cluster(&found, &arguments.platform) {
+        Ok(entries) => print_differences(&entries, arguments.output, console),
+        Err(problems) => print_trouble(&found.input, &problems, console),
+    }
+}
+
+fn print_differences(
+    entries: &[diff::Entry],
+    format: Format,
+    console: &mut Console<'_>,
+) -> Result<Exit, Error> {
+    let text = match format {
+        Format::Human => diff::human(entries),
+        Format::Json => diff::json(entries),
+    };
+    console.output.write_all(text.as_bytes())?;
+    Ok(if diff::differs(entries) { Exit::Found } else { Exit::Success })
+}
+
+/// Problems that keep a command from doing its work.
+fn print_trouble(
+    input: &Input,
+    problems: &[problem::Problem],
+    console: &mut Console<'_>,
+) -> Result<Exit, Error> {
+    let text = report::human(input, problems, console.errors_have_colours);
+    writeln!(console.errors, "{text}{}", report::summary(input, problems))?;
+    Ok(Exit::Trouble)
 }
 
 fn run_schema(arguments: &args::Schema, console: &mut Console<'_>) -> Result<Exit, Error> {

@@ -1,14 +1,20 @@
 //! Compiling stage, pure: from what was read to the compiler's inputs, one tenant at a time. Every command that
 //! compiles does it here.
 
-use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform};
+use std::collections::BTreeMap;
+
+use kr8tiv_compiler::{Bundle, Code, Diagnostics, Inputs, Platform, Surroundings, TokenHolder};
+use kr8tiv_crds::reference::SecretKeyReference;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 
 use crate::input::{Input, Read};
-use crate::problem::Problem;
+use crate::problem::{Problem, Severity};
 
 /// The uid of a tenant that has none: as long as any other, so that nothing else depends on it.
 const NO_UID: &str = "00000000-0000-4000-8000-000000000000";
+
+/// The tokens of channels that tenants have, by what names them.
+pub type Tokens = BTreeMap<SecretKeyReference, TokenHolder>;
 
 /// What a tenant is compiled from.
 #[derive(Debug)]
@@ -19,6 +25,8 @@ pub struct Parts<'a> {
     pub harness: Option<&'a Harness>,
     /// Its Agents.
     pub agents: Vec<&'a Agent>,
+    /// What is around it.
+    pub surroundings: Surroundings,
 }
 
 impl<'a> Parts<'a> {
@@ -26,7 +34,7 @@ impl<'a> Parts<'a> {
     pub fn of(input: &'a Input, tenant: &'a Read<Tenant>) -> Option<Self> {
         let object = tenant.object.as_ref()?;
         let namespace = &tenant.id.namespace;
-        let harness = harness_of(input, namespace, object);
+        let harness = harness_of(input, object);
         if harness.map_or(input.is_incomplete, |harness| harness.object.is_none()) {
             return None;
         }
@@ -38,19 +46,28 @@ impl<'a> Parts<'a> {
                 agents.push(agent.object.as_ref()?);
             }
         }
-        Some(Self { tenant: object, harness: harness.and_then(|harness| harness.object.as_ref()), agents })
+        let gateway = object.status.as_ref().and_then(|status| status.gateway.as_ref());
+        let surroundings = Surroundings {
+            namespace_labels: input.objects.namespaces.get(namespace).cloned().unwrap_or_default(),
+            running_version: gateway.map(|gateway| gateway.version.clone()),
+            ..Surroundings::default()
+        };
+        let harness = harness.and_then(|harness| harness.object.as_ref());
+        Some(Self { tenant: object, harness, agents, surroundings })
     }
 
     /// Compiles them.
     pub fn compile(&self, platform: &Platform) -> Result<Bundle, Diagnostics> {
-        let Self { tenant, harness, agents } = self;
-        kr8tiv_compiler::compile(&Inputs { tenant, harness: *harness, agents, platform })
+        let Self { tenant, harness, agents, surroundings } = self;
+        kr8tiv_compiler::compile(&Inputs { tenant, harness: *harness, agents, platform, surroundings })
     }
 }
 
 /// The Harness that a tenant refers to.
-pub fn harness_of<'a>(input: &'a Input, namespace: &str, tenant: &Tenant) -> Option<&'a Read<Harness>> {
+pub fn harness_of<'a>(input: &'a Input, tenant: &Tenant) -> Option<&'a Read<Harness>> {
     let name = &tenant.spec.harness_ref.name;
+    let own = tenant.metadata.namespace.as_deref().unwrap_or_default();
+    let namespace = kr8tiv_compiler::harness_namespace(tenant).unwrap_or(own);
     input
         .objects
         .harnesses
@@ -67,11 +84,31 @@ pub fn with_some_uid(tenant: &Tenant) -> Tenant {
     tenant
 }
 
-/// What the compiler says, at its places in the files.
-pub fn problems(input: &Input, namespace: &str, diagnostics: &Diagnostics) -> Vec<Problem> {
-    let located = |diagnostic| {
-        let mut problem = Problem::of_compiler(diagnostic, namespace);
+/// The tokens of a tenant's channels, as far as they can be told apart without their values: by what names them.
+pub fn tokens(bundle: &Bundle, tenant: &str) -> Tokens {
+    let references = bundle.secret_references.iter();
+    let of_channels = references.filter(|reference| reference.field.starts_with("spec.channels."));
+    of_channels
+        .map(|reference| {
+            let holder = TokenHolder { tenant: tenant.into(), field: reference.field.clone() };
+            (reference.secret.clone(), holder)
+        })
+        .collect()
+}
+
+/// What the compiler says of a tenant, at its places in the files.
+pub fn problems(input: &Input, tenant: &Tenant, diagnostics: &Diagnostics) -> Vec<Problem> {
+    let namespace = tenant.metadata.namespace.as_deref().unwrap_or_default();
+    let located = |diagnostic: &kr8tiv_compiler::Diagnostic| {
+        let shared =
+            kr8tiv_compiler::harness_namespace(tenant).filter(|_| diagnostic.object.kind == "Harness");
+        let mut problem = Problem::of_compiler(diagnostic, shared.unwrap_or(namespace));
         input.locate(&mut problem);
+        if diagnostic.code == Code::HarnessNotShared && !input.objects.namespaces.contains_key(namespace) {
+            // It may be, by labels that only the Namespace has.
+            problem.severity = Severity::Note;
+            problem.fix.push_str("; or add the Namespace to the files, so that its labels are known");
+        }
         problem
     };
     diagnostics.iter().map(located).collect()

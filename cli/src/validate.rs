@@ -1,12 +1,16 @@
 //! `validate`: judges everything that the files hold. Pure.
 
-use kr8tiv_compiler::{Code as CompilerCode, Diagnostic, ObjectName, Platform, SecretReference};
+use std::collections::BTreeMap;
+
+use kr8tiv_compiler::{
+    Code as CompilerCode, Diagnostic, ObjectName, Platform, SecretReference, Surroundings,
+};
 use kr8tiv_crds::{Harness, Tenant};
 use serde_json::json;
 
 use crate::input::{Input, Read, defaulted};
 use crate::problem::{Code, Problem};
-use crate::tenants::{self, Parts};
+use crate::tenants::{self, Parts, Tokens};
 
 /// The tenant that a Harness without tenants is compiled for.
 const EXAMPLE: &str = "example";
@@ -14,7 +18,7 @@ const EXAMPLE: &str = "example";
 /// Finds every problem, sorted by place. Tenants are compiled with their Harness and Agents, a Harness without tenants
 /// for a tenant that needs nothing.
 pub fn judge(input: &Input, platform: &Platform) -> Vec<Problem> {
-    let mut judging = Judging { input, platform, problems: input.problems.clone() };
+    let mut judging = Judging { input, platform, problems: input.problems.clone(), tokens: BTreeMap::new() };
     for tenant in &input.objects.tenants {
         judging.tenant(tenant);
     }
@@ -36,6 +40,8 @@ struct Judging<'a> {
     input: &'a Input,
     platform: &'a Platform,
     problems: Vec<Problem>,
+    /// The tokens of the tenants so far, by namespace.
+    tokens: BTreeMap<String, Tokens>,
 }
 
 impl Judging<'_> {
@@ -55,10 +61,13 @@ impl Judging<'_> {
     fn tenant(&mut self, read: &Read<Tenant>) {
         let Some(parts) = Parts::of(self.input, read) else { return };
         let tenant = tenants::with_some_uid(parts.tenant);
-        let parts = Parts { tenant: &tenant, ..parts };
         let namespace = &read.id.namespace;
+        let mut parts = Parts { tenant: &tenant, ..parts };
+        let taken = self.tokens.entry(namespace.clone()).or_default();
+        parts.surroundings.taken_tokens.clone_from(taken);
         let diagnostics = match parts.compile(self.platform) {
             Ok(bundle) => {
+                taken.extend(tenants::tokens(&bundle, &read.id.name));
                 if read.is_sound {
                     self.secrets(read, &bundle.secret_references);
                 }
@@ -66,7 +75,7 @@ impl Judging<'_> {
             }
             Err(diagnostics) => diagnostics,
         };
-        for problem in tenants::problems(self.input, namespace, &diagnostics) {
+        for problem in tenants::problems(self.input, &tenant, &diagnostics) {
             self.add(problem);
         }
     }
@@ -103,14 +112,16 @@ impl Judging<'_> {
         let Some(harness) = &read.object else { return };
         let namespace = &read.id.namespace;
         let is_used = self.input.objects.tenants.iter().any(|tenant| {
-            let of = tenant
-                .object
-                .as_ref()
-                .and_then(|it| tenants::harness_of(self.input, &tenant.id.namespace, it));
+            let of = tenant.object.as_ref().and_then(|it| tenants::harness_of(self.input, it));
             of.is_some_and(|used| used.id == read.id)
         });
         let Some(tenant) = example_tenant(harness).filter(|_| !is_used) else { return };
-        let parts = Parts { tenant: &tenant, harness: Some(harness), agents: Vec::new() };
+        let parts = Parts {
+            tenant: &tenant,
+            harness: Some(harness),
+            agents: Vec::new(),
+            surroundings: Surroundings::default(),
+        };
         let diagnostics = parts.compile(self.platform).map_or_else(|found| found, |bundle| bundle.warnings);
         for diagnostic in diagnostics.iter().filter_map(|diagnostic| of_harness(diagnostic, &read.id.name)) {
             let mut problem = Problem::of_compiler(&diagnostic, namespace);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use common::{kr8tiv, root};
 use kr8tiv_cli::bundle;
 use kr8tiv_cli::input::yaml;
-use kr8tiv_compiler::{Bundle, Inputs, Platform, compile};
+use kr8tiv_compiler::{Bundle, Inputs, Platform, Surroundings, compile};
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -41,7 +41,13 @@ fn compiled(example: &str, uid: Option<&str>, id: Option<&str>) -> Bundle {
         watchdog_image: format!("ghcr.io/kr8tiv-ai/watchdog:{}", env!("CARGO_PKG_VERSION")),
     };
     let agents: Vec<&Agent> = agents.iter().collect();
-    let inputs = Inputs { tenant: &tenant, harness: Some(&harness), agents: &agents, platform: &platform };
+    let inputs = Inputs {
+        tenant: &tenant,
+        harness: Some(&harness),
+        agents: &agents,
+        platform: &platform,
+        surroundings: &Surroundings::default(),
+    };
     compile(&inputs).unwrap()
 }
 
@@ -81,6 +87,7 @@ fn a_folder_holds_the_compilers_bundle_byte_for_byte() {
         assert_eq!(files, bundle::files(&bundle).unwrap(), "{name}");
 
         assert_eq!(files["openclaw.json"], bundle.config);
+        assert_eq!(files["skill-pack-manifest.json"], bundle.skill_manifest);
         let workspace = files.iter().filter(|(path, _)| path.starts_with("workspace/"));
         let expected: BTreeMap<String, &String> = bundle
             .workspaces

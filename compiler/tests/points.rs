@@ -65,7 +65,11 @@ fn point_01_compiling_is_a_pure_function() {
 
 #[test]
 fn point_04_what_is_not_said_is_safe() {
-    let case = with("channels: {allow: [telegram]}", "channels: {telegram: {accounts: [{botTokenSecretRef: {name: b, key: t}}]}}", &[]);
+    let case = with(
+        "channels: {allow: [telegram]}",
+        "channels: {telegram: {accounts: [{botTokenSecretRef: {name: b, key: t}}]}}",
+        &[],
+    );
     let config = config(&case);
     let telegram = &config["channels"]["telegram"];
     let account = &telegram["accounts"]["default"];
@@ -82,14 +86,21 @@ fn point_04_what_is_not_said_is_safe() {
 #[test]
 fn point_05_tools_do_not_contradict_and_the_memory_tag_fits() {
     let contradiction = with("tools: {allow: [read], deny: [read]}", "", &[]);
-    assert!(said(&contradiction).contains("Harness desk, spec.tools.allow[0]: read is in spec.tools.deny as well"));
+    assert!(
+        said(&contradiction)
+            .contains("Harness desk, spec.tools.allow[0]: read is in spec.tools.deny as well")
+    );
     let memory = "supermemory: {enabled: true, queries: [q], containerTagPrefix: team}";
     let key = "supermemory: {apiKeySecretRef: {name: m, key: k}}";
     assert_eq!(with(memory, key, &[]).compile().unwrap().container_tag, "team-acme-0a1b2c3d");
     let own = with(memory, &format!("{key}\n  containerTag: acme_1"), &[]);
     assert_eq!(own.compile().unwrap().container_tag, "acme_1");
     let colon = with(memory, &format!("{key}\n  containerTag: 'tenant:acme'"), &[]);
-    assert!(said(&colon).contains("Tenant acme, spec.containerTag: the memory tag \"tenant:acme\""), "{}", said(&colon));
+    assert!(
+        said(&colon).contains("Tenant acme, spec.containerTag: the memory tag \"tenant:acme\""),
+        "{}",
+        said(&colon)
+    );
 }
 
 #[test]
@@ -98,7 +109,10 @@ fn point_06_a_watchdog_has_a_webhook_and_a_sane_interval() {
         ("watchdog: {}", "spec.watchdog:"),
         ("watchdog: {ownerWebhook: {}}", "spec.watchdog.ownerWebhook: it has no address"),
         ("watchdog: {ownerWebhook: {url: example.com}}", "spec.watchdog.ownerWebhook.url:"),
-        ("watchdog: {ownerWebhook: {url: 'https://user:pass@example.com/'}}", "spec.watchdog.ownerWebhook.url:"),
+        (
+            "watchdog: {ownerWebhook: {url: 'https://user:pass@example.com/'}}",
+            "spec.watchdog.ownerWebhook.url:",
+        ),
     ] {
         let case = with("", tenant, &[]);
         assert!(said(&case).contains(field), "{tenant}: {}", said(&case));
@@ -116,7 +130,10 @@ fn point_07_the_order_of_recovery_has_known_names() {
     let agents = [("a", "default: true"), ("b", "default: false")];
     assert_eq!(said(&with("recovery: {order: [b, a]}", "", &agents)), "");
     let unknown = said(&with("recovery: {order: [b, friday]}", "", &agents));
-    assert!(unknown.contains("spec.recovery.order[1]: Tenant acme has no agent friday; its agents are: a, b"), "{unknown}");
+    assert!(
+        unknown.contains("spec.recovery.order[1]: Tenant acme has no agent friday; its agents are: a, b"),
+        "{unknown}"
+    );
     let hasty = said(&with("recovery: {cooldown: 29s}", "", &[]));
     assert!(hasty.contains("spec.recovery.cooldown: 29s is not between 30s"), "{hasty}");
 }
@@ -128,7 +145,10 @@ fn point_08_a_single_agent_orchestrates_nobody() {
     };
     assert_eq!(said(&coordination("{mode: individual}")), "");
     assert_eq!(said(&coordination("{mode: individual, orchestrator: false}")), "");
-    assert!(said(&coordination("{mode: individual, orchestrator: true}")).contains("spec.coordination.persona.orchestrator"));
+    assert!(
+        said(&coordination("{mode: individual, orchestrator: true}"))
+            .contains("spec.coordination.persona.orchestrator")
+    );
 }
 
 #[test]
@@ -158,7 +178,10 @@ fn point_09_a_tenants_id_is_made_once_and_leads_nowhere_else() {
 #[test]
 fn point_13_a_locked_model_stays() {
     let other = with("", "", &[("a", "model: anthropic/claude-opus-4-6")]);
-    assert!(said(&other).contains("Agent a, spec.model: Harness desk locks the model to anthropic/claude-sonnet-4-6"));
+    assert!(
+        said(&other)
+            .contains("Agent a, spec.model: Harness desk locks the model to anthropic/claude-sonnet-4-6")
+    );
     let config = config(&with("", "", &[]));
     assert_eq!(config["agents"]["defaults"]["modelPolicy"]["allow"], json!(["anthropic/claude-sonnet-4-6"]));
     // A provider of the old system that OpenClaw no longer has is refused by name.
@@ -171,7 +194,10 @@ fn point_13_a_locked_model_stays() {
 fn point_14_regular_turns_are_at_least_a_quarter_of_an_hour_apart() {
     let every = |every: &str| with("", "", &[("a", &format!("heartbeat: {{{every}prompt: Look around.}}"))]);
     let frequent = said(&every("every: 14m, "));
-    assert!(frequent.contains("Agent a, spec.heartbeat.every: 14m is less than 15m; use at least 15m"), "{frequent}");
+    assert!(
+        frequent.contains("Agent a, spec.heartbeat.every: 14m is less than 15m; use at least 15m"),
+        "{frequent}"
+    );
     for (given, rendered) in [("every: 15m, ", "15m"), ("every: 2h, ", "120m"), ("", "30m")] {
         let config = config(&every(given));
         assert_eq!(config["agents"]["entries"]["a"]["heartbeat"]["every"], rendered);
@@ -181,10 +207,15 @@ fn point_14_regular_turns_are_at_least_a_quarter_of_an_hour_apart() {
 
 #[test]
 fn point_24_too_many_agents_are_counted_in_the_message() {
-    let agents: Vec<(String, String)> = (0..5).map(|n| (format!("a{n}"), format!("default: {}", n == 0))).collect();
-    let agents: Vec<(&str, &str)> = agents.iter().map(|(name, spec)| (name.as_str(), spec.as_str())).collect();
+    let agents: Vec<(String, String)> =
+        (0..5).map(|n| (format!("a{n}"), format!("default: {}", n == 0))).collect();
+    let agents: Vec<(&str, &str)> =
+        agents.iter().map(|(name, spec)| (name.as_str(), spec.as_str())).collect();
     let personal = said(&with("", "", &agents));
-    assert!(personal.contains("the tenant has 5 agents, and its tier personal allows 4; remove Agents"), "{personal}");
+    assert!(
+        personal.contains("the tenant has 5 agents, and its tier personal allows 4; remove Agents"),
+        "{personal}"
+    );
     assert_eq!(said(&with("", "tier: enterprise", &agents)), "");
     assert_eq!(said(&with("", "agents: {max: 5}", &agents)), "");
     let own = said(&with("", "tier: enterprise\n  agents: {max: 2}", &agents));

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use kr8tiv_crds::definitions;
-use kube::core::cel::{CompiledSchema, compile_schema};
+use kube_cel::{CompiledSchema, compile_schema};
 use serde_json::{Value, json};
 
 /// The API's group.
@@ -14,6 +14,8 @@ pub const GROUP: &str = "kr8tiv.ai";
 pub struct Kind {
     /// Its name, such as `Tenant`.
     pub name: String,
+    /// Its name in paths of the API, such as `tenants`.
+    pub plural: String,
     /// Its group and version.
     pub api_version: String,
     /// The schema of the definition, as the API server has it.
@@ -33,7 +35,7 @@ pub fn all() -> &'static [Kind] {
         definitions
             .flat_map(|definition| {
                 let spec = definition.spec;
-                let (group, name) = (spec.group, spec.names.kind);
+                let (group, name, plural) = (spec.group, spec.names.kind, spec.names.plural);
                 let stored = spec.versions.into_iter().filter(|version| version.served);
                 stored.map(move |version| {
                     // A schema is plain data: it can be written as JSON.
@@ -41,6 +43,7 @@ pub fn all() -> &'static [Kind] {
                     let schema = serde_json::to_value(schema).unwrap_or_default();
                     Kind {
                         name: name.clone(),
+                        plural: plural.clone(),
                         api_version: format!("{group}/{}", version.name),
                         object_schema: with_common_fields(&schema),
                         rules: compile_schema(&schema),

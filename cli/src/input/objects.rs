@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::input::kinds::{self, Kind};
-use crate::input::node::Node;
+use crate::input::node::{Node, Value};
+use crate::input::scalar::Scalar;
 use crate::input::schema::{self, Finding, Judgement};
 use crate::input::{defaults, place, rules};
 use crate::problem::{Code, ObjectId, Problem};
@@ -40,6 +41,8 @@ pub struct Objects {
     pub agents: Vec<Read<Agent>>,
     /// The keys of Secrets by namespace and name. Values are never kept.
     pub secrets: BTreeMap<(String, String), BTreeSet<String>>,
+    /// The labels of Namespaces by name.
+    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// How many objects of other kinds there are.
     pub others: usize,
 }
@@ -78,6 +81,7 @@ impl Taking<'_> {
                 }
             }
             (Some("Secret" | "SecretList"), _) => self.secret(node),
+            (Some("Namespace"), Some("v1")) => self.namespace_object(node),
             (Some(kind), Some(api_version)) => match kinds::find(kind, api_version) {
                 Some(kind) => self.object(kind, node),
                 None => self.other(node, kind, api_version),
@@ -93,6 +97,18 @@ impl Taking<'_> {
         let fields = ["data", "stringData"].into_iter().filter_map(|field| node.entry(field));
         let keys = fields.flat_map(|field| field.value.entries()).map(|entry| entry.key.clone());
         self.objects.secrets.entry((self.namespace(node), name)).or_default().extend(keys);
+    }
+
+    fn namespace_object(&mut self, node: &Node) {
+        self.objects.others += 1;
+        let name = node.text(&["metadata", "name"]).unwrap_or_default().to_owned();
+        let labels = node.entry("metadata").and_then(|metadata| metadata.value.entry("labels"));
+        let labels = labels.map(|labels| labels.value.entries()).unwrap_or_default().iter();
+        let labels = labels.filter_map(|label| match &label.value.value {
+            Value::Scalar(Scalar::Text(text)) => Some((label.key.clone(), text.clone())),
+            _ => None,
+        });
+        self.objects.namespaces.insert(name, labels.collect());
     }
 
     /// Kinds of somebody else are passed over; what is meant to be ours is not.
@@ -165,7 +181,7 @@ impl Taking<'_> {
             self.push(&id, finding);
         }
         if is_shaped {
-            for rule in rules::check(&kind.rules, &json) {
+            for rule in rules::check(&kind.rules, &json, None) {
                 let rules::Broken { code, field, problem, fix } = rule;
                 let range = place::find(node, &field, self.text).range;
                 found += usize::from(code != Code::RuleNotJudged);

@@ -1,8 +1,8 @@
 //! Judging stage, pure: the rules of a resource type (`x-kubernetes-validations`), which are written in CEL. They are
 //! judged on an object that its schema takes and that has its defaults, as in the API server; those that compare with
-//! what is stored have nothing to compare with here.
+//! what is stored are judged where both are known.
 
-use kube::core::cel::{CompiledSchema, ErrorKind, ValidationError, validate_compiled};
+use kube_cel::{CompiledSchema, ErrorKind, ValidationError, validate_compiled};
 use serde_json::Value;
 
 use crate::problem::Code;
@@ -20,9 +20,9 @@ pub struct Broken {
     pub fix: String,
 }
 
-/// Judges an object.
-pub fn check(rules: &CompiledSchema, object: &Value) -> Vec<Broken> {
-    let judged = validate_compiled(rules, object, None);
+/// Judges an object; with `old`, a change from it as well.
+pub fn check(rules: &CompiledSchema, object: &Value, old: Option<&Value>) -> Vec<Broken> {
+    let judged = validate_compiled(rules, object, old);
     judged.err().map(|errors| errors.into_vec().into_iter().map(broken).collect()).unwrap_or_default()
 }
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Object, Platform, Surroundings, compile, compose_file, manifests};
+use kr8tiv_compiler::{
+    Bundle, Diagnostics, Inputs, Object, Platform, Surroundings, compile, compose_file, manifests,
+};
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

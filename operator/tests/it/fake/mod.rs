@@ -91,7 +91,8 @@ impl Fake {
         if let Some(code) = state.fault.as_ref().and_then(|fault| fault(&seen)) {
             return Answer::Status(code, format!("fault: {} {}", seen.verb, seen.resource));
         }
-        if state.absent.contains(&call.id.0) {
+        let is_known = KINDS.iter().any(|(plural, _, _)| *plural == call.id.0);
+        if !is_known || state.absent.contains(&call.id.0) {
             return Answer::Status(
                 StatusCode::NOT_FOUND,
                 "the server could not find the requested resource".into(),
