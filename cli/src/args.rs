@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use kr8tiv_compiler::Platform;
+use kr8tiv_compiler::{Platform, PluginSource};
 
 /// The name under which kubectl finds the command as a plugin.
 const PLUGIN: &str = "kubectl-kr8tiv";
@@ -71,10 +71,11 @@ pub enum Command {
             Exit codes: 0 nothing differs, 1 something differs, 2 usage, files that are not valid, or no cluster."
     )]
     Diff(Diff),
-    /// Print the JSON Schema of a kind, for editors.
+    /// Print the JSON Schema of a kind, or of openclaw.json.
     #[command(
-        long_about = "Prints the JSON Schema of a kind, for editors and other checks.\n\n\
-            Without a kind: one schema for files that hold any of them.",
+        long_about = "Prints the JSON Schema of a kind, for editors and other checks, or of openclaw.json.\n\n\
+            Without a name: one schema for files that hold any of the kinds. With openclaw: that of openclaw.json, the \
+            configuration of the gateway, which spec.gateway.config of a Tenant adds to.",
         after_help = "Examples:\n  \
             kr8tiv schema tenant > tenant.schema.json\n  \
             kr8tiv schema > kr8tiv.schema.json\n\n\
@@ -114,7 +115,7 @@ pub struct PlatformArguments {
         long,
         env = "KR8TIV_GATEWAY_REPOSITORY",
         value_name = "REPOSITORY",
-        value_parser = image,
+        value_parser = repository,
         help_heading = "Installation"
     )]
     pub gateway_repository: Option<String>,
@@ -127,6 +128,25 @@ pub struct PlatformArguments {
         help_heading = "Installation"
     )]
     pub watchdog_image: Option<String>,
+    /// Mirror of the npm registry for the plugins of channels, as in the chart's value gateway.plugins.registry.
+    #[arg(
+        long,
+        env = "KR8TIV_PLUGIN_REGISTRY",
+        value_name = "URL",
+        value_parser = registry,
+        help_heading = "Installation"
+    )]
+    pub plugin_registry: Option<String>,
+    /// Image with the plugins of channels, as in the chart's value gateway.plugins.image.
+    #[arg(
+        long,
+        env = "KR8TIV_PLUGIN_IMAGE",
+        value_name = "IMAGE",
+        value_parser = image,
+        conflicts_with = "plugin_registry",
+        help_heading = "Installation"
+    )]
+    pub plugin_image: Option<String>,
 }
 
 impl PlatformArguments {
@@ -136,6 +156,11 @@ impl PlatformArguments {
         Platform {
             gateway_repository: or(&self.gateway_repository, GATEWAY_REPOSITORY),
             watchdog_image: or(&self.watchdog_image, WATCHDOG_IMAGE),
+            plugins: match (&self.plugin_image, &self.plugin_registry) {
+                (Some(image), _) => PluginSource::Image { reference: image.clone() },
+                (None, Some(url)) => PluginSource::Mirror { url: url.clone() },
+                (None, None) => PluginSource::Registry,
+            },
         }
     }
 }
@@ -233,12 +258,14 @@ pub enum SchemaName {
     Tenant,
     /// The Agent.
     Agent,
+    /// openclaw.json, as the OpenClaw release that is compiled for prints it.
+    Openclaw,
 }
 
 /// Arguments of `schema`.
 #[derive(Clone, Debug, Args)]
 pub struct Schema {
-    /// The kind; without it, all kinds in one.
+    /// The kind, or openclaw; without it, all kinds in one.
     #[arg(value_enum)]
     pub kind: Option<SchemaName>,
 }
@@ -273,6 +300,23 @@ fn namespace(text: &str) -> Result<String, String> {
         && text.len() <= 63
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if is_label { Ok(text.to_owned()) } else { Err("must be a-z, 0-9 and '-', at most 63 characters".into()) }
+}
+
+fn repository(text: &str) -> Result<String, String> {
+    let text = image(text)?;
+    if text.rsplit('/').next().unwrap_or_default().contains([':', '@']) {
+        return Err("must be without tag and digest: a Tenant's spec.gateway.version is the tag".into());
+    }
+    Ok(text)
+}
+
+fn registry(text: &str) -> Result<String, String> {
+    let address = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let is_plain = |rest: &str| !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']);
+    if address.is_some_and(is_plain) {
+        return Ok(text.to_owned());
+    }
+    Err("must be a URL such as https://npm.example.com/ without credentials".into())
 }
 
 fn image(text: &str) -> Result<String, String> {

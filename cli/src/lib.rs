@@ -258,6 +258,13 @@ fn run_schema(arguments: &args::Schema, console: &mut Console<'_>) -> Result<Exi
         Some(SchemaName::Harness) => schema::of_kind("Harness"),
         Some(SchemaName::Tenant) => schema::of_kind("Tenant"),
         Some(SchemaName::Agent) => schema::of_kind("Agent"),
+        Some(SchemaName::Openclaw) => {
+            let newest = kr8tiv_compiler::SUPPORTED_VERSIONS.first();
+            let text =
+                newest.and_then(|version| kr8tiv_compiler::openclaw_schema(version)).unwrap_or_default();
+            writeln!(console.output, "{}", text.trim_end())?;
+            return Ok(Exit::Success);
+        }
     };
     // The definitions are compiled in, so that the kinds are there.
     writeln!(console.output, "{:#}", schema.unwrap_or_default())?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use kr8tiv_compiler::{Bundle, Code, Diagnostics, Inputs, Platform, Surroundings, TokenHolder};
 use kr8tiv_crds::reference::SecretKeyReference;
+use kr8tiv_crds::sharing::SharedFrom;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 
 use crate::input::{Input, Read};
@@ -85,29 +86,30 @@ pub fn with_some_uid(tenant: &Tenant) -> Tenant {
 }
 
 /// The tokens of a tenant's channels, as far as they can be told apart without their values: by what names them.
-pub fn tokens(bundle: &Bundle, tenant: &str) -> Tokens {
-    let references = bundle.secret_references.iter();
-    let of_channels = references.filter(|reference| reference.field.starts_with("spec.channels."));
-    of_channels
-        .map(|reference| {
-            let holder = TokenHolder { tenant: tenant.into(), field: reference.field.clone() };
-            (reference.secret.clone(), holder)
-        })
-        .collect()
+pub fn tokens(tenant: &Tenant) -> Tokens {
+    let name = tenant.metadata.name.clone().unwrap_or_default();
+    let claims = kr8tiv_compiler::credential_claims(&tenant.spec).into_iter();
+    claims.map(|claim| (claim.secret, TokenHolder { tenant: name.clone(), field: claim.field })).collect()
 }
 
 /// What the compiler says of a tenant, at its places in the files.
 pub fn problems(input: &Input, tenant: &Tenant, diagnostics: &Diagnostics) -> Vec<Problem> {
     let namespace = tenant.metadata.namespace.as_deref().unwrap_or_default();
+    // Only the Namespace has the labels by which a Harness may be shared.
+    let harness = harness_of(input, tenant).and_then(|harness| harness.object.as_ref());
+    let is_by_labels = harness.is_some_and(|harness| harness.spec.sharing.from == SharedFrom::Selector);
+    let is_unknown = is_by_labels && !input.objects.namespaces.contains_key(namespace);
     let located = |diagnostic: &kr8tiv_compiler::Diagnostic| {
         let shared =
             kr8tiv_compiler::harness_namespace(tenant).filter(|_| diagnostic.object.kind == "Harness");
         let mut problem = Problem::of_compiler(diagnostic, shared.unwrap_or(namespace));
         input.locate(&mut problem);
-        if diagnostic.code == Code::HarnessNotShared && !input.objects.namespaces.contains_key(namespace) {
-            // It may be, by labels that only the Namespace has.
+        if diagnostic.code == Code::HarnessNotShared && is_unknown {
             problem.severity = Severity::Note;
-            problem.fix.push_str("; or add the Namespace to the files, so that its labels are known");
+            problem.problem = format!(
+                "whether the Harness is shared with namespace {namespace} can't be told: its labels are not known"
+            );
+            problem.fix = "add the Namespace to the files".into();
         }
         problem
     };

@@ -65,9 +65,9 @@ impl Judging<'_> {
         let mut parts = Parts { tenant: &tenant, ..parts };
         let taken = self.tokens.entry(namespace.clone()).or_default();
         parts.surroundings.taken_tokens.clone_from(taken);
+        taken.extend(tenants::tokens(&tenant));
         let diagnostics = match parts.compile(self.platform) {
             Ok(bundle) => {
-                taken.extend(tenants::tokens(&bundle, &read.id.name));
                 if read.is_sound {
                     self.secrets(read, &bundle.secret_references);
                 }

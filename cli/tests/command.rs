@@ -171,7 +171,7 @@ fn schemas_are_json_schema_and_take_what_is_valid() {
     let names = ["harness", "tenant", "agent"];
     let of = |arguments: &[&str]| json(&kr8tiv(&root(), &[&["schema"], arguments].concat(), "").output);
     let all = of(&[]);
-    for schema in names.iter().map(|name| of(&[name])).chain([all.clone()]) {
+    for schema in names.iter().map(|name| of(&[name])).chain([all.clone(), of(&["openclaw"])]) {
         assert!(jsonschema::meta::is_valid(&schema));
     }
     let all = jsonschema::draft7::new(&all).unwrap();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use common::{kr8tiv, root};
 use kr8tiv_cli::bundle;
 use kr8tiv_cli::input::yaml;
-use kr8tiv_compiler::{Bundle, Inputs, Platform, Surroundings, compile};
+use kr8tiv_compiler::{Bundle, Inputs, Platform, PluginSource, Surroundings, compile};
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -39,6 +39,7 @@ fn compiled(example: &str, uid: Option<&str>, id: Option<&str>) -> Bundle {
     let platform = Platform {
         gateway_repository: "ghcr.io/openclaw/openclaw".into(),
         watchdog_image: format!("ghcr.io/kr8tiv-ai/watchdog:{}", env!("CARGO_PKG_VERSION")),
+        plugins: PluginSource::Registry,
     };
     let agents: Vec<&Agent> = agents.iter().collect();
     let inputs = Inputs {

@@ -89,7 +89,7 @@ const CASES: &[Case] = &[
     Case {
         edit: ("groupAllowFrom: [\"1001\", \"1002\"]", "groupAllowFrom: [\"1001\"]"),
         effect: Effect::None,
-        config: &["channels.telegram.groupAllowFrom"],
+        config: &["channels.telegram.accounts.default.groupAllowFrom"],
         files: &[],
         objects: &[],
     },

@@ -58,7 +58,7 @@ fn with_tenant(from: &str, to: &str) -> Case {
 fn taken_token() -> Case {
     let mut case = with(TELEGRAM, &[]);
     let token = SecretKeyReference { name: "bot".into(), key: "token".into() };
-    let field = "spec.channels.telegram.botTokenSecretRef".into();
+    let field = "spec.channels.telegram.accounts[0].botTokenSecretRef".into();
     case.surroundings.taken_tokens.insert(token, TokenHolder { tenant: "other".into(), field });
     case
 }
@@ -79,8 +79,7 @@ fn pack(name: &str, source: &str, skills: &str) -> String {
     format!("{{name: {name}, source: {{{source}}}, skills: {skills}}}")
 }
 
-const TELEGRAM: &str =
-    "  channels: {telegram: {botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}}";
+const TELEGRAM: &str = "  channels: {telegram: {accounts: [{botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}]}}";
 
 /// One case for every code, and the start of what a user reads.
 #[allow(clippy::too_many_lines, reason = "a table, a row for every code")]
@@ -197,7 +196,7 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
         (
             "K8T0204",
             with(TELEGRAM, &[agent("a", &format!("default: true, {group}")), agent("b", group)]),
-            "Agent b, spec.bindings[0]: Agent a is bound to the same conversation",
+            "Agent b, spec.bindings[0]: spec.bindings[0] of Agent a is to the same conversations; remove one of the two",
         ),
         (
             "K8T0205",
@@ -207,8 +206,8 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
         (
             "K8T0206",
             taken_token(),
-            "Tenant acme, spec.channels.telegram.botTokenSecretRef: Tenant other, \
-             spec.channels.telegram.botTokenSecretRef has the same token; give each its own bot",
+            "Tenant acme, spec.channels.telegram.accounts[0].botTokenSecretRef: Tenant other, \
+             spec.channels.telegram.accounts[0].botTokenSecretRef has the same token; give each its own bot",
         ),
         (
             "K8T0207",
@@ -220,6 +219,26 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
                 )],
             ),
             "Agent a, spec.workspace.files[1].name: the agent has a file A.md already; choose another name",
+        ),
+        (
+            "K8T0220",
+            with(TELEGRAM, &[agent("a", "bindings: [{channel: telegram, accountId: shop}]")]),
+            "Agent a, spec.bindings[0].accountId: Tenant acme has no account shop in spec.channels.telegram; use one of: \
+             default; or add",
+        ),
+        (
+            "K8T0221",
+            with(
+                TELEGRAM,
+                &[
+                    agent(
+                        "a",
+                        "default: true, bindings: [{channel: telegram, accountId: default, peer: {kind: group, id: '-5'}}]",
+                    ),
+                    agent("b", "bindings: [{channel: telegram, peer: {kind: group, id: '-5'}}]"),
+                ],
+            ),
+            "Agent b, spec.bindings[0]: ",
         ),
         (
             "K8T0240",
@@ -239,7 +258,7 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
         (
             "K8T0302",
             with(&TELEGRAM.replace(", groupAllowFrom: ['1']", ""), &[]),
-            "Tenant acme, spec.channels.telegram.groupAllowFrom: nobody is listed",
+            "Tenant acme, spec.channels.telegram.accounts[0].groupAllowFrom: nothing is listed, so every message in a group",
         ),
         (
             "K8T0303",
@@ -263,7 +282,7 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
                 HARNESS.replace("[telegram]", "[telegram], dmPairingRequired: false"),
                 TENANT.replace("---\n", &format!("{TELEGRAM}\n---\n"))
             )),
-            "Tenant acme, spec.channels.telegram.allowFrom: nobody is listed and the Harness asks for no pairing",
+            "Tenant acme, spec.channels.telegram.accounts[0].allowFrom: nobody is listed and the Harness asks for no pairing",
         ),
         (
             "K8T0306",
@@ -275,8 +294,8 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
         ),
         (
             "K8T0307",
-            with("  gateway: {config: {ui: {assistent: {name: Ada}}}}", &[]),
-            "Tenant acme, spec.gateway.config.ui",
+            with("  gateway: {config: {messages: {responsePrefx: Ada}}}", &[]),
+            "Tenant acme, spec.gateway.config.messages.responsePrefx: OpenClaw has no such key",
         ),
         (
             "K8T0308",
@@ -350,6 +369,33 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
                 "  coordination: {url: 'http://mc', packRef: a@1, persona: {mode: individual, orchestrator: true}}\n  models:",
             ),
             "Harness desk, spec.coordination.persona.orchestrator: in mode individual there is one agent",
+        ),
+        (
+            "K8T0320",
+            with("  channels: {telegram: {accounts: []}}", &[]),
+            "Tenant acme, spec.channels.telegram.accounts: the channel telegram has no account, so nobody can reach the",
+        ),
+        (
+            "K8T0321",
+            with(
+                "  channels: {telegram: {accounts: [{botTokenSecretRef: {name: b, key: t}, groupAllowFrom: ['1']}, \
+                 {botTokenSecretRef: {name: c, key: t}, groupAllowFrom: ['1']}]}}",
+                &[],
+            ),
+            "Tenant acme, spec.channels.telegram.accounts[1].name: spec.channels.telegram.accounts[0] has the name default",
+        ),
+        (
+            "K8T0322",
+            with(TELEGRAM, &[agent("a", "bindings: [{channel: telegram, guildId: '7'}]")]),
+            "Agent a, spec.bindings[0].guildId: ",
+        ),
+        (
+            "K8T0323",
+            with(
+                TELEGRAM,
+                &[agent("a", "bindings: [{channel: telegram, peer: {kind: group, id: kitchen}}]")],
+            ),
+            "Agent a, spec.bindings[0].peer.id: kitchen is no id of a conversation in telegram, so no message would ever",
         ),
         (
             "K8T0340",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kr8tiv_compiler::Platform;
+use kr8tiv_compiler::{PLUGINS_CONTAINER, Platform, PluginSource};
 use kr8tiv_crds::meta;
 use kr8tiv_crds::sharing::SharedFrom;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
@@ -150,21 +150,26 @@ pub fn platform(arguments: &PlatformArguments, children: &[Value]) -> Platform {
     let pod = set.and_then(|set| set.pointer("/spec/template/spec"));
     let containers =
         pod.into_iter().flat_map(|pod| ["initContainers", "containers"].map(|field| &pod[field]));
-    for container in containers.filter_map(Value::as_array).flatten() {
-        let (Some(name), Some(image)) = (container["name"].as_str(), container["image"].as_str()) else {
-            continue;
-        };
-        if name == "watchdog" && arguments.watchdog_image.is_none() {
-            image.clone_into(&mut platform.watchdog_image);
-        }
-        // One without a tag is the tenant's own.
-        if name == "gateway"
-            && arguments.gateway_repository.is_none()
-            && let Some((repository, tag)) = image.rsplit_once(':')
-            && !tag.contains('/')
-            && !repository.contains('@')
-        {
-            repository.clone_into(&mut platform.gateway_repository);
+    let containers: Vec<&Value> = containers.filter_map(Value::as_array).flatten().collect();
+    let container = |name: &str| containers.iter().find(|container| container["name"] == name);
+    let image = |name: &str| container(name).and_then(|container| container["image"].as_str());
+    if let Some(image) = image("watchdog").filter(|_| arguments.watchdog_image.is_none()) {
+        image.clone_into(&mut platform.watchdog_image);
+    }
+    // An image without a tag, or with a digest, is the tenant's own.
+    let repository = image("gateway").and_then(|image| image.rsplit_once(':'));
+    let repository = repository.filter(|(repository, tag)| !tag.contains('/') && !repository.contains('@'));
+    if let Some((repository, _)) = repository.filter(|_| arguments.gateway_repository.is_none()) {
+        repository.clone_into(&mut platform.gateway_repository);
+    }
+    if arguments.plugin_image.is_none() && arguments.plugin_registry.is_none() {
+        let environment = container(PLUGINS_CONTAINER).and_then(|container| container["env"].as_array());
+        let mut variables = environment.into_iter().flatten();
+        let mirror = variables.find(|variable| variable["name"] == "NPM_CONFIG_REGISTRY");
+        if let Some(reference) = image("plugin-packages") {
+            platform.plugins = PluginSource::Image { reference: reference.into() };
+        } else if let Some(url) = mirror.and_then(|variable| variable["value"].as_str()) {
+            platform.plugins = PluginSource::Mirror { url: url.into() };
         }
     }
     platform

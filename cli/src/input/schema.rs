@@ -173,7 +173,7 @@ impl Walk<'_> {
         let at_key = Spot { range: entry.key_span.clone(), ..spot.clone() };
         self.report(Code::FieldUnknown, &at_key, problem, fix);
         if let Some(finding) = self.judgement.findings.last_mut() {
-            let may_be = wording::may_be_secret(&entry.key, &entry.value);
+            let may_be = wording::may_be_secret(&entry.key);
             finding.concealed = may_be.then(|| entry.value.span.clone());
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kr8tiv_crds::harness::WorkspaceFile;
 
+use crate::channels::{configured, owners};
 use crate::compose::Composition;
 use crate::render::markdown::{code, line, list, sentence};
 use crate::render::mission_control;
@@ -94,7 +95,8 @@ fn conversations(
 ) -> String {
     let policy = &resolved.harness.channels;
     let mut text = String::new();
-    let channels: Vec<_> = resolved.tenant.channels().iter().map(|channel| channel.as_str()).collect();
+    let channels: Vec<_> =
+        configured(&resolved.tenant.spec.channels).into_iter().map(|channel| channel.as_str()).collect();
     if channels.is_empty() {
         text.push_str("- No messaging channel is connected.\n");
     } else {
@@ -143,7 +145,7 @@ pub(crate) fn tools(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Strin
              fail: say so instead of trying again.\n",
         );
     }
-    if policy.elevated && !resolved.owners().is_empty() {
+    if policy.elevated && !owners(&resolved.tenant.spec.channels).is_empty() {
         text.push_str("- Only an owner may have you run a command outside of the sandbox, and only when they ask for just that.\n");
     }
     text.push_str("- When a tool is refused, say what you could not do. Do not look for a way around it.\n");

@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
+pub mod real;
+pub mod rules;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kr8tiv_compiler::{
-    Bundle, Diagnostics, Inputs, Object, Platform, Surroundings, compile, compose_file, manifests,
+    Bundle, Diagnostics, Inputs, Object, Platform, PluginSource, Surroundings, compile, compose_file,
+    manifests,
 };
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use serde::de::DeserializeOwned;
@@ -26,6 +30,7 @@ pub fn platform() -> Platform {
     Platform {
         gateway_repository: "ghcr.io/openclaw/openclaw".into(),
         watchdog_image: "example.com/kr8tiv/watchdog:0.1.0".into(),
+        plugins: PluginSource::Registry,
     }
 }
 

@@ -6,7 +6,7 @@ use kr8tiv_cli::args::{PlatformArguments, TenantArguments};
 use kr8tiv_cli::compile::{Compiled, compile};
 use kr8tiv_cli::diff::{Change, Entry, cluster, with_cluster};
 use kr8tiv_cli::input::{Source, judge, yaml};
-use kr8tiv_compiler::{Effect, Platform, manifests};
+use kr8tiv_compiler::{Effect, Platform, PluginSource, manifests};
 use serde_json::{Value, json};
 
 use crate::world::{NAMESPACE, World, agent, harness, tenant};
@@ -37,7 +37,11 @@ async fn the_command_line_writes_what_the_operator_applies() {
     let source = Source { name: "cluster.yaml".into(), text, hidden: Vec::new() };
     let input = judge(vec![source], "default");
     assert_eq!(input.problems, []);
-    let platform = Platform { gateway_repository: "gateway".into(), watchdog_image: "watchdog:1".into() };
+    let platform = Platform {
+        gateway_repository: "gateway".into(),
+        watchdog_image: "watchdog:1".into(),
+        plugins: PluginSource::Registry,
+    };
     let arguments = TenantArguments { tenant: None, tenant_id: None, uid: None };
     let Compiled::Bundle(bundle, _) = compile(&input, &arguments, &platform).unwrap() else {
         panic!("it compiles in the operator");

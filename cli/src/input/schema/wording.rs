@@ -29,14 +29,12 @@ pub fn is_reference_to_a_secret(path: &str) -> bool {
     path.contains("SecretRef")
 }
 
-/// Whether a field that does not exist has a name and a value like those of a secret in clear.
-pub fn may_be_secret(name: &str, value: &Node) -> bool {
+/// Whether a field that does not exist has a name like that of a secret in clear.
+pub fn may_be_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let is_name =
-        ["token", "password", "passphrase", "secret", "apikey", "api_key", "privatekey", "credential"]
-            .iter()
-            .any(|part| name.contains(part));
-    is_name && matches!(value.value, Value::Scalar(Scalar::Text(_) | Scalar::Number(_)))
+    ["token", "password", "passphrase", "secret", "apikey", "api_key", "privatekey", "credential"]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 /// The command that says more about a field.
