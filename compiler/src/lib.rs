@@ -13,6 +13,7 @@ mod diagnostics;
 mod difference;
 mod hash;
 mod inputs;
+pub mod manifests;
 mod names;
 mod openclaw;
 mod plugin_report;

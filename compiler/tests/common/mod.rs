@@ -11,9 +11,9 @@ use std::process::Command;
 
 use kr8tiv_compiler::{
     Bundle, Diagnostics, Inputs, Object, Platform, PluginSource, Surroundings, compile, compose_file,
+    manifests,
 };
 use kr8tiv_crds::{Agent, Harness, Tenant};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -132,32 +132,19 @@ pub fn files(bundle: &Bundle) -> BTreeMap<PathBuf, String> {
             files.insert(Path::new("workspace").join(agent).join(name), file.content.clone());
         }
     }
-    let manifests: Vec<String> = bundle
-        .objects
-        .iter()
-        .map(|object| match object {
-            Object::ServiceAccount(object) => yaml(object),
-            Object::PersistentVolumeClaim(object) => yaml(object),
-            Object::Service(object) => yaml(object),
-            Object::ConfigMap(object) => {
-                // The files stand beside this one; here their names and sizes are enough.
-                let mut object = object.clone();
-                for content in object.data.iter_mut().flat_map(|data| data.values_mut()) {
-                    *content = format!("({} bytes)", content.len());
-                }
-                yaml(&object)
+    let mut objects = bundle.objects.clone();
+    for object in &mut objects {
+        if let Object::ConfigMap(object) = object {
+            // The files stand beside this one; here their names and sizes are enough.
+            for content in object.data.iter_mut().flat_map(|data| data.values_mut()) {
+                *content = format!("({} bytes)", content.len());
             }
-            Object::StatefulSet(object) => yaml(object),
-        })
-        .collect();
-    files.insert("manifests.yaml".into(), manifests.join("---\n"));
+        }
+    }
+    files.insert("manifests.yaml".into(), manifests::yaml(&objects).unwrap());
     let mut composed = compose_file::render(bundle).unwrap();
     for name in [compose_file::FILE_NAME, compose_file::EXAMPLE_NAME] {
         files.insert(name.into(), composed.remove(name).unwrap());
     }
     files
-}
-
-fn yaml<T: Serialize>(object: &T) -> String {
-    serde_saphyr::to_string(&serde_json::to_value(object).unwrap()).unwrap()
 }

@@ -5,7 +5,7 @@
 
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -91,7 +91,8 @@ impl Fake {
         if let Some(code) = state.fault.as_ref().and_then(|fault| fault(&seen)) {
             return Answer::Status(code, format!("fault: {} {}", seen.verb, seen.resource));
         }
-        if state.absent.contains(&call.id.0) {
+        let is_known = KINDS.iter().any(|(plural, _, _)| *plural == call.id.0);
+        if !is_known || state.absent.contains(&call.id.0) {
             return Answer::Status(
                 StatusCode::NOT_FOUND,
                 "the server could not find the requested resource".into(),
@@ -241,6 +242,13 @@ impl Fake {
 
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
         self.state.lock().objects.get(&id(plural_of(kind), namespace, name)).cloned()
+    }
+
+    /// What a manager applied last, object by object.
+    pub fn applied_by(&self, manager: &str) -> BTreeMap<Id, Value> {
+        let state = self.state.lock();
+        let of_manager = state.applied.iter().filter(|((_, by), _)| by == manager);
+        of_manager.map(|((id, _), body)| (id.clone(), body.clone())).collect()
     }
 
     /// All objects of a kind.
