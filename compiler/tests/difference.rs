@@ -330,6 +330,18 @@ fn what_a_bundle_no_longer_sets_is_seen() {
     assert_eq!(between.effect, Effect::Restart);
 }
 
+/// The API server notes a selector as one field, whatever is in it.
+#[test]
+fn a_part_that_leaves_a_selector_is_seen() {
+    let bundle = example(&[]);
+    let mut live = live(&bundle);
+    let service = live.iter_mut().find(|object| object["kind"] == "Service").unwrap();
+    service["spec"]["selector"]["earlier"] = json!("yes");
+    service["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:selector"] = json!({});
+    let difference = Difference::from_live(&live, MANAGER, &bundle);
+    assert_eq!(objects(&difference), [("Service", vec!["spec.selector.earlier"])]);
+}
+
 /// What others change in a field that the bundle sets is put back: it counts, whoever owns the field now.
 #[test]
 fn drift_is_seen() {

@@ -27,6 +27,8 @@ fn part(live: &Value, planned: Option<&Value>, owned: &[&Value]) -> Option<Value
     match live {
         _ if planned.is_none() && owned.is_empty() => None,
         _ if planned.is_none() && is_whole => Some(live.clone()),
+        // A map that is applied as a whole, such as a selector: the API server adds nothing to it.
+        Value::Object(_) if is_whole && planned.is_some_and(has_fields) => Some(live.clone()),
         Value::Object(fields) => {
             let kept = fields.iter().filter_map(|(name, value)| {
                 let owned = below(owned, &format!("f:{name}"));
@@ -54,6 +56,10 @@ fn part(live: &Value, planned: Option<&Value>, owned: &[&Value]) -> Option<Value
         }
         _ => Some(live.clone()),
     }
+}
+
+fn has_fields(value: &Value) -> bool {
+    value.as_object().is_some_and(|fields| !fields.is_empty())
 }
 
 /// Nobody knows who set what within such a list: of equally long ones, an entry's fields that `planned` sets count.
