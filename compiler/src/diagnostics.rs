@@ -35,6 +35,12 @@ pub enum Code {
     BindingTaken,
     /// An Agent is bound to a channel that its Tenant does not configure.
     BindingChannelMissing,
+    /// An Agent is bound to an account that its Tenant does not configure.
+    BindingAccountMissing,
+    /// Others are bound to the same conversations over each account, so that a binding to every account gets nothing.
+    BindingUnreachable,
+    /// Two accounts of a Tenant take a token from the same key of the same Secret.
+    TokenTaken,
     /// An amount of processor, memory or storage makes no sense or is too small for a gateway.
     ResourcesInvalid,
     /// Nobody's messages in groups are answered.
@@ -47,6 +53,14 @@ pub enum Code {
     ChannelOpen,
     /// A name, an id or a file name has characters that it must not have.
     NameInvalid,
+    /// A channel is configured without an account.
+    ChannelEmpty,
+    /// Two accounts of a channel have the same name.
+    AccountNameTaken,
+    /// A binding has fields that its channel does not have or that exclude each other.
+    BindingInvalid,
+    /// A binding is to something that can't be a conversation of its channel.
+    PeerInvalid,
     /// A workspace file is longer than OpenClaw gives to the model.
     FileTooLong,
     /// An agent's workspace files together are longer than OpenClaw gives to the model.
@@ -56,7 +70,7 @@ pub enum Code {
 }
 
 /// Every code, in the order of their numbers.
-pub const CODES: [Code; 23] = [
+pub const CODES: [Code; 30] = [
     Code::HarnessNotFound,
     Code::TenantIdUnknown,
     Code::VersionUnsupported,
@@ -71,12 +85,19 @@ pub const CODES: [Code; 23] = [
     Code::DefaultAgentMissing,
     Code::BindingTaken,
     Code::BindingChannelMissing,
+    Code::BindingAccountMissing,
+    Code::BindingUnreachable,
+    Code::TokenTaken,
     Code::ResourcesInvalid,
     Code::GroupsUnanswered,
     Code::CredentialUnused,
     Code::CredentialClash,
     Code::ChannelOpen,
     Code::NameInvalid,
+    Code::ChannelEmpty,
+    Code::AccountNameTaken,
+    Code::BindingInvalid,
+    Code::PeerInvalid,
     Code::FileTooLong,
     Code::WorkspaceTooLong,
     Code::ObjectTooLarge,
@@ -100,12 +121,19 @@ impl Code {
             Self::DefaultAgentMissing => "K8T0203",
             Self::BindingTaken => "K8T0204",
             Self::BindingChannelMissing => "K8T0205",
+            Self::BindingAccountMissing => "K8T0220",
+            Self::BindingUnreachable => "K8T0221",
+            Self::TokenTaken => "K8T0222",
             Self::ResourcesInvalid => "K8T0301",
             Self::GroupsUnanswered => "K8T0302",
             Self::CredentialUnused => "K8T0303",
             Self::CredentialClash => "K8T0304",
             Self::ChannelOpen => "K8T0305",
             Self::NameInvalid => "K8T0306",
+            Self::ChannelEmpty => "K8T0320",
+            Self::AccountNameTaken => "K8T0321",
+            Self::BindingInvalid => "K8T0322",
+            Self::PeerInvalid => "K8T0323",
             Self::FileTooLong => "K8T0401",
             Self::WorkspaceTooLong => "K8T0402",
             Self::ObjectTooLarge => "K8T0403",

@@ -5,6 +5,7 @@
 //! [`Bundle`], and every stage adds to one list of [`Diagnostics`], so that a user sees all problems at once.
 
 mod bundle;
+mod channels;
 mod check;
 mod compose;
 mod diagnostics;
@@ -12,6 +13,7 @@ mod hash;
 mod inputs;
 mod names;
 mod openclaw;
+mod plugin_report;
 mod policy;
 mod render;
 mod resolve;
@@ -22,10 +24,12 @@ use std::collections::BTreeMap;
 use kr8tiv_crds::harness::HarnessSpec;
 
 pub use bundle::{Bundle, Object, Ownership, SecretReference, WorkspaceFile};
+pub use channels::{CredentialClaim, credential_claims};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
-pub use inputs::{Inputs, Platform};
+pub use inputs::{Inputs, Platform, PluginSource};
 pub use openclaw::providers::{PROVIDERS, Provider};
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS};
+pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
 pub use render::WATCHDOG_PORT;
 pub use resolve::{agent_id, tenant_id};
 
@@ -89,17 +93,14 @@ pub fn harness_revision(spec: &HarnessSpec) -> String {
 /// The user's Secrets that a tenant needs.
 fn secret_references(inputs: &Inputs<'_>) -> Vec<SecretReference> {
     let spec = &inputs.tenant.spec;
-    let token =
-        spec.gateway.token_secret_ref.iter().map(|secret| ("spec.gateway.tokenSecretRef".to_owned(), secret));
-    let telegram = spec.channels.telegram.iter().map(|telegram| {
-        ("spec.channels.telegram.botTokenSecretRef".to_owned(), &telegram.bot_token_secret_ref)
-    });
+    let token = spec
+        .gateway
+        .token_secret_ref
+        .iter()
+        .map(|secret| ("spec.gateway.tokenSecretRef".to_owned(), secret.clone()));
+    let tokens = credential_claims(spec).into_iter().map(|claim| (claim.field, claim.secret));
     let keys = spec.model_credentials.iter().enumerate().map(|(position, credential)| {
-        (format!("spec.modelCredentials[{position}].apiKeySecretRef"), &credential.api_key_secret_ref)
+        (format!("spec.modelCredentials[{position}].apiKeySecretRef"), credential.api_key_secret_ref.clone())
     });
-    token
-        .chain(telegram)
-        .chain(keys)
-        .map(|(field, secret)| SecretReference { field, secret: secret.clone() })
-        .collect()
+    token.chain(tokens).chain(keys).map(|(field, secret)| SecretReference { field, secret }).collect()
 }

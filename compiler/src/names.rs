@@ -60,7 +60,7 @@ pub(crate) fn check(resolved: &Resolved<'_>, harness: &ObjectName, diagnostics: 
     }
 }
 
-fn is_label(name: &str, limit: usize) -> bool {
+pub(crate) fn is_label(name: &str, limit: usize) -> bool {
     !name.is_empty()
         && name.len() <= limit
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

@@ -12,8 +12,6 @@ pub const SUPPORTED_VERSIONS: &[&str] = &["2026.9.6"];
 pub const GATEWAY_PORT: i32 = 18789;
 /// Environment variable of the gateway's token.
 pub(crate) const TOKEN_VARIABLE: &str = "OPENCLAW_GATEWAY_TOKEN";
-/// Environment variable of the Telegram bot's token.
-pub(crate) const TELEGRAM_VARIABLE: &str = "TELEGRAM_BOT_TOKEN";
 /// Home of the image's user `node`, uid 1000.
 pub(crate) const HOME: &str = "/home/node";
 /// OpenClaw's state: conversations, memory, workspaces.

@@ -1,5 +1,6 @@
 //! Second stage: what the harness does not allow, and single values that can't be right. Pure.
 
+use crate::channels;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::openclaw::{self, providers, tools};
@@ -15,7 +16,7 @@ pub(crate) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
         name: inputs.harness.and_then(|harness| harness.metadata.name.clone()).unwrap_or_default(),
     };
     version(resolved, diagnostics);
-    channels(resolved, diagnostics);
+    channels::check::check(resolved, diagnostics);
     resources::check(object, spec, diagnostics);
     names::check(resolved, &harness, diagnostics);
     credentials(resolved, diagnostics);
@@ -35,45 +36,6 @@ fn version(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
             field: "spec.gateway.version".into(),
             problem: format!("OpenClaw {version} is not known to this operator"),
             fix: format!("use one of: {}", openclaw::SUPPORTED_VERSIONS.join(", ")),
-        });
-    }
-}
-
-fn channels(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
-    let allowed = &resolved.harness.channels.allow;
-    let object = &resolved.tenant.object;
-    for channel in resolved.tenant.channels() {
-        if !allowed.contains(&channel) {
-            diagnostics.push(Diagnostic {
-                code: Code::ChannelNotAllowed,
-                object: object.clone(),
-                field: format!("spec.channels.{}", channel.as_str()),
-                problem: format!("the Harness does not allow the channel {}", channel.as_str()),
-                fix: format!(
-                    "add {} to the Harness's spec.channels.allow, or remove the channel",
-                    channel.as_str()
-                ),
-            });
-        }
-    }
-    let Some(telegram) = &resolved.tenant.spec.channels.telegram else { return };
-    if telegram.allow_from.is_empty() && !resolved.harness.channels.dm_pairing_required {
-        diagnostics.push(Diagnostic {
-            code: Code::ChannelOpen,
-            object: object.clone(),
-            field: "spec.channels.telegram.allowFrom".into(),
-            problem: "nobody is listed and the Harness asks for no pairing, so the agents answer everybody"
-                .into(),
-            fix: "list who may write, or set spec.channels.dmPairingRequired: true in the Harness".into(),
-        });
-    }
-    if telegram.group_allow_from.is_empty() {
-        diagnostics.push(Diagnostic {
-            code: Code::GroupsUnanswered,
-            object: object.clone(),
-            field: "spec.channels.telegram.groupAllowFrom".into(),
-            problem: "nobody is listed, so every message in a group is ignored".into(),
-            fix: "list the Telegram user ids that the agents may answer in groups".into(),
         });
     }
 }

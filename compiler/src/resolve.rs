@@ -1,8 +1,8 @@
 //! First stage: references are followed and defaults and overrides are merged. Pure.
 
 use kr8tiv_crds::agent::Binding;
-use kr8tiv_crds::harness::{ChannelName, HarnessSpec, Identity};
-use kr8tiv_crds::tenant::{Channels, TenantSpec};
+use kr8tiv_crds::harness::{HarnessSpec, Identity};
+use kr8tiv_crds::tenant::TenantSpec;
 use kr8tiv_crds::{Agent, Tenant};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
@@ -33,14 +33,6 @@ pub(crate) struct ResolvedTenant<'a> {
     /// The OpenClaw release that is compiled for.
     pub(crate) version: &'a str,
     pub(crate) spec: &'a TenantSpec,
-}
-
-impl ResolvedTenant<'_> {
-    /// The channels that the tenant configures.
-    pub(crate) fn channels(&self) -> Vec<ChannelName> {
-        let Channels { telegram } = &self.spec.channels;
-        telegram.iter().map(|_| ChannelName::Telegram).collect()
-    }
 }
 
 /// One agent, with what it takes from the harness.

@@ -48,8 +48,10 @@ fn with_harness(from: &str, to: &str) -> Case {
     case(&format!("{}{TENANT}", HARNESS.replace(from, to)))
 }
 
-const TELEGRAM: &str =
-    "  channels: {telegram: {botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}}";
+const TELEGRAM: &str = "  channels: {telegram: {accounts: [{botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}]}}";
+
+/// A bot beside the one above, with the same token.
+const SECOND_BOT: &str = "{name: work, botTokenSecretRef: {name: bot, key: token}, groupAllowFrom: ['1']}";
 
 /// One case for every code, and the start of what a user reads.
 #[allow(clippy::too_many_lines, reason = "a table, a row for every code")]
@@ -126,12 +128,37 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
         (
             "K8T0204",
             with(TELEGRAM, &[agent("a", &format!("default: true, {group}")), agent("b", group)]),
-            "Agent b, spec.bindings[0]: Agent a is bound to the same conversation",
+            "Agent b, spec.bindings[0]: spec.bindings[0] of Agent a is to the same conversations; remove one of the two",
         ),
         (
             "K8T0205",
             with("", &[agent("a", group)]),
             "Agent a, spec.bindings[0]: Tenant acme has no channel telegram; configure spec.channels.telegram",
+        ),
+        (
+            "K8T0220",
+            with(TELEGRAM, &[agent("a", "bindings: [{channel: telegram, accountId: work}]")]),
+            "Agent a, spec.bindings[0].accountId: Tenant acme has no account work in spec.channels.telegram; use one \
+             of: default; or add the account to the Tenant",
+        ),
+        (
+            "K8T0221",
+            with(
+                TELEGRAM,
+                &[
+                    agent("a", "default: true, bindings: [{channel: telegram}]"),
+                    agent("b", "bindings: [{channel: telegram, accountId: default}]"),
+                ],
+            ),
+            "Agent a, spec.bindings[0]: spec.bindings[0] of Agent b is to the same conversations over each account of \
+             Tenant acme, so nothing is left for this one; remove this binding, or one of the others",
+        ),
+        (
+            "K8T0222",
+            with(&TELEGRAM.replace("accounts: [", &format!("accounts: [{SECOND_BOT}, ")), &[]),
+            "Tenant acme, spec.channels.telegram.accounts[0].botTokenSecretRef: \
+             spec.channels.telegram.accounts[1].botTokenSecretRef takes its token from the key token of Secret bot as \
+             well, and a token has one consumer; name another key",
         ),
         (
             "K8T0301",
@@ -141,7 +168,7 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
         (
             "K8T0302",
             with(&TELEGRAM.replace(", groupAllowFrom: ['1']", ""), &[]),
-            "Tenant acme, spec.channels.telegram.groupAllowFrom: nobody is listed",
+            "Tenant acme, spec.channels.telegram.accounts[0].groupAllowFrom: nothing is listed, so every message",
         ),
         (
             "K8T0303",
@@ -165,7 +192,7 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
                 HARNESS.replace("[telegram]", "[telegram], dmPairingRequired: false"),
                 TENANT.replace("---\n", &format!("{TELEGRAM}\n---\n"))
             )),
-            "Tenant acme, spec.channels.telegram.allowFrom: nobody is listed and the Harness asks for no pairing",
+            "Tenant acme, spec.channels.telegram.accounts[0].allowFrom: nobody is listed and the Harness asks for no pairing",
         ),
         (
             "K8T0306",
@@ -174,6 +201,37 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
                 "  workspace: {files: [{name: ../x.md, description: d, content: c}]}\n  models:",
             ),
             "Harness desk, spec.workspace.files[0].name: \"../x.md\" can't be used as a name here; use letters",
+        ),
+        (
+            "K8T0320",
+            with("  channels: {telegram: {accounts: []}}", &[]),
+            "Tenant acme, spec.channels.telegram.accounts: the channel telegram has no account, so nobody can reach",
+        ),
+        (
+            "K8T0321",
+            with(
+                &TELEGRAM.replace("accounts: [", &format!("accounts: [{SECOND_BOT}, ")).replace(
+                    "name: work, botTokenSecretRef: {name: bot,",
+                    "botTokenSecretRef: {name: other,",
+                ),
+                &[],
+            ),
+            "Tenant acme, spec.channels.telegram.accounts[1].name: spec.channels.telegram.accounts[0] has the name \
+             default as well; give each account of a channel a name of its own",
+        ),
+        (
+            "K8T0322",
+            with(TELEGRAM, &[agent("a", "bindings: [{channel: telegram, guildId: '1'}]")]),
+            "Agent a, spec.bindings[0].guildId: only Discord has servers with such ids; remove it",
+        ),
+        (
+            "K8T0323",
+            with(
+                TELEGRAM,
+                &[agent("a", "bindings: [{channel: telegram, peer: {kind: group, id: '@team'}}]")],
+            ),
+            "Agent a, spec.bindings[0].peer.id: @team is no id of a conversation in telegram, so no message would ever \
+             match; use one such as -1001234567890, or *",
         ),
         (
             "K8T0401",

@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::channels::Channels;
 use crate::quantity::Quantity;
 use crate::reference::{LocalReference, SecretKeyReference};
 use crate::status::conditions_schema;
@@ -153,35 +154,6 @@ impl Default for Storage {
     fn default() -> Self {
         Self { size: default_storage_size(), storage_class_name: None }
     }
-}
-
-/// The messaging channels of a tenant.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Channels {
-    /// Telegram, by a bot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub telegram: Option<TelegramChannel>,
-}
-
-/// A Telegram bot.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TelegramChannel {
-    /// The bot's token, as Telegram's BotFather gives it.
-    pub bot_token_secret_ref: SecretKeyReference,
-    /// Telegram user ids of the tenant's owners, who may approve strangers and use the owner's commands.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
-    pub owners: Vec<String>,
-    /// Telegram user ids that may write direct messages without pairing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 500), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
-    pub allow_from: Vec<String>,
-    /// Telegram user ids whose messages in groups are answered. Empty: nobody's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 500), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
-    pub group_allow_from: Vec<String>,
 }
 
 /// The key for one model provider.

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use kr8tiv_crds::channels::ChannelName;
+
 use crate::bundle::{Ownership, WorkspaceFile};
+use crate::channels::configured;
 use crate::compose::Composition;
 use crate::openclaw::tools::effective;
 use crate::render::markdown::{code, line, list, paragraphs};
@@ -105,7 +108,8 @@ fn conversations(
 ) -> String {
     let policy = &resolved.harness.channels;
     let mut text = String::new();
-    let channels: Vec<_> = resolved.tenant.channels().iter().map(|c| c.as_str()).collect();
+    let channels: Vec<_> =
+        configured(&resolved.tenant.spec.channels).into_iter().map(ChannelName::as_str).collect();
     if channels.is_empty() {
         text.push_str("- No messaging channel is connected.\n");
     } else {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform, compile};
+use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform, PluginSource, compile};
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ pub fn platform() -> Platform {
     Platform {
         gateway_repository: "ghcr.io/openclaw/openclaw".into(),
         watchdog_image: "example.com/kr8tiv/watchdog:0.1.0".into(),
+        plugins: PluginSource::Registry,
     }
 }
 
