@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, Volume};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kr8tiv_crds::channels::ChannelName;
 use serde_json::{Map, Value, json};
 
 use crate::channels::{configured, from_plugins};
@@ -34,8 +35,14 @@ pub(crate) fn section(resolved: &Resolved<'_>) -> Value {
     allow.extend(
         all_models(resolved).filter_map(|model| built_in(provider_of(model))).map(|provider| provider.plugin),
     );
-    allow.extend(configured(&resolved.tenant.spec.channels).into_iter().map(|channel| channel.as_str()));
-    let entries: Map<_, _> = allow.iter().map(|id| ((*id).to_owned(), json!({"enabled": true}))).collect();
+    allow.extend(configured(&resolved.tenant.spec.channels).into_iter().map(ChannelName::as_str));
+    let mut entries: Map<_, _> =
+        allow.iter().map(|id| ((*id).to_owned(), json!({"enabled": true}))).collect();
+    // A nightly run of the model over everybody's conversations, once the scheduler is on for a heartbeat.
+    entries.insert(
+        "memory-core".to_owned(),
+        json!({"enabled": true, "config": {"dreaming": {"enabled": false}}}),
+    );
     json!({"allow": allow, "entries": entries, "slots": {"memory": "memory-core"}})
 }
 
