@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kr8tiv_compiler::{Platform, Surroundings};
+use kr8tiv_compiler::{Platform, PluginSource, Surroundings};
 use kr8tiv_crds::harness::Reasoning;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use serde::de::DeserializeOwned;
@@ -52,6 +52,7 @@ impl Fleet {
             platform: Platform {
                 gateway_repository: "ghcr.io/openclaw/openclaw".to_owned(),
                 watchdog_image: "example.com/kr8tiv/watchdog:0.1.0".to_owned(),
+                plugins: PluginSource::default(),
             },
             surroundings: Surroundings::default(),
         })
