@@ -163,9 +163,9 @@ fn agents(resolved: &Resolved<'_>, composition: &Composition<'_>) -> Value {
             "ssh": {"target": NO_SANDBOX, "strictHostKeyChecking": true, "updateHostKeys": false},
         },
     });
-    if models.lock {
-        defaults["modelPolicy"] = json!({"allow": [literal(&models.primary)]});
-    }
+    // Without a policy, OpenClaw would take the models that have settings below for the only ones allowed.
+    defaults["modelPolicy"] =
+        if models.lock { json!({"allow": [literal(&models.primary)]}) } else { json!({}) };
     if let Some(reasoning) = models.reasoning {
         defaults["thinkingDefault"] = json!(reasoning);
     }

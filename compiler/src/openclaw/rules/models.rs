@@ -26,6 +26,12 @@ pub(super) fn check(root: &Place<'_>, found: &mut Vec<Violation>) {
             }
         }
     }
+    let is_new = root.at("meta.migrations.modelPolicyAllowlist").is_true();
+    if !defaults.child("models").entries().is_empty() && !defaults.child("modelPolicy").is_set() && !is_new {
+        found.push(defaults.child("modelPolicy").violation(
+            "must be set beside models, to {} at the least: without it users may choose no model but those",
+        ));
+    }
     for (id, provider) in root.at("models.providers").entries() {
         if OVERLAYS.contains(&id.to_ascii_lowercase().as_str()) {
             continue;
