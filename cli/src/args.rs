@@ -57,6 +57,20 @@ pub enum Command {
             Exit codes: 0 written, 1 not valid, 2 usage, or a file can't be read or written."
     )]
     Compile(Compile),
+    /// Write a tenant's gateway for Docker Compose, on one machine without a cluster.
+    #[command(
+        long_about = "Writes a tenant's gateway for Docker Compose: the same containers with the same files, on one \
+            machine without a cluster.\n\n\
+            In the folder are docker-compose.tenant.yml, .env.example with the secrets that it needs, and all that \
+            compile writes. What is there already is replaced file by file, so that a running gateway takes the change \
+            as it would in a cluster.",
+        after_help = "Examples:\n  \
+            kr8tiv compose -f examples/first-tenant.yaml --tenant-id acme-0a1b2c3d --output acme\n  \
+            cp acme/.env.example acme/.env   # and fill it in\n  \
+            docker compose -f acme/docker-compose.tenant.yml up\n\n\
+            Exit codes: 0 written, 1 not valid, 2 usage, or a file can't be read or written."
+    )]
+    Compose(Compose),
     /// Say what a change does to each tenant: what is reloaded, what restarts.
     #[command(
         long_about = "Says what a change does to each tenant: which paths, files and objects differ, and whether its \
@@ -224,6 +238,23 @@ pub struct Compile {
     /// Replace the folder whatever it holds.
     #[arg(long, requires = "output")]
     pub force: bool,
+    /// What the operator was installed with.
+    #[command(flatten)]
+    pub platform: PlatformArguments,
+}
+
+/// Arguments of `compose`.
+#[derive(Clone, Debug, Args)]
+pub struct Compose {
+    /// The files.
+    #[command(flatten)]
+    pub input: InputArguments,
+    /// The tenant.
+    #[command(flatten)]
+    pub tenant: TenantArguments,
+    /// The folder to write into; it may be in use.
+    #[arg(short, long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    pub output: PathBuf,
     /// What the operator was installed with.
     #[command(flatten)]
     pub platform: PlatformArguments,

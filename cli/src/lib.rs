@@ -9,6 +9,7 @@ pub mod compile;
 pub mod diff;
 pub mod folder;
 pub mod input;
+pub mod overwrite;
 pub mod problem;
 pub mod report;
 pub mod schema;
@@ -17,9 +18,10 @@ pub mod validate;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::FromArgMatches;
+use kr8tiv_compiler::Bundle;
 
 use crate::args::{Cli, Command, Format, InputArguments, SchemaName};
 use crate::compile::Compiled;
@@ -72,6 +74,12 @@ pub enum Error {
     /// The folder could not be written.
     #[error(transparent)]
     Folder(#[from] folder::Error),
+    /// The bundle has something that Compose has not.
+    #[error(transparent)]
+    Compose(#[from] kr8tiv_compiler::compose_file::ComposeFileError),
+    /// A file in the folder could not be written.
+    #[error(transparent)]
+    Overwrite(#[from] overwrite::Error),
     /// The system gave no means to wait for a cluster.
     #[error("the cluster can't be asked: {0}")]
     Runtime(#[source] io::Error),
@@ -120,6 +128,7 @@ fn run(command: &Command, program: &str, console: &mut Console<'_>) -> Result<Ex
     match command {
         Command::Validate(arguments) => run_validate(arguments, console),
         Command::Compile(arguments) => run_compile(arguments, console),
+        Command::Compose(arguments) => run_compose(arguments, console),
         Command::Diff(arguments) => run_diff(arguments, console),
         Command::Schema(arguments) => run_schema(arguments, console),
         Command::Completion(arguments) => {
@@ -163,33 +172,52 @@ fn run_validate(arguments: &args::Validate, console: &mut Console<'_>) -> Result
 }
 
 fn run_compile(arguments: &args::Compile, console: &mut Console<'_>) -> Result<Exit, Error> {
-    let input = read(&arguments.input, console)?;
-    let (bundle, problems) =
-        match compile::compile(&input, &arguments.tenant, &arguments.platform.platform())? {
-            Compiled::Bundle(bundle, warnings) => (Some(bundle), warnings),
-            Compiled::Problems(problems) => (None, problems),
-        };
-    let text = report::human(&input, &problems, console.errors_have_colours);
-    console.errors.write_all(text.as_bytes())?;
-    let Some(bundle) = bundle else {
-        writeln!(console.errors, "{}", report::summary(&input, &problems))?;
-        return Ok(Exit::Found);
-    };
-    if let Some(folder) = &arguments.output {
+    let args::Compile { input, tenant, output, manifests: _, force, platform } = arguments;
+    let Some(bundle) = compiled(input, tenant, platform, console)? else { return Ok(Exit::Found) };
+    if let Some(folder) = output {
         let files = bundle::files(&bundle)?;
-        folder::write(folder, &files, arguments.force)?;
-        writeln!(
-            console.errors,
-            "{}: {} files of tenant {}, bundle {}",
-            folder.display(),
-            files.len(),
-            bundle.tenant_id,
-            bundle.hash
-        )?;
+        folder::write(folder, &files, *force)?;
+        written(folder, files.len(), &bundle, console)?;
     } else {
         console.output.write_all(kr8tiv_compiler::manifests::yaml(&bundle.objects)?.as_bytes())?;
     }
     Ok(Exit::Success)
+}
+
+fn run_compose(arguments: &args::Compose, console: &mut Console<'_>) -> Result<Exit, Error> {
+    let args::Compose { input, tenant, output, platform } = arguments;
+    let Some(bundle) = compiled(input, tenant, platform, console)? else { return Ok(Exit::Found) };
+    let mut files = bundle::files(&bundle)?;
+    files.extend(kr8tiv_compiler::compose_file::render(&bundle)?);
+    overwrite::write(output, &files)?;
+    written(output, files.len(), &bundle, console)?;
+    Ok(Exit::Success)
+}
+
+/// The bundle that a command is about; `None` when there is none, after what keeps it from being compiled was printed.
+fn compiled(
+    input: &InputArguments,
+    tenant: &args::TenantArguments,
+    platform: &args::PlatformArguments,
+    console: &mut Console<'_>,
+) -> Result<Option<Box<Bundle>>, Error> {
+    let input = read(input, console)?;
+    let (bundle, problems) = match compile::compile(&input, tenant, &platform.platform())? {
+        Compiled::Bundle(bundle, warnings) => (Some(bundle), warnings),
+        Compiled::Problems(problems) => (None, problems),
+    };
+    let text = report::human(&input, &problems, console.errors_have_colours);
+    console.errors.write_all(text.as_bytes())?;
+    if bundle.is_none() {
+        writeln!(console.errors, "{}", report::summary(&input, &problems))?;
+    }
+    Ok(bundle)
+}
+
+fn written(folder: &Path, files: usize, bundle: &Bundle, console: &mut Console<'_>) -> Result<(), Error> {
+    let Bundle { tenant_id, hash, .. } = bundle;
+    writeln!(console.errors, "{}: {files} files of tenant {tenant_id}, bundle {hash}", folder.display())?;
+    Ok(())
 }
 
 fn run_diff(arguments: &args::Diff, console: &mut Console<'_>) -> Result<Exit, Error> {
