@@ -9,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::files;
+use common::sections::{sections, without_section};
 use kr8tiv_compiler::Bundle;
-use serde_json::{Value, json};
 
 fn present(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
@@ -52,46 +52,6 @@ fn examples_compile_to_their_goldens() {
     assert_eq!(found, expected, "files that no example stands behind");
 }
 
-/// The small case that sections are added to, with merge patches (RFC 7386) of a section applied.
-fn patched(patches: &Value) -> common::Case {
-    let mut objects = vec![
-        json!({"apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Harness", "metadata": {"name": "h"}, "spec": {
-            "identity": {"role": "helper", "purpose": "You help.", "personality": "Calm."},
-            "soul": {"coreTruths": ["Be kind."], "vibe": "Warm."},
-            "jobFunctions": {"responsibilities": ["Help."], "successCriteria": ["It helped."]},
-            "models": {"primary": "anthropic/claude-sonnet-4-6"},
-        }}),
-        json!({"apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Tenant", "metadata": {"name": "t"}, "spec": {
-            "displayName": "Kin", "harnessRef": {"name": "h"},
-        }}),
-    ];
-    for (position, kind) in ["harness", "tenant"].into_iter().enumerate() {
-        merge(&mut objects[position]["spec"], &patches[kind]);
-    }
-    for (name, patch) in patches["agents"].as_object().into_iter().flatten() {
-        let mut spec = json!({"tenantRef": {"name": "t"}});
-        merge(&mut spec, patch);
-        let kind = json!({"apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Agent", "metadata": {"name": name}, "spec": spec});
-        objects.push(kind);
-    }
-    common::objects(objects)
-}
-
-fn merge(value: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        if !patch.is_null() {
-            *value = patch.clone();
-        }
-        return;
-    };
-    if !value.is_object() {
-        *value = json!({});
-    }
-    for (key, patch) in patch {
-        merge(&mut value[key], patch);
-    }
-}
-
 /// The files of a bundle, with the settings that lie beside `openclaw.json`, and without hashes, which every change
 /// changes.
 fn comparable(bundle: &Bundle) -> BTreeMap<PathBuf, String> {
@@ -116,15 +76,11 @@ fn comparable(bundle: &Bundle) -> BTreeMap<PathBuf, String> {
 fn point_02_each_section_changes_what_its_golden_says() {
     let golden = common::root().join("compiler/tests/golden/sections");
     let update = std::env::var_os("UPDATE").is_some();
-    let text = fs::read_to_string(common::root().join("compiler/tests/sections.yaml")).unwrap();
-    let sections: Vec<Value> = serde_saphyr::from_str(&text).unwrap();
-    let base = comparable(&patched(&json!({})).compile().unwrap());
+    let base = comparable(&without_section().compile().unwrap());
     assert!(!base.keys().any(|path| path.ends_with("MEMORY.md")), "no MEMORY.md without a seed");
     let mut expected = Vec::new();
-    for section in sections {
-        let name = section["section"].as_str().unwrap().to_owned();
-        let bundle =
-            patched(&section).compile().unwrap_or_else(|diagnostics| panic!("{name}: {diagnostics}"));
+    for (name, case) in sections() {
+        let bundle = case.compile().unwrap_or_else(|diagnostics| panic!("{name}: {diagnostics}"));
         let mut difference = format!("# {name}\n");
         for warning in bundle.warnings.iter() {
             difference.push_str(&format!("# warning: {warning}\n"));

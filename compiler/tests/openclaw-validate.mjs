@@ -13,7 +13,6 @@
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 const [app] = process.argv.slice(2);
@@ -54,7 +53,9 @@ async function validate(config) {
   return JSON.parse(printed);
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
+// Not by node:readline, for which a text ends a line at U+2028 too.
+const lines = readFileSync(process.stdin.fd, "utf8").split("\n").filter((line) => line !== "");
+for (const line of lines) {
   const answer = await validate(JSON.parse(line));
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }

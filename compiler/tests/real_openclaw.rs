@@ -6,25 +6,24 @@ mod common;
 
 use std::fs;
 
-use common::real::{validate_all, validate_each};
+use common::real::{assert_accepted, validate_all, validate_each};
 use common::rules::{Verdict, rules};
+use common::sections::sections;
 use kr8tiv_compiler::config_violations;
 use serde_json::Value;
 
-fn assert_clean(configs: &[(String, String)]) {
-    for ((name, _), answer) in configs.iter().zip(validate_all(configs)) {
-        assert!(answer.is_clean(), "{name}: {answer:#?}");
-    }
+fn compiled(cases: impl IntoIterator<Item = (String, common::Case)>) -> Vec<(String, String)> {
+    cases.into_iter().map(|(name, case)| (name, case.compile().unwrap().config)).collect()
 }
 
-fn compiled_examples() -> Vec<(String, String)> {
-    let compiled = |(name, case): (String, common::Case)| (name, case.compile().unwrap().config);
-    common::examples().into_iter().map(compiled).collect()
+/// The examples and the realistic harnesses.
+fn whole() -> Vec<(String, String)> {
+    compiled(common::examples().into_iter().chain(common::realistic()))
 }
 
 #[test]
-fn the_examples_are_valid() {
-    assert_clean(&compiled_examples());
+fn the_goldens_are_valid() {
+    assert_accepted("goldens", &[whole(), compiled(sections())].concat(), 0);
 }
 
 /// Every rule of ours that OpenClaw has too it enforces; what is said of the others is true of them.
@@ -62,7 +61,7 @@ fn the_rules_are_those_of_openclaw() {
 #[test]
 fn one_process_judges_as_many_do() {
     const REFUSED: usize = 16;
-    let mut configs = compiled_examples();
+    let mut configs = whole();
     configs.push(("no JSON".into(), "{".into()));
     let rules = rules();
     for verdict in [Verdict::Refuses, Verdict::Warns] {
@@ -159,5 +158,5 @@ fn the_variants_are_valid() {
         let bundle = case.compile().unwrap_or_else(|diagnostics| panic!("{name}: {diagnostics}"));
         (name.to_owned(), bundle.config)
     };
-    assert_clean(&variants.into_iter().map(compiled).collect::<Vec<_>>());
+    assert_accepted("variants", &variants.into_iter().map(compiled).collect::<Vec<_>>(), 0);
 }

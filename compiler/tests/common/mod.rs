@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
+pub mod generate;
 pub mod real;
 pub mod rules;
+pub mod sections;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -52,7 +52,7 @@ pub fn rules() -> Vec<Rule> {
 }
 
 /// JSON Merge Patch, RFC 7396.
-fn merge(target: &mut Value, patch: &Value) {
+pub fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;
