@@ -1,7 +1,7 @@
 //! Objects as users might write them: made from the schemas of the CustomResourceDefinitions, so that a new field is
 //! tried as soon as it is there. The same each time.
 //!
-//! A schema doesn't know what goes together. What does is in [`known`], by the field's path: without it the
+//! A schema doesn't know what goes together. What does is in `known`, by the field's path: without it the
 //! field is still set, but to a value that the compiler mostly refuses.
 
 mod known;
@@ -164,13 +164,13 @@ impl Generator {
         };
         let channels = tenant["channels"].as_object().into_iter().flatten();
         self.channels = channels.map(|(name, channel)| (name.clone(), accounts(channel))).collect();
-        let mut all = vec![object("Harness", "h", harness), object("Tenant", "acme", tenant)];
+        let mut all = vec![object("Harness", "h", &harness), object("Tenant", "acme", &tenant)];
         let default = self.below(self.agents.len().max(1));
         for (position, id) in self.agents.clone().iter().enumerate() {
             let mut agent = self.spec("Agent");
             agent["agentId"] = json!(id);
             agent["default"] = json!(position == default);
-            all.push(object("Agent", id, agent));
+            all.push(object("Agent", id, &agent));
         }
         objects(all)
     }
@@ -337,7 +337,7 @@ impl Generator {
     }
 }
 
-fn object(kind: &str, name: &str, spec: Value) -> Value {
+fn object(kind: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "kr8tiv.ai/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
 

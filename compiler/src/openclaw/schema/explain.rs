@@ -195,24 +195,26 @@ fn sentence(error: &ValidationError<'_>, may_show: bool) -> String {
     }
 }
 
-/// `, not "this"`, or nothing where the value may be a secret.
+/// `, not "this"`, or no more than its type where the value may be a secret.
 fn not_this(error: &ValidationError<'_>, may_show: bool) -> String {
+    let is_shown = may_show && !is_secret(error.instance_path());
     let shown = match error.instance().as_ref() {
         Value::Array(_) => "an array".to_owned(),
         Value::Object(_) => "an object".to_owned(),
-        Value::String(text) if may_show && is_harmless(text, error.instance_path()) => format!("{text:?}"),
+        Value::String(text) if is_shown && text.len() <= LONGEST_SHOWN => format!("{text:?}"),
         Value::String(_) => match error.kind() {
             Kind::Type { .. } => "a string".to_owned(),
             _ => return String::new(),
         },
+        Value::Number(_) if !is_shown => "a number".to_owned(),
         value => value.to_string(),
     };
     format!(", not {shown}")
 }
 
-fn is_harmless(text: &str, path: &Location) -> bool {
+fn is_secret(path: &Location) -> bool {
     let path = path.as_str().to_ascii_lowercase();
-    text.len() <= LONGEST_SHOWN && !SECRET_WORDS.iter().any(|word| path.contains(word))
+    SECRET_WORDS.iter().any(|word| path.contains(word))
 }
 
 fn unknown_key(key: &str, known: &[&str]) -> String {
@@ -243,4 +245,54 @@ fn dotted(path: &Location) -> String {
 
 fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::openclaw::config_violations;
+
+    fn messages(config: &Value) -> Vec<String> {
+        let found = config_violations(config).into_iter();
+        found.map(|violation| format!("{} {}", violation.path, violation.message)).collect()
+    }
+
+    #[test]
+    fn the_form_that_was_meant_speaks() {
+        for (config, expected) in [
+            (
+                json!({"channels": {"telegram": {"botToken": {"source": "env", "provider": "p"}}}}),
+                "channels.telegram.botToken.id is missing",
+            ),
+            (
+                json!({"agents": {"defaults": {"model": 5}}}),
+                "agents.defaults.model must be a string or an object, not 5",
+            ),
+            (json!({"gateway": {"bnd": "lan"}}), "gateway.bnd OpenClaw has no such key; it has bind"),
+            (
+                json!({"gateway": {"bind": "wan"}}),
+                "gateway.bind must be one of \"auto\", \"lan\", \"loopback\", \"custom\", \"tailnet\", not \"wan\"",
+            ),
+            (json!({"bindings": [{"agentId": "main", "match": {}}]}), "bindings.0.match.channel is missing"),
+        ] {
+            let found = messages(&config);
+            assert!(found.contains(&expected.to_owned()), "{found:#?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_repeated() {
+        let secret = "hunter2hunter2";
+        let config = json!({
+            "gateway": {"auth": {"token": 4711, "password": [secret], "mode": secret.repeat(4)}},
+            "channels": {"telegram": {"botToken": {"source": secret, "provider": secret, "id": secret}}},
+            "skills": {"entries": {"a": {"apiKey": {"source": "env", "provider": "default", "id": secret}}}},
+        });
+        let found = messages(&config);
+        assert!(found.len() >= 5, "{found:#?}");
+        for message in found {
+            assert!(!message.contains(secret) && !message.contains("4711"), "{message}");
+        }
+    }
 }
