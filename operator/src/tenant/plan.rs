@@ -1,6 +1,5 @@
 //! Plan stage, pure: from what was observed to what the cluster should hold, or to why nothing can be applied.
 
-use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
 use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Severity, Surroundings};
