@@ -31,7 +31,7 @@ pub use inputs::{Inputs, Platform, Surroundings, TokenHolder};
 pub use openclaw::providers::{PROVIDERS, Provider};
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS};
 pub use render::WATCHDOG_PORT;
-pub use resolve::{agent_id, harness_namespace, tenant_id};
+pub use resolve::{agent_id, channel_tokens, harness_namespace, tenant_id};
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.
 const REVISION_DIGITS: usize = 10;

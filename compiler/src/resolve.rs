@@ -9,6 +9,7 @@ use kr8tiv_crds::tenant::{Channels, TenantSpec};
 use kr8tiv_crds::tools::ToolNarrowing;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 
+use crate::bundle::SecretReference;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::openclaw::tools::{ToolSet, effective, narrowed};
@@ -38,12 +39,7 @@ impl<'a> Resolved<'a> {
 
     /// The tokens by which the channels know the tenant, with the fields that name them.
     pub(crate) fn channel_tokens(&self) -> Vec<(String, &'a SecretKeyReference)> {
-        let telegram = self.tenant.spec.channels.telegram.iter();
-        telegram
-            .map(|telegram| {
-                ("spec.channels.telegram.botTokenSecretRef".to_owned(), &telegram.bot_token_secret_ref)
-            })
-            .collect()
+        tokens(self.tenant.spec)
     }
 }
 
@@ -140,6 +136,21 @@ pub fn tenant_id(tenant: &Tenant) -> Option<String> {
     let digits: String =
         tenant.metadata.uid.as_deref()?.chars().filter(char::is_ascii_hexdigit).take(8).collect();
     (digits.len() == 8).then(|| format!("{slug}-{}", digits.to_ascii_lowercase()))
+}
+
+/// The tokens by which the channels know a tenant, with the fields that name them: each must be the tenant's alone.
+pub fn channel_tokens(tenant: &Tenant) -> Vec<SecretReference> {
+    let tokens = tokens(&tenant.spec).into_iter();
+    tokens.map(|(field, secret)| SecretReference { field, secret: secret.clone() }).collect()
+}
+
+fn tokens(tenant: &TenantSpec) -> Vec<(String, &SecretKeyReference)> {
+    let telegram = tenant.channels.telegram.iter();
+    telegram
+        .map(|telegram| {
+            ("spec.channels.telegram.botTokenSecretRef".to_owned(), &telegram.bot_token_secret_ref)
+        })
+        .collect()
 }
 
 /// The namespace of the Harness that a Tenant refers to; `None` is the Tenant's own.
