@@ -13,4 +13,7 @@ mod dependants;
 mod faults;
 mod gateway;
 mod objects;
+mod reports;
+mod sharing;
+mod tokens;
 mod wrong_inputs;
