@@ -25,6 +25,10 @@ pub const UPDATE_CHANNEL: &str = "kr8tiv.ai/update-channel";
 /// Harness's `updates.window`.
 pub const UPDATE_WINDOW: &str = "kr8tiv.ai/update-window";
 
+/// Annotation that users put on a Tenant: any new value has the images of skill packs that could not be pulled tried
+/// again, which restarts the gateway.
+pub const RETRY_SKILLS: &str = "kr8tiv.ai/retry-skills";
+
 /// Annotation on every applied object: the hash of what was applied. Equal means nothing to do.
 pub const APPLIED_HASH: &str = "kr8tiv.ai/applied-hash";
 /// Annotation patched onto the running Pod: the bundle it should serve. The patch makes kubelet refresh the

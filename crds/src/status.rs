@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde::de::value::BorrowedStrDeserializer;
 
 /// What a condition speaks of.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd)]
@@ -13,6 +14,12 @@ pub enum ConditionType {
     Compiled,
     /// The gateway is up and answers. It may still serve an earlier generation: `Ready` tells.
     GatewayReady,
+    /// The packs of skills are in the gateway. Present while its Harness has any. The gateway runs without a pack that
+    /// can't be had, so `Ready` does not depend on it.
+    SkillsReady,
+    /// The plugins that the channels need are in the gateway. Present while a channel needs one. The gateway runs
+    /// without a plugin that can't be had, so `Ready` does not depend on it.
+    PluginsReady,
     /// The Agent's Tenant exists and takes it.
     Accepted,
     /// Present only while true: the operator is on the way to the current generation, or waits for an object
@@ -29,6 +36,8 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::Compiled => "Compiled",
             Self::GatewayReady => "GatewayReady",
+            Self::SkillsReady => "SkillsReady",
+            Self::PluginsReady => "PluginsReady",
             Self::Accepted => "Accepted",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
@@ -67,6 +76,10 @@ pub enum Reason {
     Invalid,
     /// Something that must be unique or our own is somebody else's.
     Conflict,
+    /// The gateway runs without a pack of skills; the message names each, and why.
+    SkillPackUnavailable,
+    /// The gateway runs without the plugin of a channel; the message names each, and why.
+    PluginUnavailable,
     /// The API server refused an object of the tenant.
     ApplyFailed,
     /// Another object of the same tenant is at fault; its condition says more.
@@ -95,6 +108,8 @@ impl Reason {
             Self::SecretNotFound => "SecretNotFound",
             Self::Invalid => "Invalid",
             Self::Conflict => "Conflict",
+            Self::SkillPackUnavailable => "SkillPackUnavailable",
+            Self::PluginUnavailable => "PluginUnavailable",
             Self::ApplyFailed => "ApplyFailed",
             Self::TenantInvalid => "TenantInvalid",
             Self::Unreadable => "Unreadable",
@@ -136,6 +151,26 @@ pub struct Finding {
     pub reason: Reason,
     /// Why, for people: stable text, without times, counters and names of Pods.
     pub message: String,
+}
+
+impl Finding {
+    /// What a stored condition says, for a pass that finds nothing newer. `None` for a condition that this version does
+    /// not know.
+    pub fn kept(condition: &Condition) -> Option<Self> {
+        let status = match condition.status.as_str() {
+            "True" => ConditionStatus::True,
+            "False" => ConditionStatus::False,
+            "Unknown" => ConditionStatus::Unknown,
+            _ => return None,
+        };
+        let (type_, reason) = (named(&condition.type_)?, named(&condition.reason)?);
+        Some(Self { type_, status, reason, message: condition.message.clone() })
+    }
+}
+
+/// The value of an enumeration by the name that is written.
+fn named<'a, T: Deserialize<'a>>(name: &'a str) -> Option<T> {
+    T::deserialize(BorrowedStrDeserializer::<serde::de::value::Error>::new(name)).ok()
 }
 
 /// `metav1.Condition` allows messages of this many bytes.
@@ -246,6 +281,15 @@ mod tests {
         let changed = conditions(&same, vec![finding(ConditionStatus::True, "b")], Some(2), &at(30));
         assert_eq!(changed[0].last_transition_time, at(30));
         assert!(conditions(&changed, vec![], Some(2), &at(40)).is_empty());
+    }
+
+    #[test]
+    fn a_condition_is_kept_as_it_is_stored() {
+        let found = finding(ConditionStatus::False, "a");
+        let mut stored = conditions(&[], vec![found.clone()], Some(1), &at(10)).remove(0);
+        assert_eq!(Finding::kept(&stored), Some(found));
+        stored.reason = "OfTheFuture".into();
+        assert_eq!(Finding::kept(&stored), None);
     }
 
     #[test]

@@ -264,7 +264,11 @@ pub struct TenantStatus {
     /// The agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<TenantAgents>,
-    /// `Compiled`, `GatewayReady`, `Ready`, and while true `Reconciling`, `Stalled`.
+    /// Packs of skills that the gateway does without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skills: Option<TenantSkills>,
+    /// `Compiled`, `GatewayReady`, `Ready`, while there is something to say of them `SkillsReady`, `PluginsReady`, and
+    /// while true `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
@@ -276,6 +280,9 @@ pub struct TenantStatus {
 pub struct TenantHarness {
     /// Name of the Harness.
     pub name: String,
+    /// Its namespace, when that is not the Tenant's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Hash of its spec, ten hexadecimal digits; equal to the Harness's `status.revision` when up to date.
     pub revision: String,
 }
@@ -288,6 +295,32 @@ pub struct TenantGateway {
     pub version: String,
     /// Where the gateway is reached within the cluster.
     pub endpoint: String,
+}
+
+/// Packs of skills that a tenant's gateway does without: their images can't be pulled, and their containers would keep
+/// the Pod from starting.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantSkills {
+    /// The value of the annotation `kr8tiv.ai/retry-skills` that was heeded last. Another value has the images tried
+    /// again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<String>,
+    /// The packs, until their images change in the Harness or are tried again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unavailable: Vec<UnavailablePack>,
+}
+
+/// A pack of skills whose image can't be pulled.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnavailablePack {
+    /// Name of the pack.
+    pub name: String,
+    /// The image, with its digest.
+    pub image: String,
+    /// Why it can't be pulled, as kubelet said first.
+    pub problem: String,
 }
 
 /// The agents of a tenant.

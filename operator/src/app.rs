@@ -140,6 +140,9 @@ fn spawn_watches(
         spawn(kind.as_str(), task);
     }
     let (client, stores, queues) = parts();
+    let gate = readiness.gate("Namespace");
+    spawn("Namespace", Box::pin(watch::namespaces(client, stores, queues, gate)));
+    let (client, stores, queues) = parts();
     spawn("Pod", Box::pin(watch::pods(client, stores, queues, readiness.gate("Pod"))));
 }
 

@@ -65,11 +65,9 @@ impl Context {
 
     /// Takes in what a pass over a tenant came to, and wakes the Agents and Harnesses that it concerns.
     pub fn record(&self, tenant: &Key, result: TenantResult) {
-        let harness = tenant.sibling(&result.harness.0);
+        let harness = result.harness.0.clone();
         let Some(before) = self.results.record(tenant, result) else { return };
-        if let Some(before) =
-            before.map(|before| tenant.sibling(&before.harness.0)).filter(|key| *key != harness)
-        {
+        if let Some(before) = before.map(|before| before.harness.0.clone()).filter(|key| *key != harness) {
             self.queues.wake_harness(before);
         }
         self.queues.wake_harness(harness);
@@ -80,7 +78,7 @@ impl Context {
     pub fn forget_tenant(&self, tenant: &Key) {
         let Self {
             client: _,
-            stores: _,
+            stores,
             queues,
             compiler: _,
             statuses,
@@ -91,12 +89,15 @@ impl Context {
             failures,
         } = self;
         statuses.forget::<Tenant>(tenant);
+        for other in stores.tokens.release(tenant) {
+            queues.wake_tenant(other);
+        }
         secrets.forget(tenant);
         ledger.forget(tenant);
         deliveries.forget(tenant);
         failures.forget(tenant);
         if let Some(result) = results.get(tenant) {
-            queues.wake_harness(tenant.sibling(&result.harness.0));
+            queues.wake_harness(result.harness.0.clone());
         }
         results.forget(tenant);
         self.wake_agents(tenant);

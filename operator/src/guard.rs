@@ -13,6 +13,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::key::Key;
+
 /// An object of kind `K`, or what could be made out of one that this version can't read.
 #[derive(Clone, Debug)]
 pub enum Guarded<K> {
@@ -29,8 +31,8 @@ pub struct Unreadable {
     pub metadata: ObjectMeta,
     /// Why it can't be read.
     pub error: String,
-    /// Name of the object that `spec.tenantRef` or `spec.harnessRef` refers to.
-    pub refers_to: Option<String>,
+    /// The object that `spec.tenantRef` or `spec.harnessRef` refers to.
+    pub refers_to: Option<Key>,
     /// The conditions in its status.
     pub conditions: Vec<Condition>,
     /// `status.observedGeneration`.
@@ -54,10 +56,7 @@ impl<'de, K: serde::de::DeserializeOwned> Deserialize<'de> for Guarded<K> {
             Ok(object) => Ok(Self::Readable(Box::new(object))),
             Err(error) => {
                 let metadata = ObjectMeta::deserialize(&value["metadata"]).map_err(D::Error::custom)?;
-                let refers_to = ["/spec/tenantRef/name", "/spec/harnessRef/name"]
-                    .iter()
-                    .find_map(|path| value.pointer(path)?.as_str())
-                    .map(str::to_owned);
+                let refers_to = refers_to(&value, &metadata);
                 let conditions = Vec::deserialize(&value["status"]["conditions"]).unwrap_or_default();
                 let observed_generation = value["status"]["observedGeneration"].as_i64();
                 let error = error.to_string();
@@ -71,6 +70,15 @@ impl<'de, K: serde::de::DeserializeOwned> Deserialize<'de> for Guarded<K> {
             }
         }
     }
+}
+
+fn refers_to(object: &Value, metadata: &ObjectMeta) -> Option<Key> {
+    let own = Key::of(metadata);
+    ["/spec/tenantRef", "/spec/harnessRef"].iter().find_map(|path| {
+        let reference = object.pointer(path)?;
+        let namespace = reference["namespace"].as_str().unwrap_or(&own.namespace);
+        Some(Key { namespace: namespace.to_owned(), name: reference["name"].as_str()?.to_owned() })
+    })
 }
 
 impl<K: Resource> Resource for Guarded<K> {
@@ -150,7 +158,7 @@ mod tests {
         });
         let guarded: Guarded<Agent> = serde_json::from_value(object).unwrap();
         let unreadable = guarded.readable().unwrap_err();
-        assert_eq!(unreadable.refers_to.as_deref(), Some("acme"));
+        assert_eq!(unreadable.refers_to, Some(Key { namespace: "a".into(), name: "acme".into() }));
         assert_eq!(unreadable.observed_generation, Some(2));
         assert!(unreadable.error.contains("expected a sequence"), "{}", unreadable.error);
         assert_eq!(guarded.meta().generation, Some(3));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kr8tiv_compiler::Code;
 use kr8tiv_crds::harness::HarnessTenants;
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason, conditions};
 use kr8tiv_crds::{Harness, HarnessStatus};
@@ -54,14 +55,22 @@ impl Harnesses {
         wait
     }
 
-    /// Results of the tenants that use the Harness, by name; `None` while one has none yet.
+    /// Results of the tenants that use the Harness, by name, with the namespace of those in another one; `None` while one has none yet.
     fn results(&self, key: &Key) -> Option<Vec<(String, Arc<TenantResult>)>> {
         let stores = &self.context.stores;
         let tenants = stores.index.tenants_of_harness(key).into_iter();
         let living = tenants.filter(|tenant| {
             custom(&stores.tenants, tenant).is_some_and(|tenant| tenant.meta().deletion_timestamp.is_none())
         });
-        living.map(|tenant| self.context.results.get(&tenant).map(|result| (tenant.name, result))).collect()
+        let results: Option<Vec<_>> = living
+            .map(|tenant| {
+                let result = self.context.results.get(&tenant)?;
+                let is_near = tenant.namespace == key.namespace;
+                Some((if is_near { tenant.name } else { tenant.to_string() }, result))
+            })
+            .collect();
+        // Whoever refers to a Harness that isn't shared with them has no part in how its users fare.
+        results.map(|results| results.into_iter().filter(|(_, result)| !is_refused(result)).collect())
     }
 }
 
@@ -127,6 +136,11 @@ impl Reconciler for Harnesses {
         self.looked.lock().remove(key);
         self.context.statuses.forget::<Harness>(key);
     }
+}
+
+fn is_refused(result: &TenantResult) -> bool {
+    let diagnostics = result.compiled.as_ref().err().into_iter().flat_map(|failure| &failure.diagnostics);
+    diagnostics.into_iter().any(|diagnostic| diagnostic.code == Code::HarnessNotShared)
 }
 
 /// Builds a Harness's status. Pure.

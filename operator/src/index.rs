@@ -49,11 +49,20 @@ impl Claim {
     }
 }
 
+/// The Harness that a Tenant refers to.
+pub fn harness_of(tenant: &Tenant) -> Key {
+    let own = Key::of(&tenant.metadata).sibling(&tenant.spec.harness_ref.name);
+    let namespace = kr8tiv_compiler::harness_namespace(tenant).map(str::to_owned);
+    Key { namespace: namespace.unwrap_or(own.namespace), name: own.name }
+}
+
 /// The references, from their targets' side.
 #[derive(Debug, Default)]
 pub struct Index {
     tenants_by_harness: RwLock<Table<Key, Edition>>,
     tenants_by_id: RwLock<Table<String, Claim>>,
+    /// Tenants whose Harness is in another namespace, by their own.
+    borrowers_by_namespace: RwLock<Table<String, ()>>,
     agents_by_tenant: RwLock<Table<Key, Edition>>,
     harnesses: RwLock<Table<(), Edition>>,
 }
@@ -73,10 +82,12 @@ impl Index {
         let metadata = tenant.meta();
         let (key, version) = (Key::of(metadata), version_of(metadata));
         let (harness, id) = match tenant.readable() {
-            Ok(tenant) => (Some(tenant.spec.harness_ref.name.clone()), kr8tiv_compiler::tenant_id(tenant)),
+            Ok(tenant) => (Some(harness_of(tenant)), kr8tiv_compiler::tenant_id(tenant)),
             Err(unreadable) => (unreadable.refers_to.clone(), None),
         };
-        let harness = harness.map(|name| key.sibling(&name));
+        let is_borrower = harness.as_ref().is_some_and(|harness| harness.namespace != key.namespace);
+        let borrower = is_borrower.then(|| key.namespace.clone());
+        self.borrowers_by_namespace.write().insert(key.clone(), borrower, version, ());
         let edition = Edition::of(metadata);
         let harnesses = self.tenants_by_harness.write().insert(key.clone(), harness, version, edition);
         let ids = self.tenants_by_id.write().insert(key, id, version, Claim::of(metadata));
@@ -88,6 +99,7 @@ impl Index {
         let (key, version) = (Key::of(metadata), version_of(metadata));
         let harnesses = self.tenants_by_harness.write().remove(&key, version);
         let ids = self.tenants_by_id.write().remove(&key, version);
+        self.borrowers_by_namespace.write().remove(&key, version);
         self.impact(harnesses, ids)
     }
 
@@ -105,10 +117,9 @@ impl Index {
         let metadata = agent.meta();
         let key = Key::of(metadata);
         let tenant = match agent.readable() {
-            Ok(agent) => Some(agent.spec.tenant_ref.name.clone()),
+            Ok(agent) => Some(key.sibling(&agent.spec.tenant_ref.name)),
             Err(unreadable) => unreadable.refers_to.clone(),
         };
-        let tenant = tenant.map(|name| key.sibling(&name));
         let version = version_of(metadata);
         let change = self.agents_by_tenant.write().insert(key, tenant, version, Edition::of(metadata));
         change.map_or_else(Vec::new, |change| change.groups)
@@ -140,6 +151,12 @@ impl Index {
         self.tenants_by_harness.read().members(harness).map(|(key, _)| key.clone()).collect()
     }
 
+    /// The Tenants of a namespace whose Harness is in another one, by name.
+    pub fn borrowers(&self, namespace: &str) -> Vec<Key> {
+        let borrowers = self.borrowers_by_namespace.read();
+        borrowers.members(&namespace.to_owned()).map(|(key, _)| key.clone()).collect()
+    }
+
     /// The Agents that refer to a Tenant, by name.
     pub fn agents_of_tenant(&self, tenant: &Key) -> Vec<Key> {
         self.agents_by_tenant.read().members(tenant).map(|(key, _)| key.clone()).collect()
@@ -156,6 +173,7 @@ impl Index {
     pub fn begin_tenants(&self) {
         self.tenants_by_harness.write().begin_listing();
         self.tenants_by_id.write().begin_listing();
+        self.borrowers_by_namespace.write().begin_listing();
     }
 
     /// A listing of Tenants is complete; gives the ones that are gone and whom that concerns.
@@ -166,6 +184,7 @@ impl Index {
             gone.push(change.key);
             impact.harnesses.extend(change.groups);
         }
+        self.borrowers_by_namespace.write().finish_listing();
         let ids = self.tenants_by_id.write().finish_listing();
         for change in ids {
             impact.rivals.extend(self.impact(None, Some(change)).rivals);

@@ -16,6 +16,7 @@
 //! | `apps` | `statefulsets` | `list`, `watch`, `get`, `create`, `patch`, `delete` |
 //! | | `pods` | `list`, `watch`, `patch`, `delete` |
 //! | | `secrets` | `get`, `create` |
+//! | | `namespaces` | `list`, `watch` |
 //!
 //! Objects are made by server-side apply, for which the API server asks for `patch`, and for `create` when the
 //! object does not exist. `blockOwnerDeletion` in an owner reference asks for `update` on `tenants/finalizers` where
@@ -39,6 +40,7 @@ pub mod ledger;
 pub mod pod;
 pub mod queue;
 pub mod readiness;
+pub mod reports;
 pub mod results;
 pub mod secrets;
 pub mod settings;
@@ -46,6 +48,7 @@ pub mod statuses;
 pub mod stores;
 pub mod table;
 pub mod tenant;
+pub mod tokens;
 pub mod watch;
 pub mod watchdog;
 

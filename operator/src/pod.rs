@@ -29,6 +29,28 @@ pub struct GatewayPod {
     pub bundle_hash: Option<String>,
     /// What keeps it from starting.
     pub problem: Option<Problem>,
+    /// Its init containers that have come to an end, or can't come to one for want of their image.
+    pub init: Vec<InitContainer>,
+}
+
+/// An init container of a gateway's Pod.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InitContainer {
+    /// Its name.
+    pub name: String,
+    /// Its image, as in the Pod's spec as long as it could not be pulled.
+    pub image: String,
+    /// What it came to.
+    pub outcome: InitOutcome,
+}
+
+/// What an init container came to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum InitOutcome {
+    /// It ended well, with this message.
+    Said(String),
+    /// Its image can't be had; why, without times, counters and names of Pods.
+    NoImage(String),
 }
 
 /// What keeps a Pod from starting.
@@ -56,6 +78,7 @@ impl GatewayPod {
             deleting: metadata.deletion_timestamp.is_some(),
             bundle_hash: annotation(meta::BUNDLE_HASH),
             problem: if ready { None } else { problem(pod) },
+            init: init_containers(pod),
         }
     }
 }
@@ -66,45 +89,78 @@ fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, &'a str)> {
     Some((&condition.status, condition.message.as_deref().unwrap_or_default()))
 }
 
+fn init_containers(pod: &Pod) -> Vec<InitContainer> {
+    let all = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().flatten());
+    let ended = all.filter_map(|container| {
+        let terminated = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+        let outcome = match terminated.filter(|terminated| terminated.exit_code == 0) {
+            Some(terminated) => InitOutcome::Said(terminated.message.clone().unwrap_or_default()),
+            None => InitOutcome::NoImage(without_image(container, own_names(pod))?),
+        };
+        Some(InitContainer { name: container.name.clone(), image: container.image.clone(), outcome })
+    });
+    ended.collect()
+}
+
+fn own_names(pod: &Pod) -> [Option<&str>; 2] {
+    [pod.metadata.name.as_deref(), pod.metadata.uid.as_deref()]
+}
+
 fn problem(pod: &Pod) -> Option<Problem> {
     if let Some(("False", message)) = condition(pod, "PodScheduled") {
         let message = format!("no node takes the gateway's Pod: {message}");
         return Some(Problem { reason: Reason::Unschedulable, message });
     }
     let status = pod.status.as_ref()?;
-    let own_names = [pod.metadata.name.as_deref(), pod.metadata.uid.as_deref()];
     let init = status.init_container_statuses.iter().flatten();
     init.chain(status.container_statuses.iter().flatten())
-        .find_map(|container| of_container(container, own_names))
+        .find_map(|container| of_container(container, own_names(pod)))
+}
+
+/// Why a container can't come to be, and what kubelet says of it.
+fn waiting(container: &ContainerStatus) -> (&str, &str) {
+    let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+    waiting.map_or(("", ""), |waiting| {
+        (waiting.reason.as_deref().unwrap_or_default(), waiting.message.as_deref().unwrap_or_default())
+    })
 }
 
 fn of_container(container: &ContainerStatus, own_names: [Option<&str>; 2]) -> Option<Problem> {
     let name = &container.name;
-    let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
-    let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
-    let detail = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
-    let detail = without_names(detail, own_names);
-    match reason {
+    if let Some(cause) = without_image(container, own_names) {
+        let message = format!("container {name}: {cause}");
+        return Some(Problem { reason: Reason::ImagePullFailed, message });
+    }
+    match waiting(container) {
+        ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError", detail) => {
+            let detail = without_names(detail, own_names);
+            let message = sentence(&format!("container {name} can't be created"), &detail);
+            Some(Problem { reason: Reason::ContainerConfigFailed, message })
+        }
+        (reason, _) => crash_loop(container, reason),
+    }
+}
+
+/// Why a container's image can't be had, if that is so.
+fn without_image(container: &ContainerStatus, own_names: [Option<&str>; 2]) -> Option<String> {
+    let (
         "ErrImagePull"
         | "ImagePullBackOff"
         | "InvalidImageName"
         | "ErrImageNeverPull"
         | "RegistryUnavailable"
         | "ImageInspectError"
-        | "SignatureValidationFailed" => {
-            // kubelet goes to and fro between the error and "Back-off pulling image …: ErrImagePull: <error>".
-            let cause = detail.rsplit_once("ErrImagePull: ").map_or(detail.as_str(), |(_, cause)| cause);
-            let cause = if cause.starts_with("Back-off pulling") { "" } else { cause };
-            let message =
-                sentence(&format!("container {name}: image {} can't be had", container.image), cause);
-            Some(Problem { reason: Reason::ImagePullFailed, message })
-        }
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
-            let message = sentence(&format!("container {name} can't be created"), &detail);
-            Some(Problem { reason: Reason::ContainerConfigFailed, message })
-        }
-        _ => crash_loop(container, reason),
-    }
+        | "SignatureValidationFailed",
+        detail,
+    ) = waiting(container)
+    else {
+        return None;
+    };
+    // kubelet goes to and fro between the error and "Back-off pulling image …: ErrImagePull: <error>".
+    let cause = detail.rsplit_once("ErrImagePull: ").map_or(detail, |(_, cause)| cause);
+    let cause = if cause.starts_with("Back-off pulling") { "" } else { cause };
+    let cause = without_names(cause, own_names);
+    Some(sentence(&format!("image {} can't be had", container.image), &cause))
 }
 
 /// Between two ends a container runs or waits; the loop is the same problem throughout.
@@ -179,6 +235,29 @@ mod tests {
         assert_eq!(said(&waiting("ImagePullBackOff", backing_off)), expected);
         let (_, bare) = said(&waiting("ImagePullBackOff", "Back-off pulling image \"img:1\""));
         assert_eq!(bare, "container gateway: image img:1 can't be had");
+    }
+
+    #[test]
+    fn init_containers_are_known_by_what_they_came_to() {
+        let container = |name: &str, state: Value| {
+            json!({"name": name, "image": format!("{name}:1"), "imageID": "", "ready": false, "restartCount": 0,
+                   "state": state})
+        };
+        let status = json!({"initContainerStatuses": [
+            container("seed", json!({"terminated": {"exitCode": 0}})),
+            container("copied", json!({"terminated": {"exitCode": 0, "message": "m"}})),
+            container("failed", json!({"terminated": {"exitCode": 1, "message": "m"}})),
+            container("pulled", json!({"waiting": {"reason": "ErrImagePull", "message": "not found"}})),
+            container("last", json!({"waiting": {"reason": "PodInitializing"}})),
+        ]});
+        let found: Vec<_> =
+            pod(&status).init.into_iter().map(|container| (container.name, container.outcome)).collect();
+        let expected = [
+            ("seed", InitOutcome::Said(String::new())),
+            ("copied", InitOutcome::Said("m".into())),
+            ("pulled", InitOutcome::NoImage("image pulled:1 can't be had: not found".into())),
+        ];
+        assert_eq!(found, expected.map(|(name, outcome)| (name.to_owned(), outcome)));
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub enum Progress {
 pub struct TenantResult {
     /// The Tenant itself.
     pub tenant: Edition,
-    /// Name of the Harness, and the Harness that the pass found under it.
-    pub harness: (String, Option<Edition>),
+    /// The Harness that the Tenant refers to, and the edition that the pass found.
+    pub harness: (Key, Option<Edition>),
     /// The Agents that the pass found, by name.
     pub agents: BTreeMap<String, Edition>,
     /// Whether it compiled.

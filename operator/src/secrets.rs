@@ -1,7 +1,9 @@
 //! Apply stage: the Secrets a gateway needs. Reads Secrets by name, creates the token; never changes one.
 //!
 //! Secrets are neither listed nor watched: the operator may see only those it is told of, and what it has seen of
-//! them is forgotten except for the fact that a key holds something.
+//! them is forgotten except for the fact that a key holds something, and for the fingerprint of a channel's token.
+
+mod minted;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -9,19 +11,14 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use kr8tiv_compiler::SecretReference;
 use kr8tiv_crds::reference::SecretKeyReference;
-use kr8tiv_crds::{Tenant, meta};
-use kube::api::PostParams;
-use kube::{Api, Client, Resource};
+use kube::{Api, Client};
 use parking_lot::Mutex;
-use rand::TryRngCore;
 use tokio::time::Instant;
 
 use crate::backoff::{Pace, jittered};
 use crate::client::said;
 use crate::key::Key;
-
-/// Bytes of a minted token: as hard to guess as a 256-bit key.
-const TOKEN_BYTES: usize = 32;
+use crate::tokens::{Fingerprint, Fingerprints, Held};
 
 /// How long a found Secret is believed in while a container can't be created.
 const DOUBT_INTERVAL: Duration = Duration::from_secs(10);
@@ -68,6 +65,7 @@ pub enum Error {
 /// Looks after the Secrets of all tenants.
 pub struct Secrets {
     client: Client,
+    fingerprints: Fingerprints,
     known: Mutex<HashMap<Key, Known>>,
 }
 
@@ -80,6 +78,28 @@ struct Known {
     missing: Option<Missing>,
     token: Option<SecretKeyReference>,
     token_checked: Option<Instant>,
+    /// The tokens of channels that have been looked for, with what they are when they exist.
+    tokens: BTreeMap<SecretKeyReference, Option<Fingerprint>>,
+    tokens_checked: Option<Instant>,
+    /// Secrets that have been read in this pass, by name: the keys that hold something, `None` without the Secret.
+    read: BTreeMap<String, Option<BTreeSet<String>>>,
+}
+
+impl Known {
+    /// Takes from a Secret what is kept of it.
+    fn learn(
+        &mut self,
+        name: &str,
+        secret: Option<&Secret>,
+        fingerprints: &Fingerprints,
+    ) -> Option<BTreeSet<String>> {
+        let data = secret.and_then(|secret| secret.data.as_ref());
+        for (token, fingerprint) in self.tokens.iter_mut().filter(|(token, _)| token.name == name) {
+            let value = data.and_then(|data| data.get(&token.key)).filter(|value| !value.0.is_empty());
+            *fingerprint = value.map(|value| fingerprints.of(&value.0));
+        }
+        secret.map(keys_of)
+    }
 }
 
 /// An answer that is given again until it is time to look again.
@@ -94,7 +114,7 @@ struct Missing {
 impl Secrets {
     /// Makes one that knows nothing.
     pub fn new(client: Client) -> Self {
-        Self { client, known: Mutex::default() }
+        Self { client, fingerprints: Fingerprints::default(), known: Mutex::default() }
     }
 
     /// The Tenant is gone.
@@ -109,6 +129,55 @@ impl Secrets {
             *entry = Known { uid: uid.to_owned(), ..Known::default() };
         }
         entry.clone()
+    }
+
+    /// Reads the tokens of the tenant's channels, as far as they exist, to compare them with those of others. Asks the
+    /// API server only for those that it has not looked for before, or when `in_doubt`.
+    pub async fn read_tokens(
+        &self,
+        tenant: &Key,
+        uid: &str,
+        tokens: &[SecretReference],
+        in_doubt: bool,
+    ) -> Result<(), Error> {
+        let mut known = self.known(tenant, uid);
+        let now = Instant::now();
+        let again = in_doubt && known.tokens_checked.is_none_or(|checked| now - checked >= DOUBT_INTERVAL);
+        let wanted: BTreeSet<&SecretKeyReference> = tokens.iter().map(|token| &token.secret).collect();
+        let unread = |known: &Known| {
+            let unread = wanted.iter().filter(|token| again || !known.tokens.contains_key(**token));
+            unread.map(|token| token.name.clone()).collect::<BTreeSet<String>>()
+        };
+        let names = unread(&known);
+        known.read.clear();
+        known.tokens.retain(|token, _| wanted.contains(token));
+        let mut outcome = Ok(());
+        for name in &names {
+            match self.get(tenant, name).await {
+                Ok(secret) => {
+                    let new = wanted.iter().filter(|token| token.name == *name);
+                    known.tokens.extend(new.map(|token| ((*token).clone(), None)));
+                    let keys = known.learn(name, secret.as_ref(), &self.fingerprints);
+                    known.read.insert(name.clone(), keys);
+                }
+                Err(error) => outcome = Err(error),
+            }
+        }
+        if !names.is_empty() {
+            known.tokens_checked = Some(now);
+        }
+        self.known.lock().insert(tenant.clone(), known);
+        outcome
+    }
+
+    /// The tokens of the tenant's channels as they were read last, without those that do not exist.
+    pub fn held(&self, tenant: &Key, tokens: &[SecretReference]) -> Vec<Held> {
+        let known = self.known.lock();
+        let read = |secret| known.get(tenant)?.tokens.get(secret).copied().flatten();
+        let held = tokens.iter().filter_map(|SecretReference { field, secret }| {
+            Some(Held { field: field.clone(), secret: secret.clone(), fingerprint: read(secret)? })
+        });
+        held.collect()
     }
 
     /// Makes sure that the Secrets referred to exist. Asks the API server only for references that it has not found
@@ -137,7 +206,7 @@ impl Secrets {
         if unknown.is_empty() {
             return Ok(());
         }
-        let contents = self.contents(tenant, &unknown).await?;
+        let contents = self.contents(tenant, &mut known, &unknown).await?;
         let mut lines = Vec::new();
         for reference in references {
             match contents.get(&reference.secret.name) {
@@ -168,12 +237,19 @@ impl Secrets {
     async fn contents(
         &self,
         tenant: &Key,
+        known: &mut Known,
         wanted: &[&SecretKeyReference],
     ) -> Result<BTreeMap<String, Option<BTreeSet<String>>>, Error> {
         let mut contents = BTreeMap::new();
         for secret in wanted {
             if !contents.contains_key(&secret.name) {
-                let keys = self.get(tenant, &secret.name).await?.as_ref().map(keys_of);
+                let keys = match known.read.remove(&secret.name) {
+                    Some(keys) => keys,
+                    None => {
+                        let found = self.get(tenant, &secret.name).await?;
+                        known.learn(&secret.name, found.as_ref(), &self.fingerprints)
+                    }
+                };
                 contents.insert(secret.name.clone(), keys);
             }
         }
@@ -185,102 +261,11 @@ impl Secrets {
         let found = api.get_opt(name).await;
         found.map_err(|source| Error::Api { name: name.to_owned(), source: Box::new(source) })
     }
-
-    /// Makes sure that the gateway's token exists: creates it once and never touches it again. Asks the API server
-    /// once after a start, and when `in_doubt`.
-    pub async fn ensure_token(
-        &self,
-        tenant: &Tenant,
-        tenant_id: &str,
-        token: &SecretKeyReference,
-        in_doubt: bool,
-    ) -> Result<(), Error> {
-        let key = Key::of(&tenant.metadata);
-        let uid = tenant.metadata.uid.as_deref().unwrap_or_default();
-        let mut known = self.known(&key, uid);
-        let now = Instant::now();
-        let doubted = in_doubt && known.token_checked.is_none_or(|checked| now - checked >= DOUBT_INTERVAL);
-        if known.token.as_ref() == Some(token) && !doubted {
-            return Ok(());
-        }
-        match self.get(&key, &token.name).await? {
-            Some(secret) => accept(&secret, uid, tenant_id, token)?,
-            None => self.mint(tenant, tenant_id, token).await?,
-        }
-        known.token = Some(token.clone());
-        known.token_checked = Some(now);
-        self.known.lock().insert(key, known);
-        Ok(())
-    }
-
-    async fn mint(&self, tenant: &Tenant, tenant_id: &str, token: &SecretKeyReference) -> Result<(), Error> {
-        let key = Key::of(&tenant.metadata);
-        let mut bytes = [0; TOKEN_BYTES];
-        rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(Error::Randomness)?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let labels = [
-            (meta::MANAGED_BY, meta::MANAGED_BY_VALUE),
-            (meta::NAME, meta::NAME_VALUE),
-            (meta::INSTANCE, &key.name),
-            (meta::TENANT, &key.name),
-            (meta::TENANT_ID, tenant_id),
-        ];
-        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let secret = Secret {
-            metadata: kube::core::ObjectMeta {
-                name: Some(token.name.clone()),
-                namespace: Some(key.namespace.clone()),
-                labels: Some(BTreeMap::from(labels)),
-                owner_references: tenant.controller_owner_ref(&()).map(|owner| vec![owner]),
-                ..Default::default()
-            },
-            string_data: Some(BTreeMap::from([(token.key.clone(), text)])),
-            type_: Some("Opaque".into()),
-            ..Default::default()
-        };
-        let api = Api::<Secret>::namespaced(self.client.clone(), &key.namespace);
-        let parameters =
-            PostParams { field_manager: Some(crate::FIELD_MANAGER.into()), ..PostParams::default() };
-        let created = api.create(&parameters, &secret).await;
-        created.map_err(|source| Error::Api { name: token.name.clone(), source: Box::new(source) })?;
-        tracing::info!(
-            kind = "Tenant",
-            namespace = key.namespace,
-            name = key.name,
-            secret = token.name,
-            "token made"
-        );
-        Ok(())
-    }
 }
 
 fn keys_of(secret: &Secret) -> BTreeSet<String> {
     let data = secret.data.iter().flatten();
     data.filter(|(_, value)| !value.0.is_empty()).map(|(key, _)| key.clone()).collect()
-}
-
-/// Whether an existing Secret is this Tenant's token.
-fn accept(secret: &Secret, uid: &str, tenant_id: &str, token: &SecretKeyReference) -> Result<(), Error> {
-    let name = token.name.clone();
-    let metadata = &secret.metadata;
-    let owners = metadata.owner_references.as_deref().unwrap_or_default();
-    let is_owned = owners.iter().any(|owner| owner.uid == uid);
-    let has_our_id =
-        metadata.labels.as_ref().and_then(|all| all.get(meta::TENANT_ID)).is_some_and(|id| id == tenant_id);
-    // What a deleted Tenant owned goes with it, and must not be counted on.
-    let was_a_tenants = owners.iter().any(|owner| owner.kind == Tenant::kind(&()));
-    if metadata.deletion_timestamp.is_some() || (!is_owned && was_a_tenants) {
-        return Err(Error::Leaving { name });
-    }
-    if !is_owned && !has_our_id {
-        return Err(Error::Taken { name });
-    }
-    if !keys_of(secret).contains(&token.key) {
-        let message =
-            format!("Secret {name} has lost its key {}; delete the Secret, and it is made anew", token.key);
-        return Err(Error::Missing { message, retry: Pace::Missing.pause(2) });
-    }
-    Ok(())
 }
 
 fn missing_line(reference: &SecretReference, namespace: &str, secret_exists: bool) -> String {
@@ -300,41 +285,7 @@ fn missing_line(reference: &SecretReference, namespace: &str, secret_exists: boo
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn secret(owner: Option<&str>, id: Option<&str>) -> Secret {
-        let owners =
-            owner.map(|uid| json!([{"apiVersion": "v1", "kind": "Tenant", "name": "t", "uid": uid}]));
-        let labels = id.map(|id| json!({meta::TENANT_ID: id}));
-        serde_json::from_value(json!({
-            "metadata": {"name": "s", "ownerReferences": owners, "labels": labels},
-            "data": {"token": "eA==", "empty": ""}
-        }))
-        .unwrap()
-    }
-
-    fn verdict(secret: &Secret, key: &str) -> &'static str {
-        let token = SecretKeyReference { name: "s".into(), key: key.into() };
-        match accept(secret, "me", "acme-12345678", &token) {
-            Ok(()) => "kept",
-            Err(Error::Taken { .. }) => "taken",
-            Err(Error::Leaving { .. }) => "leaving",
-            Err(Error::Missing { .. }) => "missing",
-            Err(other) => panic!("{other}"),
-        }
-    }
-
-    #[test]
-    fn only_this_tenants_secret_is_taken_for_its_token() {
-        assert_eq!(verdict(&secret(Some("me"), None), "token"), "kept");
-        assert_eq!(verdict(&secret(None, Some("acme-12345678")), "token"), "kept");
-        assert_eq!(verdict(&secret(None, Some("other-12345678")), "token"), "taken");
-        assert_eq!(verdict(&secret(None, None), "token"), "taken");
-        assert_eq!(verdict(&secret(Some("predecessor"), None), "token"), "leaving");
-        assert_eq!(verdict(&secret(Some("me"), None), "empty"), "missing");
-    }
 
     #[test]
     fn a_message_names_field_secret_key_and_command() {

@@ -17,6 +17,7 @@ use crate::index::Index;
 use crate::key::{Key, version_of};
 use crate::pod::GatewayPod;
 use crate::table::{Change, Table};
+use crate::tokens::Tokens;
 
 /// Objects applied for tenants, by name and by the tenant they are labelled with.
 #[derive(Debug, Default)]
@@ -39,9 +40,13 @@ pub struct Stores {
     pub agents: Store<Guarded<Agent>>,
     /// Who refers to whom.
     pub index: Index,
+    /// Whose channel has which token.
+    pub tokens: Tokens,
     children: Children,
     workloads: RwLock<Table<Key, Workload>>,
     pods: RwLock<Table<Key, GatewayPod>>,
+    /// Labels of all namespaces.
+    namespaces: RwLock<Table<(), BTreeMap<String, String>>>,
 }
 
 /// The writing ends of the stores of our own kinds; each belongs to one watch.
@@ -65,9 +70,11 @@ impl Stores {
             harnesses: writers.harnesses.as_reader(),
             agents: writers.agents.as_reader(),
             index: Index::default(),
+            tokens: Tokens::default(),
             children: Children::default(),
             workloads: RwLock::default(),
             pods: RwLock::default(),
+            namespaces: RwLock::default(),
         };
         (stores, writers)
     }
@@ -140,6 +147,35 @@ impl Stores {
     /// A listing of Pods is complete.
     pub fn finish_pods(&self) -> Vec<Change<Key>> {
         self.pods.write().finish_listing()
+    }
+
+    /// Takes in a namespace; gives its name when its labels have changed.
+    pub fn put_namespace(&self, metadata: &ObjectMeta) -> Option<String> {
+        let labels = metadata.labels.clone().unwrap_or_default();
+        let change = self.namespaces.write().insert(Key::of(metadata), None, version_of(metadata), labels);
+        change.map(|change| change.key.name)
+    }
+
+    /// Forgets a namespace; gives its name when it was known.
+    pub fn drop_namespace(&self, metadata: &ObjectMeta) -> Option<String> {
+        let change = self.namespaces.write().remove(&Key::of(metadata), version_of(metadata));
+        change.map(|change| change.key.name)
+    }
+
+    /// A listing of namespaces begins.
+    pub fn begin_namespaces(&self) {
+        self.namespaces.write().begin_listing();
+    }
+
+    /// A listing of namespaces is complete; gives the names of those that are gone.
+    pub fn finish_namespaces(&self) -> Vec<String> {
+        let gone = self.namespaces.write().finish_listing();
+        gone.into_iter().map(|change| change.key.name).collect()
+    }
+
+    /// The labels of a namespace.
+    pub fn namespace_labels(&self, namespace: &str) -> Option<Arc<BTreeMap<String, String>>> {
+        self.namespaces.read().get(&Key { namespace: String::new(), name: namespace.to_owned() })
     }
 
     /// An object of a tenant.

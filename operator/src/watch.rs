@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kr8tiv_compiler::channel_tokens;
 use kr8tiv_crds::{Agent, Harness, Tenant, meta};
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
@@ -21,7 +22,7 @@ use serde::de::DeserializeOwned;
 
 use crate::child::ChildKind;
 use crate::guard::{CustomKind, Guarded};
-use crate::index::TenantImpact;
+use crate::index::{Claim, TenantImpact};
 use crate::key::Key;
 use crate::queue::Queues;
 use crate::readiness::Gate;
@@ -135,7 +136,13 @@ impl Wakes {
 
 impl References<Tenant> for Stores {
     fn seen(&self, tenant: &Guarded<Tenant>) -> Wakes {
-        Wakes::of_tenants(vec![Key::of(tenant.meta())], self.index.tenant(tenant))
+        let key = Key::of(tenant.meta());
+        let has_tokens = tenant.readable().is_ok_and(|tenant| !channel_tokens(tenant).is_empty());
+        let mut wakes = Wakes::of_tenants(vec![key.clone()], self.index.tenant(tenant));
+        if has_tokens && tenant.meta().deletion_timestamp.is_none() {
+            wakes.tenants.extend(self.tokens.expect(&key, &Claim::of(tenant.meta())));
+        }
+        wakes
     }
 
     fn gone(&self, tenant: &Guarded<Tenant>) -> Wakes {
@@ -290,6 +297,26 @@ pub async fn pods(client: Client, stores: Arc<Stores>, queues: Queues, gate: Gat
         Event::Delete(pod) => wake(&queues, stores.drop_pod(&pod.metadata)),
         Event::Init => stores.begin_pods(),
         Event::InitDone => wake(&queues, stores.finish_pods()),
+    })
+    .await;
+}
+
+/// Watches the metadata of namespaces: a Harness may be shared by their labels.
+pub async fn namespaces(client: Client, stores: Arc<Stores>, queues: Queues, gate: Gate) {
+    let wake = move |stores: &Stores, namespaces: Vec<String>| {
+        let borrowers = namespaces.iter().flat_map(|namespace| stores.index.borrowers(namespace));
+        borrowers.for_each(|tenant| queues.wake_tenant(tenant));
+    };
+    let api = Api::<PartialObjectMeta<Namespace>>::all(client);
+    watch(api, watcher::Config::default(), gate, move |event| match event {
+        Event::Apply(object) | Event::InitApply(object) => {
+            wake(&stores, stores.put_namespace(&object.metadata).into_iter().collect());
+        }
+        Event::Delete(object) => {
+            wake(&stores, stores.drop_namespace(&object.metadata).into_iter().collect());
+        }
+        Event::Init => stores.begin_namespaces(),
+        Event::InitDone => wake(&stores, stores.finish_namespaces()),
     })
     .await;
 }

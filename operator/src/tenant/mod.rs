@@ -1,6 +1,7 @@
 //! The pass over a tenant: observe → plan → diff → apply → status.
 
 pub mod apply;
+pub mod claims;
 pub mod diff;
 pub mod observe;
 pub mod plan;
@@ -26,6 +27,7 @@ use crate::key::Key;
 use crate::results::{Compiled, Failure, Progress, TenantResult};
 use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
+use crate::tenant::claims::Claimed;
 use crate::tenant::observe::{Observed, observe};
 use crate::tenant::plan::{Plan, Prepared};
 use crate::tenant::rollout::roll_out;
@@ -57,12 +59,13 @@ impl Reconciler for Tenants {
             context.forget_tenant(&Key::of(&tenant.metadata));
             return Ok(Action::await_change());
         }
-        let observed = observe(&context.stores, tenant);
+        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
         let (ending, again) = match advance(context, &observed).await {
-            Ok((ending, again)) => {
+            Ok(Some((ending, again))) => {
                 context.failures.forget(&observed.key);
                 (ending, again)
             }
+            Ok(None) => return Ok(Action::await_change()),
             Err(stop) => {
                 let failures = context.failures.count(&observed.key);
                 let again = match stop.retry {
@@ -93,7 +96,7 @@ impl Reconciler for Tenants {
     async fn panicked(&self, tenant: &Guarded<Tenant>, panic: &Panicked) -> Result<Action, statuses::Error> {
         let context = &*self.0;
         let Ok(tenant) = tenant.readable() else { return Ok(Action::await_change()) };
-        let observed = observe(&context.stores, tenant);
+        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
         let stop = Stop {
             compiled: Err(Failure { diagnostics: Vec::new() }),
             reason: Reason::InternalError,
@@ -117,9 +120,9 @@ impl Tenants {
     async fn report(&self, observed: &Observed<'_>, ending: &Ending) -> Result<(), statuses::Error> {
         let context = &*self.0;
         let tenant = observed.tenant;
-        let previous = context.statuses.latest(tenant);
-        let summary = status::summarise(tenant, &previous, &observed.gateway, ending);
-        let status = status::status(tenant, &previous, &observed.gateway, ending, &summary, &now());
+        let previous = &observed.previous;
+        let summary = status::summarise(tenant, previous, &observed.gateway, ending);
+        let status = status::status(tenant, previous, &observed.gateway, ending, &summary, &now());
         if context.statuses.write(tenant, &status).await? {
             let key = &observed.key;
             let reason = summary.reason.as_str();
@@ -149,17 +152,20 @@ impl Tenants {
     }
 }
 
-/// Brings the cluster to the plan, and the plan to the Pod. Gives how it ended and when to look again.
-async fn advance(context: &Context, observed: &Observed<'_>) -> Result<(Ending, Option<Duration>), Stop> {
-    let plan = plan::prepare(observed, &context.stores.index, &context.compiler)?;
-    secure(context, observed, &plan).await?;
+/// Brings the cluster to the plan, and the plan to the Pod. Gives how it ended and when to look again; `None` when it
+/// can't begin before the pass over another Tenant, which wakes this one.
+async fn advance(
+    context: &Context,
+    observed: &Observed<'_>,
+) -> Result<Option<(Ending, Option<Duration>)>, Stop> {
+    let Some(plan) = secured_plan(context, observed).await? else { return Ok(None) };
     let tools = Tools { client: &context.client, stores: &context.stores, ledger: &context.ledger };
     let plan = apply::apply(tools, observed, plan)
         .await
         .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;
     if observed.tenant.spec.suspend {
         context.deliveries.forget(&observed.key);
-        return Ok((Ending::Applied(Box::new(plan), Delivery::Unknown), None));
+        return Ok(Some((Ending::Applied(Box::new(plan), Delivery::Unknown), None)));
     }
     let rollout = roll_out(
         &context.client,
@@ -174,14 +180,39 @@ async fn advance(context: &Context, observed: &Observed<'_>) -> Result<(Ending, 
         let (kind, name) = ("Pod", format!("of {}", observed.key.name));
         Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
     })?;
-    Ok((Ending::Applied(Box::new(plan), rollout.delivery), rollout.again))
+    Ok(Some((Ending::Applied(Box::new(plan), rollout.delivery), rollout.again)))
 }
 
-/// Sees to the Secrets. A container that can't be created may want for one that has been deleted since.
-async fn secure(context: &Context, observed: &Observed<'_>, plan: &Plan<Prepared>) -> Result<(), Stop> {
+/// Plans, and sees to the Secrets.
+async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Option<Plan<Prepared>>, Stop> {
+    // A container that can't be created may want for a Secret that has been deleted since.
     let pod = observed.gateway.pod.as_ref().map(|(_, pod)| pod);
     let problem = pod.and_then(|pod| pod.problem.as_ref());
     let in_doubt = problem.is_some_and(|problem| problem.reason == Reason::ContainerConfigFailed);
+    let tokens = kr8tiv_compiler::channel_tokens(observed.tenant);
+    let claimed = claims::claim(context, observed, &tokens, in_doubt).await;
+    let before = match &claimed {
+        Claimed::Waiting => return Ok(None),
+        Claimed::Read(taken) | Claimed::Unread(taken, _) => taken.clone(),
+    };
+    let prepare = |taken| plan::prepare(observed, taken, &context.stores.index, &context.compiler);
+    let plan = prepare(before.clone()).map_err(|stop| Stop { retry: claimed.retry(stop.retry), ..stop })?;
+    if let Claimed::Unread(_, error) = &claimed {
+        return Err(Stop::by_secret(plan.compiled(), error));
+    }
+    secure(context, observed, &plan, in_doubt).await?;
+    // A token that was missing until now may be somebody else's.
+    let taken = claims::compare(context, observed, &tokens);
+    if taken == before { Ok(Some(plan)) } else { prepare(taken).map(Some) }
+}
+
+/// Makes sure that the Secrets are there.
+async fn secure(
+    context: &Context,
+    observed: &Observed<'_>,
+    plan: &Plan<Prepared>,
+    in_doubt: bool,
+) -> Result<(), Stop> {
     let bundle = &plan.bundle;
     let stopped = |error: crate::secrets::Error| Stop::by_secret(plan.compiled(), &error);
     let secrets = &context.secrets;
@@ -193,10 +224,11 @@ async fn secure(context: &Context, observed: &Observed<'_>, plan: &Plan<Prepared
 }
 
 fn unreadable_result(tenant: &Guarded<Tenant>) -> TenantResult {
+    let unknown = || Key::of(tenant.meta()).sibling("");
     let harness = tenant.readable().err().and_then(|unreadable| unreadable.refers_to.clone());
     TenantResult {
         tenant: Edition::of(tenant.meta()),
-        harness: (harness.unwrap_or_default(), None),
+        harness: (harness.unwrap_or_else(unknown), None),
         agents: std::collections::BTreeMap::new(),
         compiled: Err(Failure { diagnostics: Vec::new() }),
         progress: Progress::Stalled,

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kr8tiv_crds::{Agent, Harness, Tenant};
+use kr8tiv_crds::{Agent, Harness, Tenant, TenantStatus};
 use kube::Resource;
 
 use crate::child::{Child, ChildId, ChildKind, Workload};
 use crate::guard::Guarded;
-use crate::index::Edition;
+use crate::index::{Edition, harness_of};
 use crate::key::Key;
 use crate::pod::GatewayPod;
 use crate::stores::{Stores, custom};
@@ -19,10 +19,14 @@ pub struct Observed<'a> {
     pub key: Key,
     /// The Tenant.
     pub tenant: &'a Tenant,
+    /// Its status, as this operator wrote it last.
+    pub previous: TenantStatus,
     /// The Tenant's uid.
     pub uid: &'a str,
-    /// The Harness of the name that the Tenant refers to.
+    /// The Harness that the Tenant refers to.
     pub harness: Option<Arc<Guarded<Harness>>>,
+    /// Labels of the Tenant's namespace, when its Harness is in another one: they may decide whether it is shared.
+    pub namespace_labels: Option<Arc<BTreeMap<String, String>>>,
     /// The Agents that refer to the Tenant, by name, without those that are being deleted.
     pub agents: Vec<Arc<Guarded<Agent>>>,
     /// The objects labelled with the tenant.
@@ -40,17 +44,31 @@ pub struct Gateway {
     pub pod: Option<(String, Arc<GatewayPod>)>,
 }
 
+impl Gateway {
+    /// Whether the StatefulSet would make the Pod the same today.
+    pub fn is_current(&self) -> bool {
+        let (Some(workload), Some((_, pod))) = (&self.workload, &self.pod) else { return false };
+        workload.is_observed()
+            && workload
+                .update_revision
+                .as_ref()
+                .is_none_or(|revision| pod.revision.as_ref() == Some(revision))
+    }
+}
+
 /// Looks at everything.
-pub fn observe<'a>(stores: &Stores, tenant: &'a Tenant) -> Observed<'a> {
+pub fn observe<'a>(stores: &Stores, tenant: &'a Tenant, previous: TenantStatus) -> Observed<'a> {
     let key = Key::of(&tenant.metadata);
     let uid = tenant.metadata.uid.as_deref().unwrap_or_default();
-    let harness = custom(&stores.harnesses, &key.sibling(&tenant.spec.harness_ref.name));
+    let harness = custom(&stores.harnesses, &harness_of(tenant));
+    let namespace_labels =
+        kr8tiv_compiler::harness_namespace(tenant).and_then(|_| stores.namespace_labels(&key.namespace));
     let agents = stores.index.agents_of_tenant(&key);
     let agents = agents.iter().filter_map(|agent| custom(&stores.agents, agent));
     let agents = agents.filter(|agent| agent.meta().deletion_timestamp.is_none()).collect();
     let children = stores.children_of(&key);
     let gateway = gateway(stores, &key, uid);
-    Observed { key, tenant, uid, harness, agents, children, gateway }
+    Observed { key, tenant, previous, uid, harness, namespace_labels, agents, children, gateway }
 }
 
 fn gateway(stores: &Stores, tenant: &Key, uid: &str) -> Gateway {
@@ -68,10 +86,10 @@ impl Observed<'_> {
         agents.map(|metadata| (metadata.name.clone().unwrap_or_default(), Edition::of(metadata))).collect()
     }
 
-    /// The Harness's name and edition.
-    pub fn harness_edition(&self) -> (String, Option<Edition>) {
+    /// The Harness's key and edition.
+    pub fn harness_edition(&self) -> (Key, Option<Edition>) {
         let edition = self.harness.as_ref().map(|harness| Edition::of(harness.meta()));
-        (self.tenant.spec.harness_ref.name.clone(), edition)
+        (harness_of(self.tenant), edition)
     }
 
     /// An object by name. A retained volume still has the label of the Tenant that had it before: it is found by

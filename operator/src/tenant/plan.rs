@@ -1,18 +1,23 @@
 //! Plan stage, pure: from what was observed to what the cluster should hold, or to why nothing can be applied.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Severity, Surroundings};
-use kr8tiv_crds::{Agent, Harness};
+use kr8tiv_compiler::{Bundle, Code, Diagnostics, Inputs, Severity, Surroundings, TokenHolder};
+use kr8tiv_crds::reference::SecretKeyReference;
+use kr8tiv_crds::status::Reason;
+use kr8tiv_crds::tenant::TenantSkills;
+use kr8tiv_crds::{Agent, Harness, meta};
 use kube::Resource;
 
+use crate::backoff::Pace;
 use crate::compiler::Compiler;
 use crate::guard::Guarded;
 use crate::index::{Claim, Index};
+use crate::reports;
 use crate::results::{Compiled, Failure, Progress};
 use crate::tenant::observe::Observed;
 use crate::tenant::stop::{Retry, Stop};
-use kr8tiv_crds::status::Reason;
 
 /// A plan that has not been applied.
 #[derive(Debug)]
@@ -28,13 +33,15 @@ pub enum Applied {}
 pub struct Plan<Stage> {
     /// What was compiled.
     pub bundle: Bundle,
+    /// Packs of skills that it does without.
+    pub skills: Option<TenantSkills>,
     stage: PhantomData<Stage>,
 }
 
 impl Plan<Prepared> {
     /// Every object of the plan is in the cluster, and none besides. For the apply stage.
     pub(in crate::tenant) fn applied(self) -> Plan<Applied> {
-        Plan { bundle: self.bundle, stage: PhantomData }
+        Plan { bundle: self.bundle, skills: self.skills, stage: PhantomData }
     }
 }
 
@@ -46,10 +53,16 @@ impl<Stage> Plan<Stage> {
 }
 
 /// Compiles what was observed.
-pub fn prepare(observed: &Observed<'_>, index: &Index, compiler: &Compiler) -> Result<Plan<Prepared>, Stop> {
+pub fn prepare(
+    observed: &Observed<'_>,
+    taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
+    index: &Index,
+    compiler: &Compiler,
+) -> Result<Plan<Prepared>, Stop> {
     let agents = readable_agents(observed)?;
     let harness = readable_harness(observed)?;
-    let surroundings = surroundings(observed);
+    let skills = skills(observed, harness);
+    let surroundings = surroundings(observed, skills.as_ref(), taken_tokens);
     let inputs = Inputs {
         tenant: observed.tenant,
         harness,
@@ -58,7 +71,7 @@ pub fn prepare(observed: &Observed<'_>, index: &Index, compiler: &Compiler) -> R
         surroundings: &surroundings,
     };
     let bundle = (compiler.compile)(&inputs).map_err(|diagnostics| not_compiled(&diagnostics))?;
-    let plan = Plan { bundle, stage: PhantomData };
+    let plan = Plan { bundle, skills, stage: PhantomData };
     match index.earlier_claim(&plan.bundle.tenant_id, &Claim::of(&observed.tenant.metadata)) {
         None => Ok(plan),
         Some(other) => Err(Stop {
@@ -75,12 +88,26 @@ pub fn prepare(observed: &Observed<'_>, index: &Index, compiler: &Compiler) -> R
     }
 }
 
-fn surroundings(observed: &Observed<'_>) -> Surroundings {
-    let gateway = observed.tenant.status.as_ref().and_then(|status| status.gateway.as_ref());
+fn surroundings(
+    observed: &Observed<'_>,
+    skills: Option<&TenantSkills>,
+    taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
+) -> Surroundings {
+    let unavailable = skills.iter().flat_map(|skills| &skills.unavailable);
     Surroundings {
-        running_version: gateway.map(|gateway| gateway.version.clone()),
-        ..Surroundings::default()
+        namespace_labels: observed.namespace_labels.as_deref().cloned().unwrap_or_default(),
+        running_version: observed.previous.gateway.as_ref().map(|gateway| gateway.version.clone()),
+        unavailable_packs: unavailable.map(|pack| pack.image.clone()).collect(),
+        taken_tokens,
     }
+}
+
+fn skills(observed: &Observed<'_>, harness: Option<&Harness>) -> Option<TenantSkills> {
+    let annotations = observed.tenant.metadata.annotations.as_ref();
+    let retry = annotations.and_then(|all| all.get(meta::RETRY_SKILLS)).map(String::as_str);
+    let packs = harness.map_or(&[][..], |harness| &harness.spec.skills.packs);
+    let pod = observed.gateway.pod.as_ref().map(|(_, pod)| &**pod);
+    reports::unavailable(observed.previous.skills.as_ref(), retry, packs, pod)
 }
 
 fn readable_agents<'a>(observed: &'a Observed<'_>) -> Result<Vec<&'a Agent>, Stop> {
@@ -117,6 +144,11 @@ fn not_compiled(diagnostics: &Diagnostics) -> Stop {
         reason,
         message: errors().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         progress,
-        retry: Retry::OnChange,
+        // Nobody tells of another token in the same Secret: it is looked for.
+        retry: if errors().any(|diagnostic| diagnostic.code == Code::TokenTaken) {
+            Retry::Paced(Pace::Missing)
+        } else {
+            Retry::OnChange
+        },
     }
 }

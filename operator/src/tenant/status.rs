@@ -6,6 +6,7 @@ use kr8tiv_crds::tenant::{TenantAgents, TenantGateway, TenantHarness};
 use kr8tiv_crds::{Tenant, TenantStatus};
 
 use crate::delivery::Delivery;
+use crate::reports;
 use crate::results::Progress;
 use crate::tenant::observe::Gateway;
 use crate::tenant::plan::{Applied, Plan};
@@ -90,6 +91,10 @@ pub fn status(
 ) -> TenantStatus {
     let generation = tenant.metadata.generation;
     let mut findings = vec![ready(summary), compiled(ending), gateway_finding(tenant, gateway, ending)];
+    findings.extend(match ending {
+        Ending::Stopped(_) => reports::kept(previous),
+        Ending::Applied(plan, _) => brought(tenant, previous, gateway, plan),
+    });
     findings.extend(progress(summary));
     let conditions = conditions(&previous.conditions, findings, generation, now);
     // Without `..`: a new field must not be forgotten here.
@@ -103,6 +108,7 @@ pub fn status(
             container_tag: Some(plan.bundle.container_tag.clone()),
             harness: Some(TenantHarness {
                 name: tenant.spec.harness_ref.name.clone(),
+                namespace: kr8tiv_compiler::harness_namespace(tenant).map(str::to_owned),
                 revision: plan.bundle.harness_revision.clone(),
             }),
             bundle_hash: Some(plan.bundle.hash.clone()),
@@ -113,9 +119,22 @@ pub fn status(
             agents: Some(TenantAgents {
                 desired: i64::try_from(plan.bundle.workspaces.len()).unwrap_or(i64::MAX),
             }),
+            skills: plan.skills.clone(),
             conditions,
         },
     }
+}
+
+/// What became of the packs and plugins. A Pod of an earlier revision was asked for others.
+fn brought(
+    tenant: &Tenant,
+    previous: &TenantStatus,
+    gateway: &Gateway,
+    plan: &Plan<Applied>,
+) -> Vec<Finding> {
+    let pod = gateway.pod.as_ref().filter(|(_, pod)| gateway.is_current() && !pod.deleting);
+    let waiting = if tenant.spec.suspend { Reason::Suspended } else { Reason::Starting };
+    reports::findings(&plan.bundle, plan.skills.as_ref(), pod.map(|(_, pod)| &**pod), previous, waiting)
 }
 
 fn ready(summary: &Summary) -> Finding {
@@ -176,19 +195,17 @@ fn gateway_state(tenant: &Tenant, gateway: &Gateway, ending: &Ending) -> (Reason
             "the Tenant is suspended; set spec.suspend to false to start it".to_owned(),
         );
     }
-    let Some(workload) = &gateway.workload else {
+    if gateway.workload.is_none() {
         return match ending {
             Ending::Applied(..) => starting("the gateway is starting"),
             Ending::Stopped(_) => starting("the gateway has not been created"),
         };
-    };
+    }
     let Some((_, pod)) = &gateway.pod else { return starting("the gateway is starting") };
     if let Some(problem) = pod.problem.as_ref().filter(|_| !pod.deleting) {
         return (problem.reason, problem.message.clone());
     }
-    let is_current = workload.is_observed()
-        && workload.update_revision.as_ref().is_none_or(|revision| pod.revision.as_ref() == Some(revision));
-    match (pod.ready && !pod.deleting, is_current) {
+    match (pod.ready && !pod.deleting, gateway.is_current()) {
         (true, true) => (Reason::Serving, "the gateway is up".to_owned()),
         (true, false) => starting("the gateway is about to be replaced by one of the current revision"),
         (false, _) => starting("the gateway is starting"),

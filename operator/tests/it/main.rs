@@ -14,4 +14,7 @@ mod dependants;
 mod faults;
 mod gateway;
 mod objects;
+mod reports;
+mod sharing;
+mod tokens;
 mod wrong_inputs;

@@ -343,7 +343,11 @@ impl tower::Service<Request<Body>> for Fake {
             };
             let segments: Vec<&str> = parts.uri.path().split('/').filter(|it| !it.is_empty()).collect();
             let rest = if segments[0] == "api" { &segments[2..] } else { &segments[3..] };
-            let (namespace, rest) = if rest[0] == "namespaces" { (rest[1], &rest[2..]) } else { ("", rest) };
+            let (namespace, rest) = if let ["namespaces", namespace, below @ ..] = rest {
+                (*namespace, below)
+            } else {
+                ("", rest)
+            };
             let segment = |index: usize| rest.get(index).copied().unwrap_or_default().to_owned();
             let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
             let call = Call {

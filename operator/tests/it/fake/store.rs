@@ -33,7 +33,8 @@ pub(super) struct Watcher {
     pub(super) events: UnboundedSender<Bytes>,
 }
 
-pub(super) const KINDS: [(&str, &str, &str); 10] = [
+pub(super) const KINDS: [(&str, &str, &str); 11] = [
+    ("namespaces", "Namespace", "v1"),
     ("tenants", "Tenant", "kr8tiv.ai/v1alpha1"),
     ("harnesses", "Harness", "kr8tiv.ai/v1alpha1"),
     ("agents", "Agent", "kr8tiv.ai/v1alpha1"),
