@@ -85,6 +85,19 @@ pub enum Command {
             Exit codes: 0 nothing differs, 1 something differs, 2 usage, files that are not valid, or no cluster."
     )]
     Diff(Diff),
+    /// Turn harnesses of the replaced system into Harnesses and Tenants.
+    #[command(
+        long_about = "Turns harness files of the replaced system, in either of its two formats, into a Harness and a Tenant \
+            each, and reports what became of every value in them.\n\n\
+            The resources go to the standard output, the report to the standard error. Values of Secrets are in neither: the \
+            report has the command that creates the Secret which the Tenant names. docs/import.md has every field.",
+        after_help = "Examples:\n  \
+            kr8tiv import -f harness.yaml > acme.yaml\n  \
+            kr8tiv import -f old/ --model anthropic/claude-sonnet-4-6 --report report.json | kr8tiv validate -f -\n\n\
+            Exit codes: 0 everything was carried over, some of it changed, 1 something could not be carried over, 2 usage, or \
+            a file that can't be used."
+    )]
+    Import(Import),
     /// Print the JSON Schema of a kind, or of openclaw.json.
     #[command(
         long_about = "Prints the JSON Schema of a kind, for editors and other checks, or of openclaw.json.\n\n\
@@ -278,6 +291,27 @@ pub struct Diff {
     /// What the operator was installed with. With a cluster: what the tenant's Pod shows, unless it is given.
     #[command(flatten)]
     pub platform: PlatformArguments,
+}
+
+/// Arguments of `import`.
+#[derive(Clone, Debug, Args)]
+pub struct Import {
+    /// A file, a folder with everything below it (*.yaml, *.yml, *.json), or - for the standard input; can be
+    /// repeated.
+    #[arg(short, long, required = true, value_name = "FILE|FOLDER|-", value_hint = clap::ValueHint::AnyPath)]
+    pub filename: Vec<PathBuf>,
+    /// The namespace to write into the resources; none when not given.
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace)]
+    pub namespace: Option<String>,
+    /// The model that answers, instead of the files' own.
+    #[arg(long, value_name = "PROVIDER/MODEL", value_parser = crate::import::model)]
+    pub model: Option<String>,
+    /// How the report on the standard error is written.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    /// Write the report as JSON into a file as well.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
 }
 
 /// Which schema.

@@ -8,7 +8,7 @@ mod defaults;
 pub mod kinds;
 pub mod node;
 mod objects;
-mod place;
+pub(crate) mod place;
 mod rules;
 pub mod scalar;
 mod schema;

@@ -1,13 +1,14 @@
 //! `kr8tiv`, also `kubectl kr8tiv`: what the operator would make of files, without a cluster.
 //!
 //! Values flow one way: [`args`] → [`input`] → [`tenants`] (the compiler) → the command → [`report`]. Only the edges do
-//! I/O: `input` reads files, `folder` writes a bundle, this module prints.
+//! I/O: `input` reads files, `folder` writes a bundle, this module prints, and writes the report of an import.
 
 pub mod args;
 pub mod bundle;
 pub mod compile;
 pub mod diff;
 pub mod folder;
+pub mod import;
 pub mod input;
 pub mod overwrite;
 pub mod problem;
@@ -83,6 +84,14 @@ pub enum Error {
     /// The system gave no means to wait for a cluster.
     #[error("the cluster can't be asked: {0}")]
     Runtime(#[source] io::Error),
+    /// The report of an import could not be written.
+    #[error("{path} can't be written: {source}; check the path, its permissions and the free space")]
+    Report {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The result could not be printed.
     #[error("the result can't be printed: {0}")]
     Print(#[from] io::Error),
@@ -130,6 +139,7 @@ fn run(command: &Command, program: &str, console: &mut Console<'_>) -> Result<Ex
         Command::Compile(arguments) => run_compile(arguments, console),
         Command::Compose(arguments) => run_compose(arguments, console),
         Command::Diff(arguments) => run_diff(arguments, console),
+        Command::Import(arguments) => run_import(arguments, console),
         Command::Schema(arguments) => run_schema(arguments, console),
         Command::Completion(arguments) => {
             let mut script = Vec::new();
@@ -278,6 +288,31 @@ fn print_trouble(
     let text = report::human(input, problems, console.errors_have_colours);
     writeln!(console.errors, "{text}{}", report::summary(input, problems))?;
     Ok(Exit::Trouble)
+}
+
+fn run_import(arguments: &args::Import, console: &mut Console<'_>) -> Result<Exit, Error> {
+    let args::Import { filename, namespace, model, output, report } = arguments;
+    let sources = input::read(filename, console.input)?;
+    let options = import::Options { model: model.clone(), namespace: namespace.clone() };
+    let imported = import::import(sources, &options);
+    let exit = imported.exit();
+    let text = match (exit, output) {
+        (Exit::Trouble, Format::Human) => {
+            report::human(&imported.input, &imported.input.problems, console.errors_have_colours)
+        }
+        (Exit::Trouble, Format::Json) => report::json(&imported.input, &imported.input.problems, false),
+        (_, Format::Human) => imported.report.human(),
+        (_, Format::Json) => imported.report.json(),
+    };
+    if exit != Exit::Trouble {
+        if let Some(path) = report {
+            let failed = |source| Error::Report { path: path.display().to_string(), source };
+            std::fs::write(path, imported.report.json()).map_err(failed)?;
+        }
+        console.output.write_all(imported.manifests()?.as_bytes())?;
+    }
+    console.errors.write_all(text.as_bytes())?;
+    Ok(exit)
 }
 
 fn run_schema(arguments: &args::Schema, console: &mut Console<'_>) -> Result<Exit, Error> {

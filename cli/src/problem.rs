@@ -81,10 +81,12 @@ pub enum Code {
     SecretNotGiven,
     /// A Secret among the files does not have the key that is named.
     SecretKeyMissing,
+    /// A file to import has neither of the two formats, or both.
+    FormatUnknown,
 }
 
 /// Every code, in the order of their numbers.
-pub const CODES: [Code; 16] = [
+pub const CODES: [Code; 17] = [
     Code::NotYaml,
     Code::KeyTwice,
     Code::YamlUnsupported,
@@ -101,6 +103,7 @@ pub const CODES: [Code; 16] = [
     Code::TenantNotGiven,
     Code::SecretNotGiven,
     Code::SecretKeyMissing,
+    Code::FormatUnknown,
 ];
 
 impl Code {
@@ -123,6 +126,7 @@ impl Code {
             Self::TenantNotGiven => "K8T0922",
             Self::SecretNotGiven => "K8T0923",
             Self::SecretKeyMissing => "K8T0924",
+            Self::FormatUnknown => "K8T0931",
         }
     }
 

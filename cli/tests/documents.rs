@@ -93,21 +93,24 @@ fn meaning(code: Code) -> String {
     lines.into_iter().rev().collect::<Vec<_>>().join(" ")
 }
 
-/// Every problem that a case of the tests has, in the order of the cases.
-fn problems() -> Vec<Value> {
-    let folder = root().join("cli/tests/validate");
+/// Every problem that a command finds in the files of a folder, in their order.
+fn problems(command: &str, folder: &str) -> Vec<Value> {
+    let folder = root().join("cli/tests").join(folder);
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut files: Vec<_> = files.filter(|name| name.ends_with(".yaml")).collect();
     files.sort();
-    let reports =
-        files.iter().map(|file| kr8tiv(&folder, &["validate", "-f", file, "-o", "json"], "").output);
+    let reports = files.iter().map(|file| {
+        let run = kr8tiv(&folder, &[command, "-f", file, "-o", "json"], "");
+        // What can't be imported has no product.
+        if run.output.is_empty() { run.errors } else { run.output }
+    });
     let reports: Vec<Value> = reports.map(|report| serde_json::from_str(&report).unwrap()).collect();
     reports.iter().flat_map(|report| report["problems"].as_array().unwrap().clone()).collect()
 }
 
 #[test]
 fn the_table_has_every_code() {
-    let problems = problems();
+    let (validated, imported) = (problems("validate", "validate"), problems("import", "import/refused"));
     let mut table = "\n| Code | Meaning | Example | Fix |\n| --- | --- | --- | --- |\n".to_owned();
     for code in CODES {
         let severity = match code.severity() {
@@ -116,13 +119,16 @@ fn the_table_has_every_code() {
             Severity::Note => " (note)",
         };
         // The shortest says as much as the others.
-        let examples = problems.iter().filter(|problem| problem["code"] == code.as_str());
-        let example = examples.min_by_key(|problem| problem.to_string().len());
+        let shortest = |problems: &'_ [Value]| {
+            let examples = problems.iter().filter(|problem| problem["code"] == code.as_str());
+            examples.min_by_key(|problem| problem.to_string().len()).cloned()
+        };
+        let example = shortest(&validated).or_else(|| shortest(&imported));
         let text = |field: &str| {
-            let text = example.and_then(|problem| problem[field].as_str()).unwrap_or_default();
+            let text = example.as_ref().and_then(|problem| problem[field].as_str()).unwrap_or_default();
             text.replace('|', "\\|")
         };
-        let object = example.and_then(|problem| problem["object"].as_object());
+        let object = example.as_ref().and_then(|problem| problem["object"].as_object());
         let object =
             object.map(|id| format!("{} {}, ", id["kind"].as_str().unwrap(), id["name"].as_str().unwrap()));
         let field = Some(text("field")).filter(|field| !field.is_empty()).map(|field| format!("{field}: "));

@@ -36,7 +36,9 @@ pub use difference::{Change, Difference, Effect, FieldChange, FileChange, Object
 pub use inputs::{Inputs, Platform, PluginSource, Surroundings, TokenHolder};
 pub use openclaw::providers::{PROVIDERS, Provider};
 pub use openclaw::schema::schema as openclaw_schema;
-pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations};
+pub use openclaw::tools::{is_known as is_tool, is_reserved as is_reserved_tool};
+pub use openclaw::version::image_tag;
+pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations, supported_release};
 pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
 pub use render::WATCHDOG_PORT;
 pub use resolve::{agent_id, channel_tokens, harness_namespace, tenant_id};

@@ -60,6 +60,12 @@ pub(crate) const WORKSPACE_LIMIT: usize = 60_000;
 /// Characters of USER.md that reach the model.
 pub(crate) const USER_FILE_LIMIT: usize = 4_000;
 
+/// The release that a version or an image's tag names, when the compiler knows it.
+pub fn supported_release(text: &str) -> Option<&'static str> {
+    let release = version::release(text)?.to_string();
+    SUPPORTED_VERSIONS.iter().copied().find(|known| *known == release)
+}
+
 /// The provider of a model, `provider/model`.
 pub(crate) fn provider_of(model: &str) -> &str {
     model.split_once('/').map_or(model, |(provider, _)| provider)

@@ -58,6 +58,35 @@ pub fn plain(text: &str) -> Result<Scalar, NotFinite> {
     })
 }
 
+/// The meaning in YAML 1.2's core schema, where `no` is a text and `012` is twelve.
+pub fn core(text: &str) -> Result<Scalar, NotFinite> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    Ok(match text {
+        "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
+        "true" | "True" | "TRUE" => Scalar::Bool(true),
+        "false" | "False" | "FALSE" => Scalar::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => return Err(NotFinite),
+        _ if matches!(unsigned, ".inf" | ".Inf" | ".INF") => return Err(NotFinite),
+        _ => core_number(text, unsigned)?.map_or_else(|| Scalar::Text(text.into()), Scalar::Number),
+    })
+}
+
+fn core_number(text: &str, unsigned: &str) -> Result<Option<Number>, NotFinite> {
+    let of_radix = |prefix, radix| {
+        text.strip_prefix(prefix)
+            .filter(|digits| !digits.starts_with('+'))
+            .and_then(|digits| u64::from_str_radix(digits, radix).ok())
+    };
+    if let Some(value) = of_radix("0x", 16).or_else(|| of_radix("0o", 8)) {
+        return Ok(Some(value.into()));
+    }
+    let is_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && unsigned.contains(|c: char| c.is_ascii_digit())
+        && unsigned.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
+    let Some(value) = text.parse::<f64>().ok().filter(|_| is_number) else { return Ok(None) };
+    from_float(value).map(Some).ok_or(NotFinite)
+}
+
 fn number(text: &str) -> Option<Number> {
     let first = text.bytes().next()?;
     if first == b'.' {
@@ -115,6 +144,36 @@ fn from_float(value: f64) -> Option<Number> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scalars_of_the_core_schema() {
+        let text = |text: &str| Ok(Scalar::Text(text.into()));
+        let whole = |value: i64| Ok(Scalar::Number(value.into()));
+        let cases = [
+            ("yes", text("yes")),
+            ("off", text("off")),
+            ("True", Ok(Scalar::Bool(true))),
+            ("~", Ok(Scalar::Null)),
+            ("012", whole(12)),
+            ("0o12", whole(10)),
+            ("0x1F", whole(31)),
+            ("1_000", text("1_000")),
+            ("-5", whole(-5)),
+            ("1e3", whole(1000)),
+            ("2.", whole(2)),
+            (".5", Ok(Scalar::Number(Number::from_f64(0.5).unwrap()))),
+            ("1.2.3", text("1.2.3")),
+            (".", text(".")),
+            ("e3", text("e3")),
+            ("0x", text("0x")),
+            ("inf", text("inf")),
+            ("1e999", Err(NotFinite)),
+            ("-.INF", Err(NotFinite)),
+        ];
+        for (written, meant) in cases {
+            assert_eq!(core(written), meant, "{written}");
+        }
+    }
 
     /// What `kubectl create --dry-run=client -o json` makes of each of them.
     #[test]

@@ -45,13 +45,28 @@ pub struct Reading {
     pub incomplete: bool,
 }
 
-/// Reads a file.
+/// What plain scalars mean.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Dialect {
+    /// What they mean to kubectl: YAML 1.1, as far as Go's library follows it.
+    #[default]
+    Kubectl,
+    /// What they mean in YAML 1.2's core schema.
+    Core,
+}
+
+/// Reads a file as kubectl does.
 pub fn read(text: &str) -> Reading {
+    read_as(text, Dialect::Kubectl)
+}
+
+/// Reads a file.
+pub fn read_as(text: &str, dialect: Dialect) -> Reading {
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.emit_unresolved_aliases = true;
     let mut parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder { text, ..Builder::default() };
+    let mut builder = Builder { text, dialect, ..Builder::default() };
     loop {
         let stop = match parser.next_event() {
             None => break,
@@ -110,6 +125,7 @@ struct OpenMap {
 #[derive(Default)]
 struct Builder<'a> {
     text: &'a str,
+    dialect: Dialect,
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
@@ -206,7 +222,10 @@ impl Builder<'_> {
             None if style != ScalarStyle::Plain => return Scalar::Text(text.into()),
             Some((Some("str"), _)) => return Scalar::Text(text.into()),
             Some((_, original)) if original == "!" => return Scalar::Text(text.into()),
-            None | Some((Some("null" | "bool" | "int" | "float"), _)) => scalar::plain(text),
+            None | Some((Some("null" | "bool" | "int" | "float"), _)) => match self.dialect {
+                Dialect::Kubectl => scalar::plain(text),
+                Dialect::Core => scalar::core(text),
+            },
             Some(_) => {
                 self.unsupported(span.clone(), "this tag means nothing here", "remove it");
                 return Scalar::Text(text.into());

@@ -91,13 +91,13 @@ pub(crate) struct ToolSet<'a> {
 }
 
 /// Whether an id is a tool or a group of this release.
-pub(crate) fn is_known(id: &str) -> bool {
+pub fn is_known(id: &str) -> bool {
     [PLUGINS, OPENCLAW, "bash", "cron"].contains(&id)
         || GROUPS.iter().any(|(group, tools)| *group == id || tools.contains(&id))
 }
 
 /// Whether an id is a tool that no gateway of this operator has.
-pub(crate) fn is_reserved(id: &str) -> bool {
+pub fn is_reserved(id: &str) -> bool {
     RESERVED.contains(&id)
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn release(text: &str) -> Option<Release> {
 }
 
 /// The tag of an image's reference, without its digest.
-pub(crate) fn image_tag(reference: &str) -> Option<&str> {
+pub fn image_tag(reference: &str) -> Option<&str> {
     let (name, _) = reference.split_once('@').unwrap_or((reference, ""));
     // A colon before the last slash belongs to the registry's port.
     let (_, tag) = name.rsplit_once(':')?;
