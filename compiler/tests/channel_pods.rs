@@ -19,8 +19,13 @@ fn pod(channel: &str, plugins: PluginSource) -> PodSpec {
     let case = case(channel);
     let agents: Vec<&Agent> = case.agents.iter().collect();
     let platform = Platform { plugins, ..common::platform() };
-    let inputs =
-        Inputs { tenant: &case.tenant, harness: case.harness.as_ref(), agents: &agents, platform: &platform };
+    let inputs = Inputs {
+        tenant: &case.tenant,
+        harness: case.harness.as_ref(),
+        agents: &agents,
+        platform: &platform,
+        surroundings: &case.surroundings,
+    };
     let bundle = compile(&inputs).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     let found = bundle.objects.into_iter().find_map(|object| match object {
         Object::StatefulSet(set) => set.spec?.template.spec,

@@ -44,8 +44,13 @@ fn all_channels() -> Case {
 fn bundle(case: &Case, plugins: PluginSource) -> Bundle {
     let agents: Vec<&Agent> = case.agents.iter().collect();
     let platform = Platform { plugins, ..common::platform() };
-    let inputs =
-        Inputs { tenant: &case.tenant, harness: case.harness.as_ref(), agents: &agents, platform: &platform };
+    let inputs = Inputs {
+        tenant: &case.tenant,
+        harness: case.harness.as_ref(),
+        agents: &agents,
+        platform: &platform,
+        surroundings: &case.surroundings,
+    };
     let bundle = compile(&inputs).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     assert!(bundle.warnings.is_empty(), "{}", bundle.warnings);
     bundle
