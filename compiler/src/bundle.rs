@@ -70,7 +70,7 @@ pub struct SkillPack {
     /// The init container that copies it, and says in its termination message why it could not:
     /// `{"packs":[{"name":"…","problem":null|"…"}]}`. `None` when the Pod does without the pack.
     pub container: Option<String>,
-    /// The image that it comes from, as in [`crate::Surroundings::unavailable_packs`].
+    /// The image that it comes from, as in [`crate::Surroundings::unavailable_images`].
     pub image: Option<String>,
 }
 

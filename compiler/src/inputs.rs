@@ -58,10 +58,10 @@ pub struct Surroundings {
     pub namespace_labels: BTreeMap<String, String>,
     /// The OpenClaw release that was applied last; a Harness may pause updates.
     pub running_version: Option<String>,
-    /// Images of skill packs that the cluster can't pull, as `reference@digest`
-    /// ([`kr8tiv_crds::skills::ImagePack::pinned`]). The Pod does without them: a container whose image can't be pulled
-    /// would keep it from starting.
-    pub unavailable_packs: BTreeSet<String>,
+    /// Images that the cluster can't pull and the gateway can do without: those of skill packs, as `reference@digest`
+    /// ([`kr8tiv_crds::skills::ImagePack::pinned`]), and that of [`PluginSource::Image`]. A container whose image can't
+    /// be pulled would keep the Pod from starting.
+    pub unavailable_images: BTreeSet<String>,
     /// Tokens of this tenant's channels that somebody else's channel had before: the same value, whatever the Secrets
     /// are called. Who compares them does so by a keyed hash; here is only the outcome.
     pub taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,

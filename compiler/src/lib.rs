@@ -76,6 +76,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         delivery: &delivery,
         workspaces: &workspaces,
         packs: &packs,
+        plugins: render::plugins::Plugins::of(inputs, &resolved),
     };
     let objects = render::objects::render(&resolved, inputs.platform, &contents);
     check::objects(&resolved.tenant.object, &objects, &mut diagnostics);

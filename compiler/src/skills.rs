@@ -36,7 +36,7 @@ pub(crate) fn packs<'a>(inputs: &Inputs<'a>, resolved: &Resolved<'a>) -> Vec<Pac
             let image = spec.source.image.as_ref().map(kr8tiv_crds::skills::ImagePack::pinned);
             Pack {
                 spec,
-                available: image.is_none_or(|image| !inputs.surroundings.unavailable_packs.contains(&image)),
+                available: image.is_none_or(|image| !inputs.surroundings.unavailable_images.contains(&image)),
             }
         })
         .collect();

@@ -151,7 +151,7 @@ fn the_containers_are_restricted_and_their_volumes_exist() {
 #[test]
 fn a_pack_that_can_not_be_pulled_leaves_the_pod_and_stays_in_the_manifest() {
     let (whole, mut case) = (two_packs().compile().unwrap(), two_packs());
-    case.surroundings.unavailable_packs.insert(image());
+    case.surroundings.unavailable_images.insert(image());
     let bundle = case.compile().unwrap();
     let pod = pod(&bundle);
     let names: Vec<_> = containers(&pod).iter().map(|container| container.name.as_str()).collect();
@@ -169,7 +169,7 @@ fn a_pack_that_can_not_be_pulled_leaves_the_pod_and_stays_in_the_manifest() {
 #[test]
 fn another_image_with_the_same_name_is_another_image() {
     let mut case = two_packs();
-    case.surroundings.unavailable_packs.insert(format!("example.com/skills/base:1.2.0@{OTHER}"));
+    case.surroundings.unavailable_images.insert(format!("example.com/skills/base:1.2.0@{OTHER}"));
     assert_eq!(case.compile().unwrap(), two_packs().compile().unwrap());
 }
 

@@ -19,7 +19,7 @@ from unittest import mock
 DEV = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(DEV))
 
-from imagelib import base, binaries, cli, host, images, runtime  # noqa: E402
+from imagelib import base, binaries, cli, host, images, plugins, runtime  # noqa: E402
 
 
 def elf(*segments: int) -> bytes:
@@ -110,6 +110,24 @@ class Dependencies(TemporaryDirectoryCase):
             self.file(path)
         with self.assertRaisesRegex(host.ImageError, "own version of a "):
             runtime.merge_dependencies(self.directory / "hoisted", self.directory / "nested")
+
+
+class Plugins(TemporaryDirectoryCase):
+    def test_hashes_are_those_of_the_installed_packages(self) -> None:
+        packages = {
+            "": {},
+            "node_modules/@openclaw/slack": {"integrity": "sha512-a"},
+            "node_modules/@openclaw/slack/node_modules/@openclaw/other": {"integrity": "sha512-b"},
+            "node_modules/tslib": {"integrity": "sha512-c"},
+        }
+        self.file("npm/projects/openclaw-slack-0/package-lock.json", json.dumps({"packages": packages}))
+        self.assertEqual(plugins.installed(self.directory), {"@openclaw/slack": "sha512-a"})
+
+    def test_every_plugin_is_pinned(self) -> None:
+        pins = json.loads((images.PLUGIN_PINS / plugins.PINS).read_text())
+        self.assertEqual(list(pins), ["@openclaw/discord", "@openclaw/slack", "@openclaw/whatsapp"])
+        for integrity in pins.values():
+            self.assertRegex(integrity, r"^sha512-[A-Za-z0-9+/]{86}==$")
 
 
 class Base(TemporaryDirectoryCase):

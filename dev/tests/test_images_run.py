@@ -53,6 +53,21 @@ class WatchdogImage(BuiltImage):
 
 
 @unittest.skipUnless(os.environ.get("KR8TIV_IMAGES") == "1", "KR8TIV_IMAGES=1 is not set")
+class PluginsImage(BuiltImage):
+    """What the init container of a gateway needs of the image, on a read-only root without capabilities."""
+
+    name = "plugins"
+
+    def test_entry_point_copies_the_packages_to_where_it_is_told(self) -> None:
+        count = "find /tmp/_cacache -type f | wc -l; find /npm-cache/_cacache -type f | wc -l"
+        entry_point = " ".join(self.image.config["Entrypoint"])  # type: ignore[arg-type]
+        done = self.image.run("/bin/sh", "-c", f"{entry_point} /tmp && {count}", writable=("/tmp",))
+        copied, packed = done.stdout.split()
+        self.assertEqual(copied, packed, done.stderr)
+        self.assertGreater(int(copied), 100)
+
+
+@unittest.skipUnless(os.environ.get("KR8TIV_IMAGES") == "1", "KR8TIV_IMAGES=1 is not set")
 class OpenClawImage(BuiltImage):
     """What the operator's pods need of the image, on a read-only root without capabilities."""
 

@@ -46,7 +46,7 @@ pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Co
             .map(|(agent, files)| Object::ConfigMap(Box::new(workspace(tenant, agent, files)))),
     );
     objects.push(Object::ConfigMap(Box::new(configuration(resolved, contents))));
-    objects.push(Object::StatefulSet(Box::new(stateful_set(resolved, platform, contents.packs))));
+    objects.push(Object::StatefulSet(Box::new(stateful_set(resolved, platform, contents))));
     for object in &mut objects {
         stamp(object);
     }
@@ -153,7 +153,7 @@ fn configuration(resolved: &Resolved<'_>, contents: &Contents<'_>) -> ConfigMap 
     }
 }
 
-fn stateful_set(resolved: &Resolved<'_>, platform: &Platform, packs: &[Pack<'_>]) -> StatefulSet {
+fn stateful_set(resolved: &Resolved<'_>, platform: &Platform, contents: &Contents<'_>) -> StatefulSet {
     let tenant = &resolved.tenant;
     let updates = &resolved.harness.updates;
     let mut metadata = metadata(tenant, gateway_name(tenant.name), "gateway");
@@ -171,7 +171,7 @@ fn stateful_set(resolved: &Resolved<'_>, platform: &Platform, packs: &[Pack<'_>]
             revision_history_limit: Some(3),
             selector: LabelSelector { match_labels: Some(selector(tenant)), ..LabelSelector::default() },
             service_name: Some(gateway_name(tenant.name)),
-            template: pod::template(resolved, platform, packs),
+            template: pod::template(resolved, platform, contents.packs, &contents.plugins),
             ..StatefulSetSpec::default()
         }),
         ..StatefulSet::default()

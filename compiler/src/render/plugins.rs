@@ -9,7 +9,7 @@ use kr8tiv_crds::channels::ChannelName;
 use serde_json::{Map, Value, json};
 
 use crate::channels::{configured, from_plugins};
-use crate::inputs::{Platform, PluginSource};
+use crate::inputs::{Inputs, Platform, PluginSource};
 use crate::openclaw::provider_of;
 use crate::openclaw::providers::built_in;
 use crate::plugin_report::PLUGINS_CONTAINER;
@@ -46,19 +46,46 @@ pub(crate) fn section(resolved: &Resolved<'_>) -> Value {
     json!({"allow": allow, "entries": entries, "slots": {"memory": "memory-core"}})
 }
 
+/// The plugins of a tenant's channels.
+#[derive(Clone, Debug)]
+pub(crate) struct Plugins<'a> {
+    channels: Vec<ChannelName>,
+    source: &'a PluginSource,
+    /// False for an image that the cluster can't pull: its container would keep the Pod from starting.
+    available: bool,
+}
+
+impl<'a> Plugins<'a> {
+    /// What the tenant's channels need, and where it comes from.
+    pub(crate) fn of(inputs: &Inputs<'a>, resolved: &Resolved<'a>) -> Self {
+        let source = &inputs.platform.plugins;
+        let available = match source {
+            PluginSource::Registry | PluginSource::Mirror { .. } => true,
+            PluginSource::Image { reference } => !inputs.surroundings.unavailable_images.contains(reference),
+        };
+        Self { channels: from_plugins(&resolved.tenant.spec.channels), source, available }
+    }
+}
+
 /// The containers that bring the plugins onto the volume before the gateway starts; none when there is none to bring.
-pub(crate) fn init_containers(resolved: &Resolved<'_>, platform: &Platform) -> Vec<Container> {
-    if from_plugins(&resolved.tenant.spec.channels).is_empty() {
+pub(crate) fn init_containers(
+    resolved: &Resolved<'_>,
+    platform: &Platform,
+    plugins: &Plugins<'_>,
+) -> Vec<Container> {
+    let Plugins { channels, source, available } = plugins;
+    if channels.is_empty() {
         return Vec::new();
     }
-    match &platform.plugins {
-        PluginSource::Registry => vec![installer(resolved, platform, &[])],
-        PluginSource::Mirror { url } => vec![installer(resolved, platform, &[("NPM_CONFIG_REGISTRY", url)])],
+    let installer = |npm: &[(&str, &str)]| installer(resolved, platform, channels, npm);
+    match source {
+        PluginSource::Registry => vec![installer(&[])],
+        PluginSource::Mirror { url } => vec![installer(&[("NPM_CONFIG_REGISTRY", url)])],
         PluginSource::Image { reference } => {
-            let offline = [("NPM_CONFIG_CACHE", PACKAGES), ("NPM_CONFIG_OFFLINE", "true")];
-            let mut installer = installer(resolved, platform, &offline);
+            let mut installer = installer(&[("NPM_CONFIG_CACHE", PACKAGES), ("NPM_CONFIG_OFFLINE", "true")]);
             installer.volume_mounts.get_or_insert_default().push(mount(VOLUME, PACKAGES));
-            vec![packages(reference), installer]
+            let packages = available.then(|| packages(reference));
+            packages.into_iter().chain([installer]).collect()
         }
     }
 }
@@ -78,9 +105,13 @@ fn packages(image: &str) -> Container {
     }
 }
 
-fn installer(resolved: &Resolved<'_>, platform: &Platform, npm: &[(&str, &str)]) -> Container {
+fn installer(
+    resolved: &Resolved<'_>,
+    platform: &Platform,
+    channels: &[ChannelName],
+    npm: &[(&str, &str)],
+) -> Container {
     let tenant = &resolved.tenant;
-    let channels = from_plugins(&tenant.spec.channels);
     let mut environment = openclaw_settings(tenant);
     let own = [
         // A registry that does not answer must not hold the gateway up.
@@ -105,9 +136,9 @@ fn installer(resolved: &Resolved<'_>, platform: &Platform, npm: &[(&str, &str)])
 }
 
 /// The volume of [`init_containers`].
-pub(crate) fn volume(resolved: &Resolved<'_>, platform: &Platform) -> Option<Volume> {
-    let from_image = matches!(platform.plugins, PluginSource::Image { .. });
-    let is_needed = from_image && !from_plugins(&resolved.tenant.spec.channels).is_empty();
+pub(crate) fn volume(plugins: &Plugins<'_>) -> Option<Volume> {
+    let Plugins { channels, source, available: _ } = plugins;
+    let is_needed = matches!(source, PluginSource::Image { .. }) && !channels.is_empty();
     is_needed.then(|| Volume {
         name: VOLUME.into(),
         empty_dir: Some(EmptyDirVolumeSource {

@@ -19,6 +19,7 @@ use crate::openclaw::providers::key_variable;
 use crate::openclaw::{self, CONFIG_FOLDER, HOME, STATE};
 use crate::render::config::mission_control_token;
 use crate::render::object_names::{claim_name, config_name, gateway_name, labels, token, workspace_name};
+use crate::render::plugins::Plugins;
 use crate::render::{mission_control, plugins, settings, skills};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::resources::Amounts;
@@ -37,18 +38,24 @@ const GRACE_SECONDS: i64 = 330;
 const HEAP_SHARE: (u64, u64) = (5, 8);
 
 /// The Pod's template.
-pub(crate) fn template(resolved: &Resolved<'_>, platform: &Platform, packs: &[Pack<'_>]) -> PodTemplateSpec {
+pub(crate) fn template(
+    resolved: &Resolved<'_>,
+    platform: &Platform,
+    packs: &[Pack<'_>],
+    plugins: &Plugins<'_>,
+) -> PodTemplateSpec {
     let tenant = &resolved.tenant;
     let mut seed = watchdog(resolved, platform, "seed", "seed");
     skills::prepare(&mut seed, packs);
     let mut init_containers = vec![seed];
     // After the configuration is there, by which it is judged whether the plugins are.
-    init_containers.extend(plugins::init_containers(resolved, platform));
+    init_containers.extend(plugins::init_containers(resolved, platform, plugins));
     init_containers.extend(skills::containers(packs, platform));
     init_containers.push(sidecar(resolved, watchdog(resolved, platform, "watchdog", "run")));
     let mut gateway = gateway(resolved, platform);
     gateway.volume_mounts.get_or_insert_default().extend(skills::gateway_mount(packs));
-    let mut volumes = volumes(resolved, platform);
+    let mut volumes = volumes(resolved);
+    volumes.extend(plugins::volume(plugins));
     volumes.extend(skills::volumes(packs));
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels(tenant, "gateway")), ..ObjectMeta::default() }),
@@ -164,7 +171,7 @@ fn sidecar(resolved: &Resolved<'_>, watchdog: Container) -> Container {
     }
 }
 
-fn volumes(resolved: &Resolved<'_>, platform: &Platform) -> Vec<Volume> {
+fn volumes(resolved: &Resolved<'_>) -> Vec<Volume> {
     let tenant = &resolved.tenant;
     let config_map = |volume: String, name: String| Volume {
         name: volume,
@@ -192,7 +199,6 @@ fn volumes(resolved: &Resolved<'_>, platform: &Platform) -> Vec<Volume> {
         scratch("tmp", "1Gi"),
         config_map("bundle-config".into(), config_name(tenant.name)),
     ];
-    volumes.extend(plugins::volume(resolved, platform));
     volumes.extend(
         agent_ids(resolved).map(|id| config_map(workspace_volume(id), workspace_name(tenant.name, id))),
     );
