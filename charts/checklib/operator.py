@@ -16,7 +16,7 @@ ALL = {
     "nameOverride": "gateway-operator",
     "image": {"repository": "registry.example:5000/kr8tiv/operator", "tag": "1.2.3", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "registry"}],
-    "gateway": {"repository": "registry.example/openclaw"},
+    "gateway": {"repository": "registry.example/openclaw", "plugins": {"image": "registry.example/plugins:1.2.5"}},
     "watchdog": {"image": {"repository": "registry.example/kr8tiv/watchdog", "tag": "1.2.4"}},
     "logLevel": "debug",
     "serviceAccount": {"name": "operator", "annotations": {"example.com/role": "operator"}},
@@ -193,6 +193,7 @@ class Values(unittest.TestCase):
             [
                 "--gateway-repository=registry.example/openclaw",
                 "--watchdog-image=registry.example/kr8tiv/watchdog:1.2.4",
+                "--plugin-image=registry.example/plugins:1.2.5",
                 "--listen=0.0.0.0:8080",
                 "--log=debug",
             ],
@@ -210,6 +211,11 @@ class Values(unittest.TestCase):
         annotations = {"kubectl.kubernetes.io/default-container": "operator"}
         annotations |= ALL["commonAnnotations"] | ALL["podAnnotations"]
         self.assertEqual(template["metadata"]["annotations"], annotations)
+
+    def test_plugins_may_come_from_a_mirror(self) -> None:
+        mirror = {"gateway": {"plugins": {"registry": "https://npm.example/"}}}
+        container = the_container(helm.template(helm.OPERATOR, mirror))
+        self.assertIn("--plugin-registry=https://npm.example/", container["args"])
 
     def test_names(self) -> None:
         long = "a" * 63

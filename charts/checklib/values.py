@@ -18,6 +18,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "digest within the repository": ({"watchdog": {"image": {"repository": "example.com/x@sha256:1"}}}, "repository"),
     "short digest": ({"image": {"digest": "sha256:abc"}}, "digest"),
     "tag that is a number": ({"image": {"tag": 1.2}}, "tag"),
+    "two sources of plugins": ({"gateway": {"plugins": {"registry": "https://npm.example", "image": "p:1"}}}, "plugins"),
+    "credentials of a mirror": ({"gateway": {"plugins": {"registry": "https://a:b@npm.example"}}}, "registry"),
     "no repository": ({"image": {"repository": ""}}, "repository"),
     "removed repository": ({"gateway": {"repository": None}}, "repository"),
     "removed labels": ({"commonLabels": None}, "commonLabels"),

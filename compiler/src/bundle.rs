@@ -83,8 +83,9 @@ pub struct SecretReference {
     pub secret: SecretKeyReference,
 }
 
-/// An object of a tenant.
-#[derive(Clone, Debug, PartialEq)]
+/// An object of a tenant. It is serialised as the object itself.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(untagged)]
 pub enum Object {
     /// The gateway's identity, without a token.
     ServiceAccount(Box<ServiceAccount>),

@@ -1,17 +1,48 @@
-//! Last stage: is anything larger than OpenClaw or the API server take? Pure.
+//! Last stage: would OpenClaw refuse the configuration, and is anything larger than it or the API server take? Pure.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::bundle::{Object, WorkspaceFile};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
-use crate::openclaw::{FILE_LIMIT, INJECTED_FILES, USER_FILE_LIMIT, WORKSPACE_LIMIT, length};
+use crate::openclaw::{
+    FILE_LIMIT, INJECTED_FILES, USER_FILE_LIMIT, Violation, WORKSPACE_LIMIT, config_violations, length,
+};
 use crate::resolve::ResolvedAgent;
 
 /// The API server refuses a ConfigMap of more than 1 MiB, and etcd a request of more than 1.5 MiB. Below both, with
 /// room for what the API server adds.
 const OBJECT_LIMIT: usize = 1_000_000;
+
+/// Checks the configuration as OpenClaw does. What the tenant added itself is named by its field; anything else is a
+/// value of the harness, the tenant or an agent that OpenClaw does not take there.
+pub(crate) fn configuration(
+    tenant: &ObjectName,
+    config: &Value,
+    added: &[String],
+    diagnostics: &mut Diagnostics,
+) {
+    for Violation { path, message } in config_violations(config) {
+        let own = added.iter().any(|added| {
+            path.strip_prefix(added.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        let (field, fix) = if own {
+            let fix = "write it as OpenClaw's configuration reference says, or remove it";
+            (format!("spec.gateway.config.{path}"), fix)
+        } else {
+            (format!("openclaw.json {path}"), "change the field that the value comes from")
+        };
+        diagnostics.push(Diagnostic {
+            code: Code::ConfigInvalid,
+            object: tenant.clone(),
+            field,
+            problem: message,
+            fix: fix.into(),
+        });
+    }
+}
 
 /// Checks one agent's workspace. OpenClaw cuts the middle out of what is too long, without a word to anyone.
 pub(crate) fn workspace(

@@ -1,6 +1,6 @@
 //! Third stage: the agents of a tenant become one gateway. Pure.
 
-use std::collections::BTreeMap;
+mod routes;
 
 use kr8tiv_crds::agent::Binding;
 
@@ -16,7 +16,7 @@ pub(crate) struct Composition<'a> {
     pub(crate) routes: Vec<Route<'a>>,
 }
 
-/// One conversation, or a whole channel, and the agent that answers it.
+/// Some conversations, and the agent that answers them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Route<'a> {
     pub(crate) agent: &'a str,
@@ -28,7 +28,7 @@ pub(crate) struct Route<'a> {
 pub(crate) fn compose<'a>(resolved: &Resolved<'a>, diagnostics: &mut Diagnostics) -> Composition<'a> {
     ids(&resolved.agents, diagnostics);
     let default_agent = default_agent(resolved, diagnostics);
-    let routes = routes(resolved, default_agent, diagnostics);
+    let routes = routes::routes(resolved, default_agent, diagnostics);
     Composition { default_agent, routes }
 }
 
@@ -74,53 +74,4 @@ fn default_agent<'a>(resolved: &Resolved<'a>, diagnostics: &mut Diagnostics) -> 
     }
     // `resolve` gives every tenant at least one agent.
     agents.first().map_or("", |agent| agent.id)
-}
-
-fn routes<'a>(
-    resolved: &Resolved<'a>,
-    default_agent: &'a str,
-    diagnostics: &mut Diagnostics,
-) -> Vec<Route<'a>> {
-    let channels = resolved.tenant.channels();
-    let mut taken: BTreeMap<Binding, &ResolvedAgent<'a>> = BTreeMap::new();
-    for agent in &resolved.agents {
-        for (position, binding) in agent.bindings.iter().enumerate() {
-            let field = format!("spec.bindings[{position}]");
-            let channel = binding.channel.as_str();
-            if !channels.contains(&binding.channel) {
-                diagnostics.push(Diagnostic {
-                    code: Code::BindingChannelMissing,
-                    object: agent.object.clone(),
-                    field,
-                    problem: format!("{} has no channel {channel}", resolved.tenant.object),
-                    fix: format!("configure spec.channels.{channel} in the Tenant, or remove the binding"),
-                });
-                continue;
-            }
-            if let Some(other) = taken.get(binding) {
-                if other.object != agent.object {
-                    diagnostics.push(Diagnostic {
-                        code: Code::BindingTaken,
-                        object: agent.object.clone(),
-                        field,
-                        problem: format!("{} is bound to the same conversation", other.object),
-                        fix: "remove the binding from one of them".into(),
-                    });
-                }
-                continue;
-            }
-            taken.insert(binding.clone(), agent);
-        }
-    }
-    for channel in channels {
-        let whole = Binding { channel, peer: None };
-        if let Some(agent) = resolved.agents.iter().find(|agent| agent.id == default_agent) {
-            taken.entry(whole).or_insert(agent);
-        }
-    }
-    let mut routes: Vec<_> =
-        taken.into_iter().map(|(binding, agent)| Route { agent: agent.id, binding }).collect();
-    routes
-        .sort_by(|a, b| (a.binding.peer.is_none(), &a.binding).cmp(&(b.binding.peer.is_none(), &b.binding)));
-    routes
 }

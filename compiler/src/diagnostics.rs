@@ -53,6 +53,10 @@ pub enum Code {
     TokenTaken,
     /// Two workspace files of an Agent have the same name.
     WorkspaceFileTaken,
+    /// An Agent is bound to an account that its Tenant does not configure.
+    BindingAccountMissing,
+    /// Others are bound to the same conversations over each account, so that a binding to every account gets nothing.
+    BindingUnreachable,
     /// Two packs of a Harness have a skill of the same name.
     SkillTaken,
     /// Two packs of a Harness have the same name.
@@ -95,6 +99,14 @@ pub enum Code {
     SandboxOff,
     /// A single agent is to hand work to others.
     PersonaInvalid,
+    /// A channel is configured without an account.
+    ChannelEmpty,
+    /// Two accounts of a channel have the same name.
+    AccountNameTaken,
+    /// A binding has fields that its channel does not have or that exclude each other.
+    BindingInvalid,
+    /// A binding is to something that can't be a conversation of its channel.
+    PeerInvalid,
     /// A pack of skills has no source that can be used, or an image without its digest.
     PackSourceInvalid,
     /// An agent has more skills than OpenClaw lists to the model.
@@ -108,7 +120,7 @@ pub enum Code {
 }
 
 /// Every code, in the order of their numbers.
-pub const CODES: [Code; 49] = [
+pub const CODES: [Code; 55] = [
     Code::HarnessNotFound,
     Code::TenantIdUnknown,
     Code::VersionUnsupported,
@@ -132,6 +144,8 @@ pub const CODES: [Code; 49] = [
     Code::BindingChannelMissing,
     Code::TokenTaken,
     Code::WorkspaceFileTaken,
+    Code::BindingAccountMissing,
+    Code::BindingUnreachable,
     Code::SkillTaken,
     Code::PackTaken,
     Code::ResourcesInvalid,
@@ -153,6 +167,10 @@ pub const CODES: [Code; 49] = [
     Code::ToolsContradict,
     Code::SandboxOff,
     Code::PersonaInvalid,
+    Code::ChannelEmpty,
+    Code::AccountNameTaken,
+    Code::BindingInvalid,
+    Code::PeerInvalid,
     Code::PackSourceInvalid,
     Code::SkillsTooMany,
     Code::FileTooLong,
@@ -187,6 +205,8 @@ impl Code {
             Self::BindingChannelMissing => "K8T0205",
             Self::TokenTaken => "K8T0206",
             Self::WorkspaceFileTaken => "K8T0207",
+            Self::BindingAccountMissing => "K8T0220",
+            Self::BindingUnreachable => "K8T0221",
             Self::SkillTaken => "K8T0240",
             Self::PackTaken => "K8T0241",
             Self::ResourcesInvalid => "K8T0301",
@@ -208,6 +228,10 @@ impl Code {
             Self::ToolsContradict => "K8T0317",
             Self::SandboxOff => "K8T0318",
             Self::PersonaInvalid => "K8T0319",
+            Self::ChannelEmpty => "K8T0320",
+            Self::AccountNameTaken => "K8T0321",
+            Self::BindingInvalid => "K8T0322",
+            Self::PeerInvalid => "K8T0323",
             Self::PackSourceInvalid => "K8T0340",
             Self::SkillsTooMany => "K8T0341",
             Self::FileTooLong => "K8T0401",

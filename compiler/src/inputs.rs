@@ -28,6 +28,27 @@ pub struct Platform {
     pub gateway_repository: String,
     /// Reference of the watchdog's image.
     pub watchdog_image: String,
+    /// Where the plugins of channels come from that are not part of OpenClaw's package.
+    pub plugins: PluginSource,
+}
+
+/// Where the plugins of channels come from, always at the gateway's version.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum PluginSource {
+    /// The npm registry.
+    #[default]
+    Registry,
+    /// A mirror of it.
+    Mirror {
+        /// The mirror's URL, without credentials.
+        url: String,
+    },
+    /// An image with the packages, for clusters that reach no registry. Its entry point copies an npm cache, in which
+    /// the plugins of the gateway's version are, into the folder that is its argument.
+    Image {
+        /// Reference of the image.
+        reference: String,
+    },
 }
 
 /// What only a cluster can say of a tenant's surroundings. Offline it is empty.

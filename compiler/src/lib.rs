@@ -5,14 +5,18 @@
 //! [`Bundle`], and every stage adds to one list of [`Diagnostics`], so that a user sees all problems at once.
 
 mod bundle;
+mod channels;
 mod check;
 mod compose;
 pub mod compose_file;
 mod diagnostics;
+mod difference;
 mod hash;
 mod inputs;
+pub mod manifests;
 mod names;
 mod openclaw;
+mod plugin_report;
 mod policy;
 mod render;
 mod resolve;
@@ -26,12 +30,16 @@ use kr8tiv_crds::harness::HarnessSpec;
 use resolve::Resolved;
 
 pub use bundle::{Bundle, Object, Ownership, SecretReference, SkillPack, WorkspaceFile};
+pub use channels::{CredentialClaim, credential_claims};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
-pub use inputs::{Inputs, Platform, Surroundings, TokenHolder};
+pub use difference::{Change, Difference, Effect, FieldChange, FileChange, ObjectChange, config_changes};
+pub use inputs::{Inputs, Platform, PluginSource, Surroundings, TokenHolder};
 pub use openclaw::providers::{PROVIDERS, Provider};
-pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS};
+pub use openclaw::schema::schema as openclaw_schema;
+pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations};
+pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
 pub use render::WATCHDOG_PORT;
-pub use resolve::{agent_id, channel_tokens, harness_namespace, tenant_id};
+pub use resolve::{agent_id, harness_namespace, tenant_id};
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.
 const REVISION_DIGITS: usize = 10;
@@ -46,9 +54,13 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
 
     let packs = skills::packs(inputs, &resolved);
     let mut config = render::config::render(&resolved, &composition);
-    if let Some(own) = &resolved.tenant.spec.gateway.config {
-        render::raw_config::merge(&mut config, own, &resolved.tenant.object, &mut diagnostics);
-    }
+    let own = resolved.tenant.spec.gateway.config.iter();
+    let added: Vec<String> = own
+        .flat_map(|own| {
+            render::raw_config::merge(&mut config, own, &resolved.tenant.object, &mut diagnostics)
+        })
+        .collect();
+    check::configuration(&resolved.tenant.object, &config, &added, &mut diagnostics);
     let config = render::config::text(&config);
     let mut workspaces = BTreeMap::new();
     for agent in &resolved.agents {
@@ -112,19 +124,25 @@ fn skill_pack(pack: &skills::Pack<'_>) -> SkillPack {
 /// The user's Secrets that a tenant's gateway needs to start.
 fn secret_references(resolved: &Resolved<'_>) -> Vec<SecretReference> {
     let spec = resolved.tenant.spec;
-    let token =
-        spec.gateway.token_secret_ref.iter().map(|secret| ("spec.gateway.tokenSecretRef".to_owned(), secret));
+    let token = spec
+        .gateway
+        .token_secret_ref
+        .iter()
+        .map(|secret| ("spec.gateway.tokenSecretRef".to_owned(), secret.clone()));
+    let tokens = credential_claims(spec).into_iter().map(|claim| (claim.field, claim.secret));
     let keys = spec.model_credentials.iter().enumerate().map(|(position, credential)| {
-        (format!("spec.modelCredentials[{position}].apiKeySecretRef"), &credential.api_key_secret_ref)
+        (format!("spec.modelCredentials[{position}].apiKeySecretRef"), credential.api_key_secret_ref.clone())
     });
     let mission_control = render::config::mission_control_token(resolved)
-        .map(|secret| ("spec.missionControl.tokenSecretRef".to_owned(), secret));
-    let webhooks = render::settings::watchdog_variables(resolved);
+        .map(|secret| ("spec.missionControl.tokenSecretRef".to_owned(), secret.clone()));
+    let webhooks = render::settings::watchdog_variables(resolved)
+        .into_iter()
+        .map(|variable| (variable.field, variable.secret.clone()));
     token
-        .chain(resolved.channel_tokens())
+        .chain(tokens)
         .chain(keys)
         .chain(mission_control)
-        .chain(webhooks.into_iter().map(|variable| (variable.field, variable.secret)))
-        .map(|(field, secret)| SecretReference { field, secret: secret.clone() })
+        .chain(webhooks)
+        .map(|(field, secret)| SecretReference { field, secret })
         .collect()
 }

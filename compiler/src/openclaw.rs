@@ -3,8 +3,16 @@
 //! Sources: the documentation in the npm package (`docs/concepts/agent-workspace.md`) and runs of the gateway.
 
 pub(crate) mod providers;
+pub(crate) mod reload;
+pub(crate) mod rules;
+pub(crate) mod schema;
 pub(crate) mod tools;
 pub(crate) mod version;
+pub(crate) mod violation;
+
+use serde_json::Value;
+
+pub use violation::Violation;
 
 /// Releases the compiler knows, the one for tenants that name none first.
 pub const SUPPORTED_VERSIONS: &[&str] = &["2026.9.6"];
@@ -13,8 +21,6 @@ pub const SUPPORTED_VERSIONS: &[&str] = &["2026.9.6"];
 pub const GATEWAY_PORT: i32 = 18789;
 /// Environment variable of the gateway's token.
 pub(crate) const TOKEN_VARIABLE: &str = "OPENCLAW_GATEWAY_TOKEN";
-/// Environment variable of the Telegram bot's token.
-pub(crate) const TELEGRAM_VARIABLE: &str = "TELEGRAM_BOT_TOKEN";
 /// Home of the image's user `node`, uid 1000.
 pub(crate) const HOME: &str = "/home/node";
 /// OpenClaw's state: conversations, memory, workspaces.
@@ -59,6 +65,21 @@ pub(crate) fn provider_of(model: &str) -> &str {
     model.split_once('/').map_or(model, |(provider, _)| provider)
 }
 
+/// What is wrong with a whole `openclaw.json`, whether OpenClaw would say so or not: by the schema, and by the rules
+/// that it does not hold.
+pub fn config_violations(config: &Value) -> Vec<Violation> {
+    let by_schema = schema::violations(config);
+    let is_told = |violation: &Violation| {
+        let below = |path: &str| {
+            violation.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        by_schema.iter().any(|told| below(&told.path))
+    };
+    let by_rules: Vec<_> =
+        rules::violations(config).into_iter().filter(|violation| !is_told(violation)).collect();
+    violation::in_order(by_schema.into_iter().chain(by_rules).collect())
+}
+
 /// Text for a string of `openclaw.json`: OpenClaw replaces `${NAME}` by an environment variable there, unless a
 /// dollar sign stands before it.
 pub(crate) fn literal(text: &str) -> String {
@@ -88,6 +109,10 @@ pub(crate) fn length(text: &str) -> usize {
 }
 
 #[cfg(test)]
+#[path = "../tests/common/rules.rs"]
+mod table;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -102,5 +127,19 @@ mod tests {
         ] {
             assert_eq!(literal(text), written);
         }
+    }
+
+    /// Every rule of ours has an example in the table, and finds it where the table says and nowhere else.
+    #[test]
+    fn faults_are_found_where_they_are() {
+        let mut wrong = Vec::new();
+        for rule in table::rules() {
+            let found: Vec<_> = config_violations(&rule.config);
+            let places: Vec<&str> = found.iter().map(|violation| violation.path.as_str()).collect();
+            if places != rule.at.iter().collect::<Vec<_>>() {
+                wrong.push(format!("{}: {found:#?}", rule.name));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }

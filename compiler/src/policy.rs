@@ -13,7 +13,7 @@ use kr8tiv_crds::sharing::SharedFrom;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::resolve::{Resolved, harness_namespace};
-use crate::{names, resources, skills};
+use crate::{channels, names, resources, skills};
 
 pub(crate) use models::all_models;
 
@@ -45,7 +45,7 @@ impl Findings<'_> {
 pub(crate) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     sharing(inputs, resolved, diagnostics);
     gateway::check(resolved, diagnostics);
-    channels(resolved, diagnostics);
+    channels::check::check(resolved, diagnostics);
     resources::check(&resolved.tenant.object, resolved.tenant.spec, diagnostics);
     names::check(resolved, diagnostics);
     models::check(resolved, diagnostics);
@@ -82,44 +82,5 @@ fn sharing(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &mut Diagn
                 "let its owner share it with {own} (spec.sharing), or name a Harness of your own namespace"
             ),
         );
-    }
-}
-
-fn channels(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
-    let allowed = &resolved.harness.channels.allow;
-    let object = &resolved.tenant.object;
-    for channel in resolved.tenant.channels() {
-        if !allowed.contains(&channel) {
-            diagnostics.push(Diagnostic {
-                code: Code::ChannelNotAllowed,
-                object: object.clone(),
-                field: format!("spec.channels.{}", channel.as_str()),
-                problem: format!("the Harness does not allow the channel {}", channel.as_str()),
-                fix: format!(
-                    "add {} to the Harness's spec.channels.allow, or remove the channel",
-                    channel.as_str()
-                ),
-            });
-        }
-    }
-    let Some(telegram) = &resolved.tenant.spec.channels.telegram else { return };
-    if telegram.allow_from.is_empty() && !resolved.harness.channels.dm_pairing_required {
-        diagnostics.push(Diagnostic {
-            code: Code::ChannelOpen,
-            object: object.clone(),
-            field: "spec.channels.telegram.allowFrom".into(),
-            problem: "nobody is listed and the Harness asks for no pairing, so the agents answer everybody"
-                .into(),
-            fix: "list who may write, or set spec.channels.dmPairingRequired: true in the Harness".into(),
-        });
-    }
-    if telegram.group_allow_from.is_empty() {
-        diagnostics.push(Diagnostic {
-            code: Code::GroupsUnanswered,
-            object: object.clone(),
-            field: "spec.channels.telegram.groupAllowFrom".into(),
-            problem: "nobody is listed, so every message in a group is ignored".into(),
-            fix: "list the Telegram user ids that the agents may answer in groups".into(),
-        });
     }
 }

@@ -1,5 +1,6 @@
 //! Fourth stage: the files and objects are written. Pure.
 
+pub(crate) mod channels;
 pub(crate) mod config;
 pub(crate) mod delivery;
 pub(crate) mod instructions;
@@ -7,6 +8,7 @@ pub(crate) mod markdown;
 pub(crate) mod mission_control;
 pub(crate) mod object_names;
 pub(crate) mod objects;
+pub(crate) mod plugins;
 mod pod;
 pub(crate) mod raw_config;
 pub(crate) mod settings;

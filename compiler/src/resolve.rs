@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 
 use kr8tiv_crds::agent::{Binding, Heartbeat};
-use kr8tiv_crds::harness::{ChannelName, HarnessSpec, Identity, WorkspaceFile};
-use kr8tiv_crds::reference::SecretKeyReference;
-use kr8tiv_crds::tenant::{Channels, TenantSpec};
+use kr8tiv_crds::harness::{HarnessSpec, Identity, WorkspaceFile};
+use kr8tiv_crds::tenant::TenantSpec;
 use kr8tiv_crds::tools::ToolNarrowing;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 
-use crate::bundle::SecretReference;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::openclaw::tools::{ToolSet, effective, narrowed};
@@ -30,19 +28,6 @@ pub(crate) struct Resolved<'a> {
     pub(crate) agents: Vec<ResolvedAgent<'a>>,
 }
 
-impl<'a> Resolved<'a> {
-    /// People who may give an agent orders that others may not, as `channel:id`.
-    pub(crate) fn owners(&self) -> BTreeSet<String> {
-        let telegram = self.tenant.spec.channels.telegram.iter();
-        telegram.flat_map(|telegram| &telegram.owners).map(|id| format!("telegram:{id}")).collect()
-    }
-
-    /// The tokens by which the channels know the tenant, with the fields that name them.
-    pub(crate) fn channel_tokens(&self) -> Vec<(String, &'a SecretKeyReference)> {
-        tokens(self.tenant.spec)
-    }
-}
-
 /// The tenant itself.
 #[derive(Clone, Debug)]
 pub(crate) struct ResolvedTenant<'a> {
@@ -57,14 +42,6 @@ pub(crate) struct ResolvedTenant<'a> {
     /// The OpenClaw release that is compiled for.
     pub(crate) version: String,
     pub(crate) spec: &'a TenantSpec,
-}
-
-impl ResolvedTenant<'_> {
-    /// The channels that the tenant configures.
-    pub(crate) fn channels(&self) -> Vec<ChannelName> {
-        let Channels { telegram } = &self.spec.channels;
-        telegram.iter().map(|_| ChannelName::Telegram).collect()
-    }
 }
 
 /// One agent, with what it takes from the harness and the tenant.
@@ -136,21 +113,6 @@ pub fn tenant_id(tenant: &Tenant) -> Option<String> {
     let digits: String =
         tenant.metadata.uid.as_deref()?.chars().filter(char::is_ascii_hexdigit).take(8).collect();
     (digits.len() == 8).then(|| format!("{slug}-{}", digits.to_ascii_lowercase()))
-}
-
-/// The tokens by which the channels know a tenant, with the fields that name them: each must be the tenant's alone.
-pub fn channel_tokens(tenant: &Tenant) -> Vec<SecretReference> {
-    let tokens = tokens(&tenant.spec).into_iter();
-    tokens.map(|(field, secret)| SecretReference { field, secret: secret.clone() }).collect()
-}
-
-fn tokens(tenant: &TenantSpec) -> Vec<(String, &SecretKeyReference)> {
-    let telegram = tenant.channels.telegram.iter();
-    telegram
-        .map(|telegram| {
-            ("spec.channels.telegram.botTokenSecretRef".to_owned(), &telegram.bot_token_secret_ref)
-        })
-        .collect()
 }
 
 /// The namespace of the Harness that a Tenant refers to; `None` is the Tenant's own.

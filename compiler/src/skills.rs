@@ -109,8 +109,9 @@ fn source(harness: &ObjectName, field: &str, source: &PackSource, diagnostics: &
         refuse("", "a pack has one source".into(), "set either configMap or image");
     }
     if let Some(config_map) = config_map {
-        if config_map.name.is_empty() {
-            refuse(".configMap.name", "the name is empty".into(), "name a ConfigMap in the same namespace");
+        if !is_object_name(&config_map.name) {
+            let problem = format!("{:?} can't be the name of a ConfigMap", config_map.name);
+            refuse(".configMap.name", problem, "name one in the same namespace");
         }
         if let Some(digest) = config_map.digest.as_ref().filter(|digest| !is_digest(digest)) {
             refuse(".configMap.digest", format!("{digest:?} is no digest"), DIGEST);
@@ -198,6 +199,11 @@ fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(|digits| {
         digits.len() == 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     })
+}
+
+/// A DNS subdomain, but for the length of its parts.
+fn is_object_name(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(|part| is_label(part, 253))
 }
 
 /// Nothing that a shell, a path or a registry could take for something else; the registry judges the rest.

@@ -8,48 +8,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kr8tiv_compiler::{Bundle, Object, compose_file};
-use serde::Serialize;
-
-fn yaml<T: Serialize>(object: &T) -> String {
-    serde_saphyr::to_string(&serde_json::to_value(object).unwrap()).unwrap()
-}
-
-fn files(bundle: &Bundle) -> BTreeMap<PathBuf, String> {
-    let mut files = BTreeMap::from([
-        ("openclaw.json".into(), bundle.config.clone()),
-        ("skill-pack-manifest.json".into(), bundle.skill_manifest.clone()),
-    ]);
-    for (agent, workspace) in &bundle.workspaces {
-        for (name, file) in workspace {
-            files.insert(Path::new("workspace").join(agent).join(name), file.content.clone());
-        }
-    }
-    let manifests: Vec<String> = bundle
-        .objects
-        .iter()
-        .map(|object| match object {
-            Object::ServiceAccount(object) => yaml(object),
-            Object::PersistentVolumeClaim(object) => yaml(object),
-            Object::Service(object) => yaml(object),
-            Object::ConfigMap(object) => {
-                // The files stand beside this one; here their names and sizes are enough.
-                let mut object = object.clone();
-                for content in object.data.iter_mut().flat_map(|data| data.values_mut()) {
-                    *content = format!("({} bytes)", content.len());
-                }
-                yaml(&object)
-            }
-            Object::StatefulSet(object) => yaml(object),
-        })
-        .collect();
-    files.insert("manifests.yaml".into(), manifests.join("---\n"));
-    let mut composed = compose_file::render(bundle).unwrap();
-    for name in [compose_file::FILE_NAME, compose_file::EXAMPLE_NAME] {
-        files.insert(name.into(), composed.remove(name).unwrap());
-    }
-    files
-}
+use common::files;
+use common::sections::{sections, without_section};
+use kr8tiv_compiler::Bundle;
 
 fn present(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
@@ -60,13 +21,13 @@ fn present(folder: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn examples_compile_to_their_goldens() {
-    let golden = common::root().join("compiler/tests/golden");
+    let golden = common::root().join("compiler/tests/golden/whole");
     let update = std::env::var_os("UPDATE").is_some();
     let mut expected = Vec::new();
     if update {
         let _ = fs::remove_dir_all(&golden);
     }
-    for (name, case) in common::examples() {
+    for (name, case) in common::examples().into_iter().chain(common::realistic()) {
         let bundle = case.compile().unwrap_or_else(|diagnostics| panic!("{name}: {diagnostics}"));
         assert!(bundle.warnings.is_empty(), "{name}: {}", bundle.warnings);
         for (path, content) in files(&bundle) {
@@ -89,4 +50,68 @@ fn examples_compile_to_their_goldens() {
     found.sort();
     expected.sort();
     assert_eq!(found, expected, "files that no example stands behind");
+}
+
+/// The files of a bundle, with the settings that lie beside `openclaw.json`, and without hashes, which every change
+/// changes.
+fn comparable(bundle: &Bundle) -> BTreeMap<PathBuf, String> {
+    let mut files = files(bundle);
+    for object in &bundle.objects {
+        let kr8tiv_compiler::Object::ConfigMap(object) = object else { continue };
+        for (name, content) in object.data.iter().flatten() {
+            if ["watchdog.json", "memory.json"].contains(&name.as_str()) {
+                files.insert(name.into(), content.clone());
+            }
+        }
+    }
+    for text in files.values_mut() {
+        let plain = |line: &&str| !line.contains("applied-hash") && !line.ends_with(" bytes)");
+        *text = text.lines().filter(plain).map(|line| format!("{line}\n")).collect();
+    }
+    files
+}
+
+/// What one section adds to a small Harness, Tenant or Agent, and nothing else.
+#[test]
+fn point_02_each_section_changes_what_its_golden_says() {
+    let golden = common::root().join("compiler/tests/golden/sections");
+    let update = std::env::var_os("UPDATE").is_some();
+    let base = comparable(&without_section().compile().unwrap());
+    assert!(!base.keys().any(|path| path.ends_with("MEMORY.md")), "no MEMORY.md without a seed");
+    let mut expected = Vec::new();
+    for (name, case) in sections() {
+        let bundle = case.compile().unwrap_or_else(|diagnostics| panic!("{name}: {diagnostics}"));
+        let mut difference = format!("# {name}\n");
+        for warning in bundle.warnings.iter() {
+            difference.push_str(&format!("# warning: {warning}\n"));
+        }
+        let files = comparable(&bundle);
+        let paths: std::collections::BTreeSet<_> = base.keys().chain(files.keys()).collect();
+        for path in paths {
+            let (old, new) = (base.get(path), files.get(path));
+            let (old, new) = (old.map_or("", String::as_str), new.map_or("", String::as_str));
+            let header = path.display().to_string();
+            let changes = similar::TextDiff::from_lines(old, new);
+            difference
+                .push_str(&changes.unified_diff().context_radius(1).header(&header, &header).to_string());
+        }
+        assert!(difference.lines().count() > 1, "{name} changes nothing");
+        let path = golden.join(format!("{name}.diff"));
+        if update {
+            fs::create_dir_all(&golden).unwrap();
+            fs::write(&path, &difference).unwrap();
+        }
+        let stored = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            stored == difference,
+            "{} differs: run UPDATE=1 cargo test -p kr8tiv-compiler and read it",
+            path.display()
+        );
+        expected.push(path);
+    }
+    let mut found = Vec::new();
+    present(&golden, &mut found);
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected, "files that no section stands behind");
 }

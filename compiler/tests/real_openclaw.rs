@@ -5,41 +5,78 @@
 mod common;
 
 use std::fs;
-use std::process::Command;
 
+use common::real::{assert_accepted, validate_all, validate_each};
+use common::rules::{Verdict, rules};
+use common::sections::sections;
+use kr8tiv_compiler::config_violations;
 use serde_json::Value;
 
-fn validate(config: &str) -> Value {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("openclaw.json");
-    fs::write(&path, config).unwrap();
-    let output = Command::new(common::openclaw())
-        .args(["config", "validate", "--json"])
-        .env("HOME", home.path())
-        .env("OPENCLAW_STATE_DIR", home.path().join("state"))
-        .env("OPENCLAW_CONFIG_PATH", &path)
-        .env("OPENCLAW_CONFIG_READONLY", "1")
-        .output()
-        .unwrap();
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+fn compiled(cases: impl IntoIterator<Item = (String, common::Case)>) -> Vec<(String, String)> {
+    cases.into_iter().map(|(name, case)| (name, case.compile().unwrap().config)).collect()
+}
+
+/// The examples and the realistic harnesses.
+fn whole() -> Vec<(String, String)> {
+    compiled(common::examples().into_iter().chain(common::realistic()))
 }
 
 #[test]
-fn the_examples_are_valid() {
-    for (name, case) in common::examples() {
-        let answer = validate(&case.compile().unwrap().config);
-        assert_eq!(answer["valid"], true, "{name}: {answer:#}");
-        assert_eq!(answer["warnings"], Value::Array(vec![]), "{name}: {answer:#}");
+fn the_goldens_are_valid() {
+    assert_accepted("goldens", &[whole(), compiled(sections())].concat(), 0);
+}
+
+/// Every rule of ours that OpenClaw has too it enforces; what is said of the others is true of them.
+#[test]
+fn the_rules_are_those_of_openclaw() {
+    let rules = rules();
+    let configs: Vec<_> = rules.iter().map(|rule| (rule.name.clone(), rule.config.to_string())).collect();
+    let mut wrong = Vec::new();
+    for (rule, answer) in rules.iter().zip(validate_all(&configs)) {
+        let verdict = match (answer.valid, answer.warnings.as_slice()) {
+            (false, _) => Verdict::Refuses,
+            (true, []) => Verdict::Accepts,
+            (true, _) => Verdict::Warns,
+        };
+        if verdict != rule.openclaw {
+            wrong.push(format!("{}: OpenClaw {verdict:?}: {answer:?}", rule.name));
+        }
+        // Whoever accepts less than OpenClaw has a reason of ours; nobody accepts more.
+        if verdict != Verdict::Accepts && config_violations(&rule.config).is_empty() {
+            wrong.push(format!("{}: only OpenClaw {verdict:?}: {answer:?}", rule.name));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let count = |verdict| rules.iter().filter(|rule| rule.at.is_some() && rule.openclaw == verdict).count();
+    println!(
+        "figure: {} faults in openclaw.json: OpenClaw refuses {}, warns of {}, accepts {}",
+        rules.iter().filter(|rule| rule.at.is_some()).count(),
+        count(Verdict::Refuses),
+        count(Verdict::Warns),
+        count(Verdict::Accepts),
+    );
 }
 
-/// The validator does refuse: otherwise the test above would say nothing.
+/// Many configurations in one process get the answers that each gets in a process of its own.
 #[test]
-fn a_wrong_key_is_refused() {
-    let (_, case) = common::examples().remove(0);
-    let config = case.compile().unwrap().config.replacen('{', "{\"bogus\": 1,", 1);
-    assert_eq!(validate(&config)["valid"], false);
+fn one_process_judges_as_many_do() {
+    const REFUSED: usize = 16;
+    let mut configs = whole();
+    configs.push(("no JSON".into(), "{".into()));
+    let rules = rules();
+    for verdict in [Verdict::Refuses, Verdict::Warns] {
+        let of_verdict: Vec<_> = rules.iter().filter(|rule| rule.openclaw == verdict).collect();
+        // Spread over the table, which is in the order of OpenClaw's sections.
+        let step = of_verdict.len().div_ceil(REFUSED);
+        configs
+            .extend(of_verdict.iter().step_by(step).map(|rule| (rule.name.clone(), rule.config.to_string())));
+    }
+    let many = validate_each(&configs);
+    assert!(many.iter().any(|answer| !answer.valid) && many.iter().any(|answer| !answer.warnings.is_empty()));
+    for (((name, _), one), many) in configs.iter().zip(validate_all(&configs)).zip(&many) {
+        assert_eq!(&one, many, "{name}");
+    }
+    println!("figure: {} configurations judged alike by one process and by a process each", configs.len());
 }
 
 /// The table of providers is what the package's own plugins say.
@@ -57,6 +94,35 @@ fn the_providers_are_those_of_the_package() {
         let variables = setup["envVars"].as_array().unwrap();
         assert!(variables.contains(&Value::from(provider.key_variable)), "{}: {variables:?}", provider.name);
     }
+}
+
+/// The table of models that are no more is what the package's plugins say.
+#[test]
+fn the_retired_models_are_those_of_the_package() {
+    let plugins = common::openclaw().ancestors().nth(2).unwrap().join("app/dist/extensions");
+    let base = rules().remove(0).config;
+    let mut judged = 0;
+    for plugin in fs::read_dir(plugins).unwrap() {
+        let Ok(manifest) = fs::read_to_string(plugin.unwrap().path().join("openclaw.plugin.json")) else {
+            continue;
+        };
+        let manifest: Value = serde_json::from_str(&manifest).unwrap();
+        let retired = manifest["modelCatalog"]["suppressions"].as_array().cloned().unwrap_or_default();
+        // Those with a condition are gone from one server and not from another.
+        for model in retired.iter().filter(|model| model.get("when").is_none()) {
+            let name =
+                format!("{}/{}", model["provider"].as_str().unwrap(), model["model"].as_str().unwrap());
+            let mut config = base.clone();
+            config["agents"]["defaults"]["model"]["primary"] = Value::from(name.as_str());
+            let found = config_violations(&config);
+            assert!(
+                found.iter().any(|violation| violation.path == "agents.defaults.model.primary"),
+                "{name}"
+            );
+            judged += 1;
+        }
+    }
+    assert!(judged > 100, "{judged}");
 }
 
 /// Every choice that changes the configuration, once in each direction.
@@ -86,12 +152,11 @@ fn the_variants_are_valid() {
         ("a variable in a name", "displayName: Desk", "displayName: 'Desk ${HOME} \"quoted\"'"),
     ];
     let example = fs::read_to_string(common::root().join("examples/two-agents.yaml")).unwrap();
-    for (name, from, to) in variants {
+    let compiled = |(name, from, to): (&str, &str, &str)| {
         assert!(example.contains(from), "{name}");
         let case = common::case(&example.replacen(from, to, 1));
         let bundle = case.compile().unwrap_or_else(|diagnostics| panic!("{name}: {diagnostics}"));
-        let answer = validate(&bundle.config);
-        assert_eq!(answer["valid"], true, "{name}: {answer:#}");
-        assert_eq!(answer["warnings"], Value::Array(vec![]), "{name}: {answer:#}");
-    }
+        (name.to_owned(), bundle.config)
+    };
+    assert_accepted("variants", &variants.into_iter().map(compiled).collect::<Vec<_>>(), 0);
 }

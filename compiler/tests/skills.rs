@@ -175,7 +175,8 @@ fn another_image_with_the_same_name_is_another_image() {
 
 #[test]
 fn without_packs_the_pod_has_nothing_of_them() {
-    for (name, case) in common::examples() {
+    let packs = |case: &Case| case.harness.as_ref().unwrap().spec.skills.packs.len();
+    for (name, case) in common::examples().into_iter().filter(|(_, case)| packs(case) == 0) {
         let bundle = case.compile().unwrap();
         assert_eq!(bundle.skill_packs, [], "{name}");
         let pod = pod(&bundle);
@@ -196,4 +197,40 @@ fn the_order_of_packs_changes_nothing_that_runs() {
         (first.config, first.objects, first.skill_manifest, first.skill_packs),
         (second.config, second.objects, second.skill_manifest, second.skill_packs)
     );
+}
+
+/// A case with one pack.
+fn one_pack(name: &str, source: &Value, skills: &[&str]) -> Case {
+    let mut case = two_packs();
+    let pack = json!({"name": name, "source": source, "skills": skills});
+    case.harness.as_mut().unwrap().spec.skills.packs = vec![serde_json::from_value(pack).unwrap()];
+    case.agents[1].spec.skills = None;
+    case
+}
+
+#[test]
+fn each_wrong_source_of_a_pack_is_found() {
+    let image = |reference: &str, path: &str| json!({"image": {"reference": reference, "digest": DIGEST, "path": path}});
+    let both = json!({"configMap": {"name": "a"}, "image": {"reference": "a", "digest": DIGEST}});
+    for (source, field) in [
+        (json!({}), "source"),
+        (both, "source"),
+        (json!({"configMap": {"name": ""}}), "source.configMap.name"),
+        (json!({"configMap": {"name": "a/b"}}), "source.configMap.name"),
+        (json!({"configMap": {"name": "a", "digest": "md5"}}), "source.configMap.digest"),
+        (image(&format!("a@{DIGEST}"), "/a"), "source.image.reference"),
+        (image("a b", "/a"), "source.image.reference"),
+        (image("a", "../a"), "source.image.path"),
+    ] {
+        let case = one_pack("base", &source, &["a"]);
+        assert_eq!(case.codes(), ["K8T0340"], "{source}");
+        let text = case.compile().unwrap_err().to_string();
+        assert!(text.contains(&format!("spec.skills.packs[0].{field}: ")), "{text}");
+    }
+}
+
+#[test]
+fn names_of_packs_and_skills_stay_in_their_folder() {
+    let case = one_pack("../a", &json!({"configMap": {"name": "a"}}), &["a/b", "good"]);
+    assert_eq!(case.codes(), ["K8T0306"; 2]);
 }

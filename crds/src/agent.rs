@@ -6,8 +6,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::channels::ChannelName;
 use crate::duration;
-use crate::harness::{ChannelName, WorkspaceFile};
+use crate::harness::WorkspaceFile;
 use crate::reference::LocalReference;
 use crate::status::conditions_schema;
 use crate::tools::ToolNarrowing;
@@ -192,15 +193,41 @@ pub struct AgentWorkspace {
     pub files: Vec<WorkspaceFile>,
 }
 
-/// A conversation that an agent answers.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+/// Conversations that an agent answers: one, those of a group of people, or all of a channel.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.peer), has(self.guildId), has(self.teamId)].filter(given, given).size() <= 1")
+        .message("peer, guildId and teamId exclude each other: make a binding of each"),
+    validation = Rule::new("!has(self.guildId) || self.channel == 'discord'")
+        .message("guildId is for the channel discord"),
+    validation = Rule::new("!has(self.teamId) || self.channel == 'slack'")
+        .message("teamId is for the channel slack"),
+    validation = Rule::new("!has(self.roles) || has(self.guildId)")
+        .message("roles are those of a Discord server: set guildId")
+)]
 pub struct Binding {
     /// The channel. The Tenant must have it configured.
     pub channel: ChannelName,
-    /// One conversation. When not set: every conversation of the channel.
+    /// The name of one of the Tenant's accounts of the channel. When not set: every account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub account_id: Option<String>,
+    /// One conversation. When nothing but the account is set: every conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer>,
+    /// Id of a Discord server: the conversations in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20), regex(pattern = r"^[0-9]+$"))]
+    pub guild_id: Option<String>,
+    /// Ids of roles in the Discord server: only what members with one of these roles write there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
+    pub roles: Vec<String>,
+    /// Id of a Slack workspace: the conversations in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20), regex(pattern = r"^[TE][A-Z0-9]+$"))]
+    pub team_id: Option<String>,
 }
 
 /// One conversation in a channel.
@@ -209,19 +236,23 @@ pub struct Binding {
 pub struct Peer {
     /// What kind of conversation it is.
     pub kind: PeerKind,
-    /// The conversation's id in the channel, such as Telegram's chat id `-1001234567890`.
+    /// The conversation's id in the channel: Telegram's chat id `-1001234567890`, a Discord channel's id, Slack's
+    /// `C12345678`, WhatsApp's `120363424282127706@g.us`; for `direct` the other person's id. `*`: every
+    /// conversation of the kind.
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[^\s]+$"))]
     pub id: String,
 }
 
-/// Kinds of conversations, by OpenClaw's names.
+/// Kinds of conversations, by OpenClaw's names. It does not tell groups and channels apart.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PeerKind {
     /// With one person.
     Direct,
-    /// With a group.
+    /// With a group, as Telegram and WhatsApp call it.
     Group,
+    /// In a channel, as Discord and Slack call it.
+    Channel,
 }
 
 impl PeerKind {
@@ -230,6 +261,7 @@ impl PeerKind {
         match self {
             Self::Direct => "direct",
             Self::Group => "group",
+            Self::Channel => "channel",
         }
     }
 }

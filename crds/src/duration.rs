@@ -1,4 +1,4 @@
-//! A length of time (`90s`, `5m`), as Go and so Kubernetes write it. Types only.
+//! A length of time (`90s`, `5m`), as Go and so Kubernetes write it. Pure.
 
 use std::time;
 
@@ -13,7 +13,35 @@ pub const fn seconds(seconds: u64) -> time::Duration {
     time::Duration::from_secs(seconds)
 }
 
+/// A duration as people write it, its parts from hours down: `1h30m`.
+pub fn text(duration: Duration) -> String {
+    let millis = time::Duration::from(duration).as_millis();
+    let parts = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+    let mut rest = millis;
+    let mut text = if duration.is_negative() { String::from("-") } else { String::new() };
+    for (unit, length) in parts {
+        if rest >= length {
+            text.push_str(&format!("{}{unit}", rest / length));
+            rest %= length;
+        }
+    }
+    if millis == 0 { "0s".into() } else { text }
+}
+
 /// The schema of a duration: a string, with the pattern that keeps CEL's `duration()` from failing.
 pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": 40, "pattern": PATTERN})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_they_are_written() {
+        for text_ in ["1h30m", "10s", "24h", "15m", "1m500ms", "0s"] {
+            assert_eq!(text(text_.parse().unwrap()), text_);
+        }
+        assert_eq!(text("90s".parse().unwrap()), "1m30s");
+    }
 }

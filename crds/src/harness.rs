@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::channels::ChannelName;
 use crate::coordination::Coordination;
 use crate::memory::{MemoryIngestion, Reinforcement, Supermemory};
 use crate::operation::{Observability, Recovery, Updates};
@@ -148,23 +149,6 @@ pub struct JobFunctions {
     /// How to tell that the duties are done well.
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 1000), regex(pattern = r"\S")))]
     pub success_criteria: Vec<String>,
-}
-
-/// A messaging channel, by OpenClaw's name.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChannelName {
-    /// Telegram, by a bot token.
-    Telegram,
-}
-
-impl ChannelName {
-    /// The channel's id in openclaw.json.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Telegram => "telegram",
-        }
-    }
 }
 
 /// Which channels tenants may connect, and how strangers are met there.

@@ -5,6 +5,7 @@
 //! holds the two together.
 
 pub mod agent;
+pub mod channels;
 pub mod coordination;
 pub mod definitions;
 pub mod duration;

@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::channels::Channels;
 use crate::coordination::Tier;
 use crate::quantity::Quantity;
 use crate::reference::{HarnessReference, SecretKeyReference};
@@ -131,7 +132,7 @@ pub struct Gateway {
     /// The gateway's access token. When not set, the operator makes one and keeps it in a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyReference>,
-    /// Further settings of openclaw.json, by OpenClaw's own keys, such as `{ui: {assistant: {name: Ada}}}`. Paths that
+    /// Further settings of openclaw.json, by OpenClaw's own keys, such as `{session: {reset: {mode: idle, idleMinutes: 60}}}`. Paths that
     /// the operator sets itself are refused by name, and all of it is checked against the schema of the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "raw_config_schema")]
@@ -214,35 +215,6 @@ impl Default for Storage {
     fn default() -> Self {
         Self { size: default_storage_size(), storage_class_name: None }
     }
-}
-
-/// The messaging channels of a tenant.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Channels {
-    /// Telegram, by a bot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub telegram: Option<TelegramChannel>,
-}
-
-/// A Telegram bot.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TelegramChannel {
-    /// The bot's token, as Telegram's BotFather gives it.
-    pub bot_token_secret_ref: SecretKeyReference,
-    /// Telegram user ids of the tenant's owners, who may approve strangers and use the owner's commands.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
-    pub owners: Vec<String>,
-    /// Telegram user ids that may write direct messages without pairing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 500), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
-    pub allow_from: Vec<String>,
-    /// Telegram user ids whose messages in groups are answered. Empty: nobody's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 500), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
-    pub group_allow_from: Vec<String>,
 }
 
 /// The key for one model provider.

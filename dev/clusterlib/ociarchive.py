@@ -27,6 +27,7 @@ class Image:
     """An image of one layer."""
 
     reference: str
+    """Its name. One that ends with `@` is completed by the image's digest."""
     files: dict[str, bytes]
     links: dict[str, str]
     entrypoint: list[str]
@@ -75,7 +76,8 @@ def oci_archive(images: list[Image]) -> bytes:
             "layers": [layer],
         }
         described = put(_json(manifest), "application/vnd.oci.image.manifest.v1+json")
-        manifests.append({**described, "annotations": {"io.containerd.image.name": image.reference}})
+        pinned = f"{image.reference}{described['digest']}" if image.reference.endswith("@") else image.reference
+        manifests.append({**described, "annotations": {"io.containerd.image.name": pinned}})
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
     layout = {"oci-layout": _json({"imageLayoutVersion": "1.0.0"}), "index.json": _json(index)}
     return tar({**layout, **blobs}, {}, mode=0o644)

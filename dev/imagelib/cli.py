@@ -31,6 +31,9 @@ def main(arguments: list[str]) -> int:
         if options.openclaw_dir:
             print(runtime.openclaw_dir(images.PINS))
             return 0
+        if options.plugins_dir:
+            print(images.plugins_dir())
+            return 0
         host.require_root()
         host.require_programs()
         programs = {"operator": options.operator_binary, "watchdog": options.watchdog_binary}
@@ -62,6 +65,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--openclaw-dir",
         action="store_true",
         help="build no image; print a directory whose bin/openclaw runs on this host",
+    )
+    parser.add_argument(
+        "--plugins-dir",
+        action="store_true",
+        help="build no image; print a directory whose npm-cache holds the plugins of channels",
     )
     parser.add_argument("--operator-binary", type=Path, metavar="FILE", help="use this program instead of building it")
     parser.add_argument("--watchdog-binary", type=Path, metavar="FILE", help="the same; it must be linked statically")

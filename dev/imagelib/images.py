@@ -1,4 +1,4 @@
-"""The three images: what each is built from, how it is named, where its archive lies. Does I/O."""
+"""The four images: what each is built from, how it is named, where its archive lies. Does I/O."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import Path
 
 from clusterlib.cache import cache_dir, content_hash, keyed
 
-from . import base, binaries, builder, host, runtime
+from . import base, binaries, builder, host, plugins, runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTAINERFILES = ROOT / "dev" / "images"
 PINS = CONTAINERFILES / "openclaw"
+PLUGIN_PINS = CONTAINERFILES / "plugins"
 
 KEPT_ARCHIVES = 4
 UNUSED_SECONDS = 3600.0
@@ -65,10 +66,33 @@ def openclaw(request: Request) -> Built:
     return _archive("openclaw", reference, inputs, build)
 
 
+def plugins_dir() -> Path:
+    """The cached directory with the plugins of the pinned OpenClaw."""
+    return plugins.plugins_dir(PLUGIN_PINS, runtime.openclaw_dir(PINS), runtime.openclaw_version(PINS))
+
+
+def channel_plugins(request: Request) -> Built:
+    """The plugins of channels as an npm cache."""
+    directory = plugins_dir()
+    containerfile = PLUGIN_PINS / "Containerfile"
+    inputs: list[bytes | Path] = [containerfile, directory.name.encode(), *_builder_inputs()]
+    reference = f"{request.prefix}/plugins:{content_tag(inputs)}"
+    arguments = {
+        "VERSION": runtime.openclaw_version(PINS),
+        "REVISION": runtime.openclaw_revision(runtime.openclaw_dir(PINS)),
+    }
+
+    def build(archive: Path) -> None:
+        builder.build_archive(containerfile, directory, arguments, reference, archive, separate_layers=True)
+
+    return _archive("plugins", reference, inputs, build)
+
+
 IMAGES: dict[str, Callable[[Request], Built]] = {
     "operator": operator,
     "watchdog": watchdog,
     "openclaw": openclaw,
+    "plugins": channel_plugins,
 }
 
 

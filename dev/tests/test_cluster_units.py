@@ -257,6 +257,13 @@ class ArchiveTest(unittest.TestCase):
             seen += 1
         self.assertEqual(seen, 3)
 
+    def test_a_name_can_hold_the_digest(self) -> None:
+        image = ociarchive.Image("localhost/x@", {"a": b"content"}, {}, [])
+        with tarfile.open(fileobj=io.BytesIO(ociarchive.oci_archive([image]))) as archive:
+            index = json.loads(archive.extractfile("index.json").read())
+        described = index["manifests"][0]
+        self.assertEqual(described["annotations"]["io.containerd.image.name"], f"localhost/x@{described['digest']}")
+
     def test_same_images_same_bytes(self) -> None:
         self.assertEqual(ociarchive.oci_archive([self.IMAGE]), ociarchive.oci_archive([self.IMAGE]))
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(DEV))
 
 from clusterlib import toolchain  # noqa: E402
 
-GOLDEN = DEV.parent / "compiler" / "tests" / "golden"
+GOLDEN = DEV.parent / "compiler" / "tests" / "golden" / "whole"
 FILE = "docker-compose.tenant.yml"
 
 

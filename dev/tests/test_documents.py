@@ -78,7 +78,8 @@ class Documents(unittest.TestCase):
         self.assertEqual(anchors(text), {"a-b-c", "a-b-c-1"})
 
     def test_codes_exist(self) -> None:
-        known = set(re.findall(r"^\| `(K8T\d{4})`", (DOCS / "diagnostics.md").read_text(), re.MULTILINE))
+        tables = (DOCS / "diagnostics.md").read_text() + (DOCS / "cli.md").read_text()
+        known = set(re.findall(r"^\| `(K8T\d{4})`", tables, re.MULTILINE))
         for path in documents():
             with self.subTest(path.relative_to(ROOT)):
                 self.assertEqual(set(re.findall(r"K8T\d{4}", path.read_text())) - known, set())

@@ -56,8 +56,8 @@ class ComposeProject(unittest.TestCase):
         """What the compiler makes of a manifest, over what is in the folder."""
         file = self.directory / "manifest.yaml"
         file.write_text(manifest)
-        cargo = ["cargo", "run", "--quiet", "--locked", "--package", "kr8tiv-compiler", "--example", "bundle_folder"]
-        subprocess.run([*cargo, "--", file, self.folder], cwd=ROOT, check=True)
+        cargo = ["cargo", "run", "--quiet", "--locked", "--package", "kr8tiv-cli", "--", "compose"]
+        subprocess.run([*cargo, "-f", file, "--tenant-id", "acme-0a1b2c3d", "--output", self.folder], cwd=ROOT, check=True)
 
     def image(self, reference: str) -> Unpacked:
         """The built image that stands for a published one."""

@@ -41,10 +41,10 @@ pub fn tenant(name: &str, harness: &str) -> Value {
 /// A Tenant with a Telegram bot whose token is in the Secret `secret` under the key `token`.
 pub fn tenant_with_bot(name: &str, harness: &str, secret: &str) -> Value {
     let mut object = tenant(name, harness);
-    object["spec"]["channels"] = json!({"telegram": {
+    object["spec"]["channels"] = json!({"telegram": {"accounts": [{
         "botTokenSecretRef": {"name": secret, "key": "token"},
         "groupAllowFrom": ["1001"]
-    }});
+    }]}});
     object
 }
 

@@ -290,10 +290,11 @@ mod tests {
     #[test]
     fn a_message_names_field_secret_key_and_command() {
         let secret = SecretKeyReference { name: "bot".into(), key: "token".into() };
-        let reference = SecretReference { field: "spec.channels.telegram.botTokenSecretRef".into(), secret };
+        let reference =
+            SecretReference { field: "spec.channels.telegram.accounts[0].botTokenSecretRef".into(), secret };
         assert_eq!(
             missing_line(&reference, "acme", false),
-            "spec.channels.telegram.botTokenSecretRef: Secret bot does not exist; create it with: kubectl -n acme \
+            "spec.channels.telegram.accounts[0].botTokenSecretRef: Secret bot does not exist; create it with: kubectl -n acme \
              create secret generic bot --from-literal=token=..."
         );
         assert!(missing_line(&reference, "acme", true).contains("nothing under the key token"));

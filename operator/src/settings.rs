@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Parser;
-use kr8tiv_compiler::Platform;
+use kr8tiv_compiler::{Platform, PluginSource};
 
 /// Turns Harness, Tenant and Agent objects into a running OpenClaw gateway per tenant.
 #[derive(Clone, Debug, Parser)]
@@ -21,6 +21,18 @@ pub struct Settings {
     /// Image of the watchdog, which runs beside every gateway.
     #[arg(long, env = "KR8TIV_WATCHDOG_IMAGE", value_name = "IMAGE", value_parser = image)]
     pub watchdog_image: String,
+    /// Mirror of the npm registry from which gateways install the plugins of channels.
+    #[arg(long, env = "KR8TIV_PLUGIN_REGISTRY", value_name = "URL", value_parser = registry)]
+    pub plugin_registry: Option<String>,
+    /// Image with the plugins of channels, instead of any registry.
+    #[arg(
+        long,
+        env = "KR8TIV_PLUGIN_IMAGE",
+        value_name = "IMAGE",
+        value_parser = image,
+        conflicts_with = "plugin_registry"
+    )]
+    pub plugin_image: Option<String>,
     /// Where /livez and /readyz are answered.
     #[arg(long, env = "KR8TIV_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
@@ -35,6 +47,11 @@ impl Settings {
         Platform {
             gateway_repository: self.gateway_repository.clone(),
             watchdog_image: self.watchdog_image.clone(),
+            plugins: match (&self.plugin_image, &self.plugin_registry) {
+                (Some(image), _) => PluginSource::Image { reference: image.clone() },
+                (None, Some(url)) => PluginSource::Mirror { url: url.clone() },
+                (None, None) => PluginSource::Registry,
+            },
         }
     }
 }
@@ -55,6 +72,17 @@ fn image(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Credentials would be readable in every Pod.
+fn registry(text: &str) -> Result<String, String> {
+    let is_url = ["https://", "http://"].iter().filter_map(|scheme| text.strip_prefix(scheme)).any(|rest| {
+        !rest.is_empty() && !rest.contains(['@', '?', '#']) && !rest.contains(char::is_whitespace)
+    });
+    if !is_url {
+        return Err("must be a URL such as https://npm.example.com/ without credentials".into());
+    }
+    Ok(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -71,6 +99,23 @@ mod tests {
         let settings = parse(&["--watchdog-image", "w:1"]).unwrap();
         assert_eq!(settings.gateway_repository, "ghcr.io/openclaw/openclaw");
         assert_eq!((settings.listen.to_string(), settings.log), ("0.0.0.0:8080".into(), "info".into()));
+    }
+
+    #[test]
+    fn plugins_come_from_one_place() {
+        let source = |arguments: &[&str]| {
+            parse(&[&["--watchdog-image", "w:1"], arguments].concat())
+                .map(|settings| settings.platform().plugins)
+        };
+        assert_eq!(source(&[]).unwrap(), PluginSource::Registry);
+        let mirror = ["--plugin-registry", "https://npm.example.com/"];
+        assert_eq!(source(&mirror).unwrap(), PluginSource::Mirror { url: mirror[1].into() });
+        let image = ["--plugin-image", "p:1"];
+        assert_eq!(source(&image).unwrap(), PluginSource::Image { reference: "p:1".into() });
+        assert!(source(&[mirror, image].concat()).is_err());
+        for bad in ["npm.example.com", "https://", "https://user:word@npm.example.com/", "https://a b/"] {
+            assert!(source(&["--plugin-registry", bad]).is_err(), "{bad}");
+        }
     }
 
     #[test]

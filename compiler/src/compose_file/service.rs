@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 use kr8tiv_crds::Quantity;
 
 use super::carried::left_out_of_container;
-use super::document::{Amounts, Condition, Deploy, Ordered, Resources, Service, Text};
+use super::document::{Amounts, BindOptions, Condition, Deploy, Mount, Ordered, Resources, Service, Text};
 use super::health::healthcheck;
 use super::problems::Problems;
 use super::variables::Variables;
@@ -60,7 +60,10 @@ pub(super) fn service(
         list.as_ref().map(|list| list.iter().map(|text| environment.expand(text)).collect())
     };
     let (entrypoint, command) = (texts(&container.command), texts(&container.args));
-    let (volumes, tmpfs) = surroundings.volumes.mounts(container, at, problems);
+    let (mut volumes, tmpfs) = surroundings.volumes.mounts(container, at, problems);
+    if kind == Kind::Once {
+        volumes.push(termination_message());
+    }
     let default = SecurityContext::default();
     let security = container.security_context.as_ref().unwrap_or(&default);
     let capabilities = security.capabilities.clone().unwrap_or_default();
@@ -97,6 +100,16 @@ pub(super) fn service(
             .grace_seconds
             .filter(|_| kind == Kind::Always)
             .map(|seconds| format!("{seconds}s")),
+    }
+}
+
+/// What kubelet mounts for a container's last words. Nobody reads them here; the containers write them all the same.
+fn termination_message() -> Mount {
+    Mount::Bind {
+        source: Text::literal("/dev/null"),
+        target: Text::literal("/dev/termination-log"),
+        read_only: false,
+        bind: BindOptions { create_host_path: false },
     }
 }
 

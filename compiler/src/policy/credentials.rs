@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::RegexSet;
 use serde_json::Value;
 
+use crate::channels::{CredentialClaim, credential_claims};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::policy::Findings;
@@ -39,8 +40,8 @@ pub(super) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
         };
         texts(&object, &serde_json::to_value(&agent.spec), diagnostics);
     }
-    for (field, secret) in resolved.channel_tokens() {
-        if let Some(holder) = inputs.surroundings.taken_tokens.get(secret) {
+    for CredentialClaim { field, secret, .. } in credential_claims(tenant.spec) {
+        if let Some(holder) = inputs.surroundings.taken_tokens.get(&secret) {
             Findings { object: &tenant.object, diagnostics }.add(
                 Code::TokenTaken,
                 field,

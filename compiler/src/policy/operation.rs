@@ -6,6 +6,7 @@ use std::time::Duration;
 use croner::parser::{CronParser, Seconds};
 use kr8tiv_crds::agent::Heartbeat;
 use kr8tiv_crds::coordination::PersonaMode;
+use kr8tiv_crds::duration::text;
 use kr8tiv_crds::harness::HarnessSpec;
 use kr8tiv_crds::operation::UpdateWindow;
 
@@ -37,8 +38,8 @@ fn intervals(harness: &HarnessSpec, findings: &mut Findings<'_>) {
     let mut within =
         |field: &str, value: kube::core::Duration, least: Duration, most: Duration, why: &str| {
             if value.is_negative() || value < least || value > most {
-                let (least, most) = (kube::core::Duration::from(least), kube::core::Duration::from(most));
-                let problem = format!("{value:?} is not between {least:?} and {most:?}");
+                let (least, most) = (text(least.into()), text(most.into()));
+                let problem = format!("{} is not between {least} and {most}", text(value));
                 findings.add(Code::IntervalInvalid, field, problem, why);
             }
         };
@@ -86,7 +87,7 @@ fn schedule(window: &UpdateWindow, findings: &mut Findings<'_>) {
         findings.add(
             Code::IntervalInvalid,
             "spec.updates.window.duration",
-            format!("{:?} is not between 15m and 168h", window.duration),
+            format!("{} is not between 15m and 168h", text(window.duration)),
             "use a length such as 2h",
         );
     }
@@ -133,7 +134,7 @@ fn turns(heartbeat: &Heartbeat, findings: &mut Findings<'_>) {
         findings.add(
             Code::IntervalInvalid,
             "spec.heartbeat.every",
-            format!("{:?} is less than 15m", heartbeat.every),
+            format!("{} is less than 15m", text(heartbeat.every)),
             "use at least 15m: each turn costs a call of the model",
         );
     }

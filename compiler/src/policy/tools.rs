@@ -2,6 +2,7 @@
 
 use kr8tiv_crds::tools::ToolNarrowing;
 
+use crate::channels::{configured, owners};
 use crate::diagnostics::{Code, Diagnostics, ObjectName};
 use crate::openclaw::tools::{self, ToolSet, effective, is_known};
 use crate::policy::Findings;
@@ -34,7 +35,10 @@ pub(super) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
         );
     }
     let tenant = &resolved.tenant;
-    if policy.elevated && !tenant.channels().is_empty() && resolved.owners().is_empty() {
+    if policy.elevated
+        && !configured(&tenant.spec.channels).is_empty()
+        && owners(&tenant.spec.channels).is_empty()
+    {
         Findings { object: &tenant.object, diagnostics }.add(
             Code::ElevatedUnusable,
             "spec.channels",

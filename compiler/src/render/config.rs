@@ -6,17 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kr8tiv_crds::agent::Heartbeat;
+use kr8tiv_crds::agent::{Binding, Heartbeat};
 use kr8tiv_crds::harness::ModelProvider;
 use kr8tiv_crds::reference::SecretKeyReference;
-use kr8tiv_crds::tenant::TelegramChannel;
 use serde_json::{Map, Value, json};
 
+use crate::channels::{accounts, owners};
 use crate::compose::{Composition, Route};
-use crate::openclaw::providers::{built_in, key_variable};
+use crate::openclaw::providers::key_variable;
 use crate::openclaw::tools::ToolSet;
 use crate::openclaw::{self, literal};
 use crate::policy::all_models;
+use crate::render::{channels, plugins};
 use crate::resolve::{Resolved, ResolvedAgent};
 use crate::skills::of_agent;
 
@@ -32,8 +33,8 @@ pub(crate) fn render(resolved: &Resolved<'_>, composition: &Composition<'_>) -> 
         "bindings": composition.routes.iter().map(binding).collect::<Vec<_>>(),
         "models": models(resolved),
         "tools": tools(resolved),
-        "channels": channels(resolved),
-        "plugins": plugins(resolved),
+        "channels": channels::render(resolved),
+        "plugins": plugins::section(resolved),
         "secrets": {
             "providers": {"default": {"source": "env", "allowlist": environment(resolved)}},
             "defaults": {"env": "default"},
@@ -83,13 +84,13 @@ pub(crate) fn text(config: &Value) -> String {
 pub(crate) fn environment(resolved: &Resolved<'_>) -> BTreeSet<String> {
     let spec = resolved.tenant.spec;
     let mut names = BTreeSet::from([openclaw::TOKEN_VARIABLE.to_owned()]);
-    if spec.channels.telegram.is_some() {
-        names.insert(openclaw::TELEGRAM_VARIABLE.to_owned());
-    }
+    names.extend(
+        accounts(&spec.channels)
+            .into_iter()
+            .flat_map(|account| account.credentials)
+            .map(|token| token.variable),
+    );
     names.extend(spec.model_credentials.iter().map(|credential| key_variable(&credential.provider)));
-    if mission_control_token(resolved).is_some() {
-        names.insert(openclaw::MISSION_CONTROL_VARIABLE.to_owned());
-    }
     names
 }
 
@@ -104,7 +105,8 @@ pub(crate) fn workspace_folder(agent: &str) -> String {
     format!("workspace-{agent}")
 }
 
-fn secret(variable: &str) -> Value {
+/// A reference to an environment variable: unlike `${NAME}`, the gateway does not start without it.
+pub(crate) fn secret(variable: &str) -> Value {
     json!({"source": "env", "provider": "default", "id": variable})
 }
 
@@ -161,9 +163,9 @@ fn agents(resolved: &Resolved<'_>, composition: &Composition<'_>) -> Value {
             "ssh": {"target": NO_SANDBOX, "strictHostKeyChecking": true, "updateHostKeys": false},
         },
     });
-    if models.lock {
-        defaults["modelPolicy"] = json!({"allow": [literal(&models.primary)]});
-    }
+    // Without a policy, OpenClaw would take the models that have settings below for the only ones allowed.
+    defaults["modelPolicy"] =
+        if models.lock { json!({"allow": [literal(&models.primary)]}) } else { json!({}) };
     if let Some(reasoning) = models.reasoning {
         defaults["thinkingDefault"] = json!(reasoning);
     }
@@ -199,7 +201,7 @@ fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
         entry["tools"] = json!({"allow": allow, "deny": deny});
     }
     if let Some(own) = agent.heartbeat {
-        entry["heartbeat"] = heartbeat(agent, own);
+        entry["heartbeat"] = heartbeat(own);
     }
     if let Some(model) = agent.model {
         entry["model"] =
@@ -211,13 +213,12 @@ fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
     entry
 }
 
-fn heartbeat(agent: &ResolvedAgent<'_>, heartbeat: &Heartbeat) -> Value {
+fn heartbeat(heartbeat: &Heartbeat) -> Value {
     let every: Duration = heartbeat.every.into();
     let mut rendered = json!({
         "every": format!("{}m", every.as_secs() / 60),
         "prompt": literal(&format!("{}\n\nIf nothing needs attention, reply NO_REPLY.", heartbeat.prompt.trim())),
         "target": heartbeat.target.as_str(),
-        "agentId": agent.id,
     });
     if let Some(hours) = &heartbeat.active_hours {
         rendered["activeHours"] =
@@ -239,9 +240,20 @@ fn skill_folders(resolved: &Resolved<'_>) -> Value {
 }
 
 fn binding(route: &Route<'_>) -> Value {
-    let mut pattern = json!({"channel": route.binding.channel.as_str(), "accountId": "*"});
-    if let Some(peer) = &route.binding.peer {
+    let Binding { channel, account_id, peer, guild_id, roles, team_id } = &route.binding;
+    // Without an account, OpenClaw would take the default one.
+    let account = account_id.as_deref().unwrap_or("*");
+    let mut pattern = json!({"channel": channel.as_str(), "accountId": account});
+    if let Some(peer) = peer {
         pattern["peer"] = json!({"kind": peer.kind.as_str(), "id": literal(&peer.id)});
+    }
+    for (key, id) in [("guildId", guild_id), ("teamId", team_id)] {
+        if let Some(id) = id {
+            pattern[key] = json!(literal(id));
+        }
+    }
+    if !roles.is_empty() {
+        pattern["roles"] = json!(literals(roles));
     }
     json!({"agentId": route.agent, "match": pattern})
 }
@@ -315,7 +327,7 @@ fn tools(resolved: &Resolved<'_>) -> Value {
 
 /// Owners by channel may leave the sandbox for a command, where the harness lets them.
 fn elevated(resolved: &Resolved<'_>) -> Value {
-    let owners = resolved.owners();
+    let owners = owners(&resolved.tenant.spec.channels);
     if !resolved.harness.tools.elevated || owners.is_empty() {
         return json!({"enabled": false});
     }
@@ -329,60 +341,7 @@ fn elevated(resolved: &Resolved<'_>) -> Value {
 fn commands(resolved: &Resolved<'_>) -> Value {
     json!({
         "native": false, "nativeSkills": false, "text": true, "bash": false, "config": false, "mcp": false,
-        "plugins": false, "debug": false, "restart": false, "ownerAllowFrom": resolved.owners(),
-    })
-}
-
-fn channels(resolved: &Resolved<'_>) -> Value {
-    let mut channels = json!({"defaults": {"groupPolicy": "allowlist", "contextVisibility": "allowlist"}});
-    if let Some(channel) = &resolved.tenant.spec.channels.telegram {
-        channels["telegram"] = telegram(resolved, channel);
-    }
-    channels
-}
-
-fn telegram(resolved: &Resolved<'_>, channel: &TelegramChannel) -> Value {
-    let policy = &resolved.harness.channels;
-    let (dm_policy, everyone) = match (policy.dm_pairing_required, channel.allow_from.is_empty()) {
-        (true, _) => ("pairing", false),
-        (false, false) => ("allowlist", false),
-        (false, true) => ("open", true),
-    };
-    let mut rendered = json!({
-        "enabled": true,
-        "botToken": secret(openclaw::TELEGRAM_VARIABLE),
-        "dmPolicy": dm_policy,
-        "groupPolicy": "allowlist",
-        "groups": {"*": {"requireMention": policy.mention_gating}},
-        "configWrites": false,
-        "commands": {"native": false, "nativeSkills": false},
-    });
-    if everyone {
-        rendered["allowFrom"] = json!(["*"]);
-    } else if !channel.allow_from.is_empty() {
-        rendered["allowFrom"] = json!(channel.allow_from);
-    }
-    if !channel.group_allow_from.is_empty() {
-        rendered["groupAllowFrom"] = json!(channel.group_allow_from);
-    }
-    rendered
-}
-
-fn plugins(resolved: &Resolved<'_>) -> Value {
-    let mut allow = BTreeSet::from(["memory-core"]);
-    allow.extend(
-        all_models(resolved)
-            .filter_map(|model| built_in(openclaw::provider_of(model)))
-            .map(|provider| provider.plugin),
-    );
-    if resolved.tenant.spec.channels.telegram.is_some() {
-        allow.insert("telegram");
-    }
-    json!({
-        "allow": allow,
-        "slots": {"memory": "memory-core"},
-        // A nightly run of the model over everybody's conversations, once the scheduler is on.
-        "entries": {"memory-core": {"config": {"dreaming": {"enabled": false}}}},
+        "plugins": false, "debug": false, "restart": false, "ownerAllowFrom": owners(&resolved.tenant.spec.channels),
     })
 }
 

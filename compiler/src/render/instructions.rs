@@ -6,10 +6,15 @@ use std::time::Duration;
 
 use kr8tiv_crds::harness::WorkspaceFile;
 
+use crate::channels::{configured, owners};
 use crate::compose::Composition;
 use crate::render::markdown::{code, line, list, sentence};
 use crate::render::mission_control;
 use crate::resolve::{Resolved, ResolvedAgent, agent_ids};
+
+/// Tools that OpenClaw runs in a sandbox.
+const SANDBOXED: [&str; 8] =
+    ["apply_patch", "code_execution", "edit", "exec", "ls", "process", "read", "write"];
 
 /// The file of one agent.
 pub(crate) fn render(
@@ -94,7 +99,8 @@ fn conversations(
 ) -> String {
     let policy = &resolved.harness.channels;
     let mut text = String::new();
-    let channels: Vec<_> = resolved.tenant.channels().iter().map(|channel| channel.as_str()).collect();
+    let channels: Vec<_> =
+        configured(&resolved.tenant.spec.channels).into_iter().map(|channel| channel.as_str()).collect();
     if channels.is_empty() {
         text.push_str("- No messaging channel is connected.\n");
     } else {
@@ -137,13 +143,14 @@ pub(crate) fn tools(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Strin
         format!("- You may use: {}. Nothing else.\n", names.join(", "))
     };
     let policy = &resolved.harness.tools;
-    if policy.sandbox_non_main_sessions {
+    let needs_sandbox = SANDBOXED.iter().any(|tool| agent.tools.allow.contains(tool));
+    if policy.sandbox_non_main_sessions && needs_sandbox {
         text.push_str(
             "- Outside of your main session, files and commands need a sandbox. Where there is none, these tools \
              fail: say so instead of trying again.\n",
         );
     }
-    if policy.elevated && !resolved.owners().is_empty() {
+    if policy.elevated && !owners(&resolved.tenant.spec.channels).is_empty() {
         text.push_str("- Only an owner may have you run a command outside of the sandbox, and only when they ask for just that.\n");
     }
     text.push_str("- When a tool is refused, say what you could not do. Do not look for a way around it.\n");

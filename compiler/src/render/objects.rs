@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kr8tiv_crds::tenant::DeletionPolicy;
-use kr8tiv_crds::{GROUP, VERSION, meta};
+use kr8tiv_crds::{GROUP, VERSION, duration, meta};
 use serde::Serialize;
 
 use crate::bundle::{Object, WorkspaceFile};
@@ -160,7 +160,7 @@ fn stateful_set(resolved: &Resolved<'_>, platform: &Platform, packs: &[Pack<'_>]
     let labels = metadata.labels.get_or_insert_default();
     labels.insert(meta::UPDATE_CHANNEL.into(), updates.channel.as_str().into());
     if let Some(window) = &updates.window {
-        let text = format!("{} {} {:?}", window.schedule, window.time_zone, window.duration);
+        let text = format!("{} {} {}", window.schedule, window.time_zone, duration::text(window.duration));
         metadata.annotations.get_or_insert_default().insert(meta::UPDATE_WINDOW.into(), text);
     }
     StatefulSet {

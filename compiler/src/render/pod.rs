@@ -13,12 +13,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kr8tiv_crds::reference::SecretKeyReference;
 
+use crate::channels::accounts;
 use crate::inputs::Platform;
 use crate::openclaw::providers::key_variable;
 use crate::openclaw::{self, CONFIG_FOLDER, HOME, STATE};
 use crate::render::config::mission_control_token;
 use crate::render::object_names::{claim_name, config_name, gateway_name, labels, token, workspace_name};
-use crate::render::{mission_control, settings, skills};
+use crate::render::{mission_control, plugins, settings, skills};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::resources::Amounts;
 use crate::skills::Pack;
@@ -41,11 +42,13 @@ pub(crate) fn template(resolved: &Resolved<'_>, platform: &Platform, packs: &[Pa
     let mut seed = watchdog(resolved, platform, "seed", "seed");
     skills::prepare(&mut seed, packs);
     let mut init_containers = vec![seed];
+    // After the configuration is there, by which it is judged whether the plugins are.
+    init_containers.extend(plugins::init_containers(resolved, platform));
     init_containers.extend(skills::containers(packs, platform));
     init_containers.push(sidecar(resolved, watchdog(resolved, platform, "watchdog", "run")));
     let mut gateway = gateway(resolved, platform);
     gateway.volume_mounts.get_or_insert_default().extend(skills::gateway_mount(packs));
-    let mut volumes = volumes(resolved);
+    let mut volumes = volumes(resolved, platform);
     volumes.extend(skills::volumes(packs));
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels(tenant, "gateway")), ..ObjectMeta::default() }),
@@ -76,13 +79,8 @@ pub(crate) fn template(resolved: &Resolved<'_>, platform: &Platform, packs: &[Pa
 
 fn gateway(resolved: &Resolved<'_>, platform: &Platform) -> Container {
     let tenant = &resolved.tenant;
-    let spec = &tenant.spec.gateway;
-    let image =
-        spec.image.clone().unwrap_or_else(|| format!("{}:{}", platform.gateway_repository, tenant.version));
     Container {
         name: "gateway".into(),
-        image: Some(image),
-        image_pull_policy: Some("IfNotPresent".into()),
         // Arguments only: the image's entry point, an init process, stays.
         args: Some(
             ["node", "dist/index.js", "gateway", "--bind", "lan", "--port"]
@@ -93,14 +91,26 @@ fn gateway(resolved: &Resolved<'_>, platform: &Platform) -> Container {
         ),
         env: Some(environment(resolved)),
         ports: Some(vec![port("gateway", openclaw::GATEWAY_PORT)]),
-        resources: Some(resources(tenant)),
-        security_context: Some(hardened()),
         // A start takes 15 to 33 s on two cores and migrates state after an upgrade; OpenClaw's own advice is five
         // minutes. The event loop stalls for up to four seconds.
         startup_probe: Some(probe("/startupz", 5, 120)),
         // Not /readyz: that fails when a chat service is down, and the gateway still works.
         readiness_probe: Some(probe("/startupz", 5, 3)),
         liveness_probe: Some(probe("/healthz", 20, 6)),
+        ..from_gateway_image(tenant, platform)
+    }
+}
+
+/// What every container of the gateway's image has: what it may use and what it sees.
+pub(super) fn from_gateway_image(tenant: &ResolvedTenant<'_>, platform: &Platform) -> Container {
+    let spec = &tenant.spec.gateway;
+    let image =
+        spec.image.clone().unwrap_or_else(|| format!("{}:{}", platform.gateway_repository, tenant.version));
+    Container {
+        image: Some(image),
+        image_pull_policy: Some("IfNotPresent".into()),
+        resources: Some(resources(tenant)),
+        security_context: Some(hardened()),
         volume_mounts: Some(vec![
             state_mount(),
             VolumeMount { read_only: Some(true), ..mount("config", CONFIG_FOLDER) },
@@ -125,11 +135,7 @@ fn watchdog(resolved: &Resolved<'_>, platform: &Platform, name: &str, command: &
         image: Some(platform.watchdog_image.clone()),
         image_pull_policy: Some("IfNotPresent".into()),
         args: Some(vec![command.into()]),
-        resources: Some(ResourceRequirements {
-            requests: Some(amounts([("cpu", "10m"), ("memory", "16Mi")])),
-            limits: Some(amounts([("memory", "64Mi")])),
-            ..ResourceRequirements::default()
-        }),
+        resources: Some(small()),
         security_context: Some(hardened()),
         volume_mounts: Some(mounts),
         ..Container::default()
@@ -158,7 +164,7 @@ fn sidecar(resolved: &Resolved<'_>, watchdog: Container) -> Container {
     }
 }
 
-fn volumes(resolved: &Resolved<'_>) -> Vec<Volume> {
+fn volumes(resolved: &Resolved<'_>, platform: &Platform) -> Vec<Volume> {
     let tenant = &resolved.tenant;
     let config_map = |volume: String, name: String| Volume {
         name: volume,
@@ -186,17 +192,16 @@ fn volumes(resolved: &Resolved<'_>) -> Vec<Volume> {
         scratch("tmp", "1Gi"),
         config_map("bundle-config".into(), config_name(tenant.name)),
     ];
+    volumes.extend(plugins::volume(resolved, platform));
     volumes.extend(
         agent_ids(resolved).map(|id| config_map(workspace_volume(id), workspace_name(tenant.name, id))),
     );
     volumes
 }
 
-fn environment(resolved: &Resolved<'_>) -> Vec<EnvVar> {
-    let tenant = &resolved.tenant;
-    let plain =
-        |name: &str, value: String| EnvVar { name: name.into(), value: Some(value), value_from: None };
-    let mut variables = vec![
+/// What OpenClaw is told by its environment, without any secret.
+pub(super) fn openclaw_settings(tenant: &ResolvedTenant<'_>) -> Vec<EnvVar> {
+    vec![
         plain("HOME", HOME.into()),
         plain("OPENCLAW_STATE_DIR", STATE.into()),
         plain("OPENCLAW_CONFIG_PATH", format!("{CONFIG_FOLDER}/openclaw.json")),
@@ -205,22 +210,27 @@ fn environment(resolved: &Resolved<'_>) -> Vec<EnvVar> {
         plain("OPENCLAW_NO_AUTO_UPDATE", "1".into()),
         plain("OPENCLAW_DISABLE_BONJOUR", "1".into()),
         plain("XDG_CACHE_HOME", format!("{STATE}/cache")),
-        // A missing plugin is looked for on npm at start; one attempt, not seventy seconds of them.
-        plain("NPM_CONFIG_FETCH_RETRIES", "0".into()),
         plain("NODE_OPTIONS", format!("--max-old-space-size={}", heap_megabytes(tenant))),
-        from_secret(openclaw::TOKEN_VARIABLE, &token(tenant)),
-    ];
-    if let Some(telegram) = &tenant.spec.channels.telegram {
-        variables.push(from_secret(openclaw::TELEGRAM_VARIABLE, &telegram.bot_token_secret_ref));
-    }
-    let mut keys: Vec<_> = tenant
-        .spec
-        .model_credentials
-        .iter()
-        .map(|credential| from_secret(&key_variable(&credential.provider), &credential.api_key_secret_ref))
-        .collect();
-    keys.sort_by(|a, b| a.name.cmp(&b.name));
-    variables.extend(keys);
+    ]
+}
+
+fn environment(resolved: &Resolved<'_>) -> Vec<EnvVar> {
+    let tenant = &resolved.tenant;
+    let mut variables = openclaw_settings(tenant);
+    // The gateway looks for a missing plugin on npm at start, and tries for seventy seconds. What runs is what the
+    // init container brought.
+    variables.push(plain("NPM_CONFIG_OFFLINE", "true".into()));
+    variables.push(from_secret(openclaw::TOKEN_VARIABLE, &token(tenant)));
+    let tokens = accounts(&tenant.spec.channels).into_iter().flat_map(|account| account.credentials);
+    let mut secrets: Vec<_> = tokens.map(|token| from_secret(&token.variable, token.secret)).collect();
+    let keys = tenant.spec.model_credentials.iter();
+    secrets.extend(
+        keys.map(|credential| {
+            from_secret(&key_variable(&credential.provider), &credential.api_key_secret_ref)
+        }),
+    );
+    secrets.sort_by(|a, b| a.name.cmp(&b.name));
+    variables.extend(secrets);
     if let Some(coordination) = &resolved.harness.coordination {
         let of_coordination = mission_control::environment(coordination);
         variables.extend(of_coordination.into_iter().map(|(name, value)| plain(name, value)));
@@ -229,6 +239,10 @@ fn environment(resolved: &Resolved<'_>) -> Vec<EnvVar> {
         variables.push(from_secret(openclaw::MISSION_CONTROL_VARIABLE, token));
     }
     variables
+}
+
+pub(super) fn plain(name: &str, value: String) -> EnvVar {
+    EnvVar { name: name.into(), value: Some(value), value_from: None }
 }
 
 fn from_secret(name: &str, reference: &SecretKeyReference) -> EnvVar {
@@ -268,6 +282,15 @@ fn resources(tenant: &ResolvedTenant<'_>) -> ResourceRequirements {
 
 pub(crate) fn amounts<const N: usize>(amounts: [(&str, &str); N]) -> BTreeMap<String, Quantity> {
     amounts.into_iter().map(|(name, amount)| (name.to_owned(), Quantity(amount.into()))).collect()
+}
+
+/// For a container that copies files or watches them.
+pub(super) fn small() -> ResourceRequirements {
+    ResourceRequirements {
+        requests: Some(amounts([("cpu", "10m"), ("memory", "16Mi")])),
+        limits: Some(amounts([("memory", "64Mi")])),
+        ..ResourceRequirements::default()
+    }
 }
 
 pub(crate) fn hardened() -> SecurityContext {

@@ -114,12 +114,12 @@ mod tests {
             "session": {"scope": "global", "reset": {"mode": "idle"}},
             "logging": "debug",
             "tools": {"web": {}},
-            "ui": {"assistant": {"name": "${OPENCLAW_GATEWAY_TOKEN}"}},
+            "messages": {"responsePrefix": "${OPENCLAW_GATEWAY_TOKEN}"},
         });
         let (config, added, refused) = merged(&own);
         assert_eq!(config["session"], json!({"scope": "per-sender", "reset": {"mode": "idle"}}));
-        assert_eq!(config["ui"]["assistant"]["name"], "$${OPENCLAW_GATEWAY_TOKEN}");
-        assert_eq!(added, ["session.reset", "ui"]);
+        assert_eq!(config["messages"]["responsePrefix"], "$${OPENCLAW_GATEWAY_TOKEN}");
+        assert_eq!(added, ["messages", "session.reset"]);
         let fields =
             ["spec.gateway.config.logging", "spec.gateway.config.session.scope", "spec.gateway.config.tools"];
         assert_eq!(refused, fields);

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use kr8tiv_crds::duration;
+
 use crate::bundle::{Ownership, WorkspaceFile};
 use crate::compose::Composition;
 use crate::render::markdown::{line, list, paragraphs};
@@ -81,8 +83,8 @@ fn heartbeat(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> String {
         Some(heartbeat) => {
             let prompt = line(&heartbeat.prompt);
             text.push_str(&format!(
-                "- Every {:?}, answered to {}: {prompt}\n",
-                heartbeat.every,
+                "- Every {}, the answer goes to {}: {prompt}\n",
+                duration::text(heartbeat.every),
                 heartbeat.target.as_str()
             ));
         }
@@ -94,10 +96,10 @@ fn heartbeat(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> String {
             .filter_map(|(who, webhook)| webhook.as_ref().map(|_| who))
             .collect();
     text.push_str(&format!(
-        "- Every {:?} {} is told that the gateway is alive, and after {:?} that it is down.\n",
-        observability.heartbeat_interval,
+        "- Every {} the watchdog tells {} that the gateway is alive, and after {} that it is down.\n",
+        duration::text(observability.heartbeat_interval),
         told.join(" and "),
-        observability.down_alert_threshold
+        duration::text(observability.down_alert_threshold)
     ));
     text
 }

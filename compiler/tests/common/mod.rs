@@ -2,10 +2,20 @@
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
+pub mod generate;
+pub mod real;
+pub mod rules;
+pub mod sections;
+pub mod settings;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform, Surroundings, compile};
+use kr8tiv_compiler::{
+    Bundle, Diagnostics, Inputs, Object, Platform, PluginSource, Surroundings, compile, compose_file,
+    manifests,
+};
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -23,6 +33,7 @@ pub fn platform() -> Platform {
     Platform {
         gateway_repository: "ghcr.io/openclaw/openclaw".into(),
         watchdog_image: "example.com/kr8tiv/watchdog:0.1.0".into(),
+        plugins: PluginSource::Registry,
     }
 }
 
@@ -32,7 +43,16 @@ pub fn root() -> PathBuf {
 
 /// Every example, by name.
 pub fn examples() -> Vec<(String, Case)> {
-    let mut examples: Vec<_> = std::fs::read_dir(root().join("examples"))
+    folder(&root().join("examples"))
+}
+
+/// Harnesses as they are in use, with a tenant of each, by name.
+pub fn realistic() -> Vec<(String, Case)> {
+    folder(&root().join("compiler/tests/cases"))
+}
+
+fn folder(folder: &Path) -> Vec<(String, Case)> {
+    let mut cases: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
@@ -41,15 +61,19 @@ pub fn examples() -> Vec<(String, Case)> {
             (name, case(&std::fs::read_to_string(&path).unwrap()))
         })
         .collect();
-    examples.sort_by(|a, b| a.0.cmp(&b.0));
-    assert!(examples.len() >= 2);
-    examples
+    cases.sort_by(|a, b| a.0.cmp(&b.0));
+    assert!(cases.len() >= 2);
+    cases
 }
 
 /// The objects in a manifest, with what the API server adds.
 pub fn case(manifest: &str) -> Case {
-    let objects: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();
-    let mut objects: Vec<Value> = objects.into_iter().filter(|object| !object.is_null()).collect();
+    let found: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();
+    objects(found.into_iter().filter(|object| !object.is_null()).collect())
+}
+
+/// Objects, with what the API server adds.
+pub fn objects(mut objects: Vec<Value>) -> Case {
     for object in &mut objects {
         object["metadata"]["namespace"] = json!("team");
         object["metadata"]["uid"] = json!("0a1b2c3d-0000-4000-8000-000000000000");
@@ -98,4 +122,32 @@ pub fn openclaw() -> PathBuf {
     let output = Command::new(root().join("dev/build-images")).arg("--openclaw-dir").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("bin/openclaw")
+}
+
+/// Everything that a bundle is on disk.
+pub fn files(bundle: &Bundle) -> BTreeMap<PathBuf, String> {
+    let mut files = BTreeMap::from([
+        ("openclaw.json".into(), bundle.config.clone()),
+        ("skill-pack-manifest.json".into(), bundle.skill_manifest.clone()),
+    ]);
+    for (agent, workspace) in &bundle.workspaces {
+        for (name, file) in workspace {
+            files.insert(Path::new("workspace").join(agent).join(name), file.content.clone());
+        }
+    }
+    let mut objects = bundle.objects.clone();
+    for object in &mut objects {
+        if let Object::ConfigMap(object) = object {
+            // The files stand beside this one; here their names and sizes are enough.
+            for content in object.data.iter_mut().flat_map(|data| data.values_mut()) {
+                *content = format!("({} bytes)", content.len());
+            }
+        }
+    }
+    files.insert("manifests.yaml".into(), manifests::yaml(&objects).unwrap());
+    let mut composed = compose_file::render(bundle).unwrap();
+    for name in [compose_file::FILE_NAME, compose_file::EXAMPLE_NAME] {
+        files.insert(name.into(), composed.remove(name).unwrap());
+    }
+    files
 }

@@ -46,7 +46,7 @@ pub async fn missing_harness(context: &Context) -> Outcome {
 pub async fn missing_secret(context: &Context) -> Outcome {
     let scope = context.scope("no-secret").await?;
     let message = format!(
-        "spec.channels.telegram.botTokenSecretRef: Secret bot does not exist; create it with: kubectl -n {} create \
+        "spec.channels.telegram.accounts[0].botTokenSecretRef: Secret bot does not exist; create it with: kubectl -n {} create \
          secret generic bot --from-literal=token=...",
         scope.namespace
     );
@@ -57,7 +57,7 @@ pub async fn missing_key(context: &Context) -> Outcome {
     let scope = context.scope("no-key").await?;
     scope.apply::<Secret>(&secret("bot", "tokn", CANARY)).await?;
     let message = format!(
-        "spec.channels.telegram.botTokenSecretRef: Secret bot has nothing under the key token; add it with: kubectl \
+        "spec.channels.telegram.accounts[0].botTokenSecretRef: Secret bot has nothing under the key token; add it with: kubectl \
          -n {} patch secret bot --type merge -p '{{\"stringData\":{{\"token\":\"...\"}}}}'",
         scope.namespace
     );
@@ -79,10 +79,10 @@ async fn secret_case(context: &Context, scope: &Scope, message: &str) -> Outcome
     // A running gateway is not touched by a new reference that leads nowhere.
     let last_good = Still::objects_of(scope, "acme").await?;
     let mut other = with_bot.clone();
-    other["spec"]["channels"]["telegram"]["botTokenSecretRef"]["name"] = json!("other");
+    other["spec"]["channels"]["telegram"]["accounts"][0]["botTokenSecretRef"]["name"] = json!("other");
     scope.apply::<Tenant>(&other).await?;
     let message = format!(
-        "spec.channels.telegram.botTokenSecretRef: Secret other does not exist; create it with: kubectl -n {} create \
+        "spec.channels.telegram.accounts[0].botTokenSecretRef: Secret other does not exist; create it with: kubectl -n {} create \
          secret generic other --from-literal=token=...",
         scope.namespace
     );

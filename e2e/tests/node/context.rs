@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::gateway::Gateway;
+use crate::skills;
 
 /// A gateway starts in half a minute on two idle cores; the rest is for a busy machine.
 pub const START: Duration = Duration::from_mins(5);
@@ -27,6 +28,7 @@ pub struct Context {
     first: OnceCell<Gateway>,
     two_agents: OnceCell<Gateway>,
     scripted: OnceCell<Gateway>,
+    skilled: OnceCell<Gateway>,
 }
 
 impl Context {
@@ -38,6 +40,7 @@ impl Context {
             first: OnceCell::new(),
             two_agents: OnceCell::new(),
             scripted: OnceCell::new(),
+            skilled: OnceCell::new(),
         })
     }
 
@@ -54,6 +57,11 @@ impl Context {
     /// A tenant whose model is the test's own.
     pub async fn scripted(&self) -> Outcome<&Gateway> {
         self.scripted.get_or_try_init(|| self.start_scripted()).await
+    }
+
+    /// A tenant whose agents have skills.
+    pub async fn skilled(&self) -> Outcome<&Gateway> {
+        self.skilled.get_or_try_init(|| skills::start(self)).await
     }
 
     /// The Harness of the scripted tenant.

@@ -10,6 +10,7 @@ mod first;
 mod gateway;
 mod lifecycle;
 mod operator;
+mod skills;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,6 +39,9 @@ fn main() -> ExitCode {
         .test("the_two_agents_become_ready", agents::become_ready)
         .test("pods_reach_a_gateway_by_its_service_name", answers::by_name)
         .test("an_agent_turn_has_the_compiled_instructions", agents::turn)
+        .test("skills_of_a_config_map_and_of_an_image_reach_their_agents", skills::reach_their_agents)
+        .test("the_gateway_only_reads_skills", skills::only_read)
+        .test("a_missing_pack_of_skills_is_named_and_keeps_nobody_waiting", skills::missing_pack)
         .test("ten_workspace_edits_without_a_restart", edits::workspace)
         .test("ten_configuration_edits_without_a_restart", edits::configuration)
         .test("a_turn_after_the_edits_has_the_new_text", agents::turn_after_edits)

@@ -9,6 +9,7 @@
 mod fake;
 mod world;
 
+mod command_line;
 mod dependants;
 mod faults;
 mod gateway;

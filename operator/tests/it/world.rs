@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform};
+use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform, PluginSource};
 use kr8tiv_operator::app::{self, Parts};
 use kr8tiv_operator::compiler::Compiler;
 use kr8tiv_operator::delivery::{Answer, Ask, Unreachable};
@@ -113,7 +113,11 @@ impl World {
         &mut self,
         compile: impl Fn(&Inputs<'_>) -> Result<Bundle, Diagnostics> + Send + Sync + 'static,
     ) {
-        let platform = Platform { gateway_repository: "gateway".into(), watchdog_image: "watchdog:1".into() };
+        let platform = Platform {
+            gateway_repository: "gateway".into(),
+            watchdog_image: "watchdog:1".into(),
+            plugins: PluginSource::Registry,
+        };
         let compilations = Arc::clone(&self.compilations);
         let mut compiler = Compiler::new(platform);
         compiler.compile = Arc::new(move |inputs| {

@@ -15,7 +15,8 @@ fn pair(status: &str, reason: &str) -> (String, String) {
 
 fn with_bot(name: &str, secret: &str) -> Value {
     let mut tenant = tenant(name, "desk");
-    tenant["spec"]["channels"] = json!({"telegram": {"botTokenSecretRef": {"name": secret, "key": "token"}}});
+    tenant["spec"]["channels"] =
+        json!({"telegram": {"accounts": [{"botTokenSecretRef": {"name": secret, "key": "token"}}]}});
     tenant
 }
 
@@ -49,7 +50,7 @@ async fn a_bot_token_secret_that_does_not_exist() {
     assert_eq!(is(&world, "Tenant", "acme", "Reconciling"), pair("True", "SecretNotFound"));
     assert_eq!(
         world.message("Tenant", "acme", "Ready"),
-        "spec.channels.telegram.botTokenSecretRef: Secret bot does not exist; create it with: kubectl -n acme create \
+        "spec.channels.telegram.accounts[0].botTokenSecretRef: Secret bot does not exist; create it with: kubectl -n acme create \
          secret generic bot --from-literal=token=..."
     );
     assert_eq!(world.api.names("StatefulSet", NAMESPACE), Vec::<String>::new(), "nothing is applied");

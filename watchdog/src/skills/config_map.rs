@@ -22,12 +22,14 @@ const KEYS: usize = 8192;
 pub struct ConfigMap(BTreeMap<String, Vec<u8>>);
 
 impl ConfigMap {
-    /// Reads all keys of one version of the ConfigMap.
+    /// Reads all keys of one version of the ConfigMap. Without kubelet, it is a folder with a file for each key.
     pub fn read(mount: &Path) -> Result<Self, Problem> {
         let mount = Folder::open(mount)?;
         // The one link that is followed, and only to a folder beside it.
-        let Some(current) = mount.link(CURRENT)? else { return Err(Problem::NoConfigMap) };
-        let current = mount.folder(&current, &current)?;
+        let current = match mount.link(CURRENT)? {
+            Some(current) => mount.folder(&current, &current)?,
+            None => mount,
+        };
         let mut content = BTreeMap::new();
         for entry in current.entries("the ConfigMap", KEYS)? {
             let Entry::File(key) = entry else { continue };

@@ -142,6 +142,15 @@ fn a_config_map_is_copied_by_its_keys() {
     assert_eq!(case.copied(), expected.map(|(path, text)| (path.to_owned(), text.to_owned())));
 }
 
+/// As it is where no kubelet mounts ConfigMaps.
+#[test]
+fn a_folder_with_a_file_for_each_key_is_a_config_map_too() {
+    let case = Case::new();
+    case.file("refunds.SKILL.md", &skill_md("refunds", "one"));
+    assert_eq!(case.copy(&case.options(Layout::ConfigMap, &["refunds"])), None);
+    assert_eq!(case.text("base/refunds/SKILL.md"), Some(skill_md("refunds", "one")));
+}
+
 #[test]
 fn a_later_version_replaces_the_pack_and_no_other() {
     let case = Case::usual();

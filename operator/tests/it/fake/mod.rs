@@ -5,8 +5,9 @@
 
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -91,7 +92,8 @@ impl Fake {
         if let Some(code) = state.fault.as_ref().and_then(|fault| fault(&seen)) {
             return Answer::Status(code, format!("fault: {} {}", seen.verb, seen.resource));
         }
-        if state.absent.contains(&call.id.0) {
+        let is_known = KINDS.iter().any(|(plural, _, _)| *plural == call.id.0);
+        if !is_known || state.absent.contains(&call.id.0) {
             return Answer::Status(
                 StatusCode::NOT_FOUND,
                 "the server could not find the requested resource".into(),
@@ -144,9 +146,7 @@ impl Fake {
                 }
                 let mut object = call.body.clone();
                 if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
-                    // Never empty, and nothing that a test looks into.
-                    let keys = texts.as_object().unwrap().keys().map(|key| (key.clone(), json!("eA==")));
-                    object["data"] = Value::Object(keys.collect());
+                    object["data"] = encoded(&texts);
                 }
                 Answer::Object(state.store(&id, object))
             }
@@ -215,8 +215,7 @@ impl Fake {
         let plural = plural_of(object["kind"].as_str().unwrap());
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
         if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
-            let keys = texts.as_object().unwrap().keys().map(|key| (key.clone(), json!("eA==")));
-            object["data"] = Value::Object(keys.collect());
+            object["data"] = encoded(&texts);
         }
         self.state.lock().store(&id(plural, namespace, &name), object);
         self.changed();
@@ -241,6 +240,13 @@ impl Fake {
 
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
         self.state.lock().objects.get(&id(plural_of(kind), namespace, name)).cloned()
+    }
+
+    /// What a manager applied last, object by object.
+    pub fn applied_by(&self, manager: &str) -> BTreeMap<Id, Value> {
+        let state = self.state.lock();
+        let of_manager = state.applied.iter().filter(|((_, by), _)| by == manager);
+        of_manager.map(|((id, _), body)| (id.clone(), body.clone())).collect()
     }
 
     /// All objects of a kind.
@@ -308,6 +314,16 @@ impl Fake {
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
+}
+
+/// Stands for the texts of a Secret: never empty, equal where they are equal, and base64.
+fn encoded(texts: &Value) -> Value {
+    let values = texts.as_object().unwrap().iter().map(|(key, text)| {
+        let mut hasher = DefaultHasher::new();
+        text.as_str().unwrap().hash(&mut hasher);
+        (key.clone(), json!(format!("{:016x}", hasher.finish())))
+    });
+    Value::Object(values.collect())
 }
 
 fn selector_of(query: &HashMap<String, String>) -> Vec<(String, String)> {
