@@ -41,7 +41,7 @@ pub use openclaw::version::image_tag;
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations, supported_release};
 pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
 pub use render::WATCHDOG_PORT;
-pub use resolve::{agent_id, channel_tokens, harness_namespace, tenant_id};
+pub use resolve::{agent_id, harness_namespace, tenant_id};
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.
 const REVISION_DIGITS: usize = 10;

@@ -8,8 +8,6 @@ use kr8tiv_crds::tenant::TenantSpec;
 use kr8tiv_crds::tools::ToolNarrowing;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 
-use crate::bundle::SecretReference;
-use crate::channels::credential_claims;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::openclaw::tools::{ToolSet, effective, narrowed};
@@ -115,12 +113,6 @@ pub fn tenant_id(tenant: &Tenant) -> Option<String> {
     let digits: String =
         tenant.metadata.uid.as_deref()?.chars().filter(char::is_ascii_hexdigit).take(8).collect();
     (digits.len() == 8).then(|| format!("{slug}-{}", digits.to_ascii_lowercase()))
-}
-
-/// The tokens by which the channels know a tenant, with the fields that name them: each must be the tenant's alone.
-pub fn channel_tokens(tenant: &Tenant) -> Vec<SecretReference> {
-    let claims = credential_claims(&tenant.spec).into_iter();
-    claims.map(|claim| SecretReference { field: claim.field, secret: claim.secret }).collect()
 }
 
 /// The namespace of the Harness that a Tenant refers to; `None` is the Tenant's own.

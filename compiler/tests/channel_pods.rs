@@ -16,7 +16,10 @@ fn case(channel: &str) -> common::Case {
 }
 
 fn pod(channel: &str, plugins: PluginSource) -> PodSpec {
-    let case = case(channel);
+    pod_of(&case(channel), plugins)
+}
+
+fn pod_of(case: &common::Case, plugins: PluginSource) -> PodSpec {
     let agents: Vec<&Agent> = case.agents.iter().collect();
     let platform = Platform { plugins, ..common::platform() };
     let inputs = Inputs {
@@ -80,6 +83,16 @@ fn the_source_of_the_plugins_is_the_platforms() {
         .collect();
     assert_eq!(mounted, ["plugin-packages", "plugins"]);
     assert_eq!(image.volumes.iter().flatten().filter(|volume| volume.name == "plugins").count(), 1);
+}
+
+/// A container whose image can't be pulled would keep the gateway from starting: the installer says what is missing.
+#[test]
+fn an_image_that_can_not_be_pulled_holds_nothing_up() {
+    let mut case = case("slack");
+    case.surroundings.unavailable_images.insert("example.com/plugins:1".into());
+    let pod = pod_of(&case, PluginSource::Image { reference: "example.com/plugins:1".into() });
+    assert_eq!(init_containers(&pod), ["seed", "plugins", "watchdog"]);
+    assert_eq!(environment(installer(&pod))["NPM_CONFIG_OFFLINE"], "true");
 }
 
 /// Pod Security `restricted`, for whatever channels add.

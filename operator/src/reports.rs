@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kr8tiv_compiler::{Bundle, Object};
+use kr8tiv_compiler::{Bundle, Object, PLUGINS_CONTAINER};
 use kr8tiv_crds::skills::SkillPack;
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason};
 use kr8tiv_crds::tenant::{TenantSkills, UnavailablePack};
@@ -11,9 +11,6 @@ use kr8tiv_crds::{TenantStatus, meta};
 use serde::Deserialize;
 
 use crate::pod::{GatewayPod, InitOutcome};
-
-/// The init container that installs plugins of channels.
-const PLUGINS_CONTAINER: &str = "plugins";
 
 /// Bytes of the annotation [`meta::RETRY_SKILLS`] that count: it is kept in the status.
 const RETRY_LIMIT: usize = 64;
@@ -52,8 +49,8 @@ struct Reporter<'a> {
     about: Option<&'a str>,
 }
 
-/// What an init container says at its end, as `{"packs":[{"name":"…","problem":null}]}` or as
-/// `{"plugins":[{"channel":"…","problem":"…"}]}`.
+/// What an init container says at its end: `{"packs":[{"name":"…","problem":null}]}`, or a
+/// [`kr8tiv_compiler::PluginReport`]. One of another release may name channels that this one does not know.
 #[derive(Deserialize)]
 struct Report {
     #[serde(alias = "plugins")]
@@ -202,6 +199,8 @@ pub fn unavailable(
 
 #[cfg(test)]
 mod tests {
+    use kr8tiv_compiler::{PluginProblem, PluginReport};
+    use kr8tiv_crds::channels::ChannelName;
     use serde_json::json;
 
     use super::*;
@@ -284,8 +283,9 @@ mod tests {
             finding(PLUGINS, &reporters, BTreeMap::new(), Some(&pod), &none, Reason::Starting).unwrap()
         };
         assert_eq!(judged(r#"{"plugins":[]}"#).status, ConditionStatus::True);
-        let bad =
-            judged(r#"{"plugins":[{"channel":"slack","problem":"y"},{"channel":"discord","problem":"x"}]}"#);
+        let problem = |channel, problem: &str| PluginProblem { channel, problem: problem.into() };
+        let plugins = vec![problem(ChannelName::Slack, "y"), problem(ChannelName::Discord, "x")];
+        let bad = judged(&serde_json::to_string(&PluginReport { plugins }).unwrap());
         assert_eq!((bad.type_, bad.reason), (ConditionType::PluginsReady, Reason::PluginUnavailable));
         assert_eq!(
             bad.message,

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use kr8tiv_compiler::TokenHolder;
+use kr8tiv_compiler::{SecretReference, TokenHolder};
+use kr8tiv_crds::Tenant;
 use kr8tiv_crds::reference::SecretKeyReference;
 use parking_lot::Mutex;
 use ring::hmac;
@@ -48,6 +49,12 @@ pub struct Held {
     pub secret: SecretKeyReference,
     /// What it is.
     pub fingerprint: Fingerprint,
+}
+
+/// The tokens by which a Tenant's channels know it, with the fields that name them.
+pub fn channel_tokens(tenant: &Tenant) -> Vec<SecretReference> {
+    let claims = kr8tiv_compiler::credential_claims(&tenant.spec).into_iter();
+    claims.map(|claim| SecretReference { field: claim.field, secret: claim.secret }).collect()
 }
 
 /// The tokens of all Tenants. The least claim to a token holds; within a Tenant the first field has it.

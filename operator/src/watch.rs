@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kr8tiv_compiler::channel_tokens;
 use kr8tiv_crds::{Agent, Harness, Tenant, meta};
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
@@ -28,6 +27,7 @@ use crate::queue::Queues;
 use crate::readiness::Gate;
 use crate::stores::Stores;
 use crate::table::Change;
+use crate::tokens::channel_tokens;
 
 /// A definition that is installed after the operator, or an API server that comes back, is noticed within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::bundle::{Object, WorkspaceFile};
 use crate::inputs::Platform;
 use crate::render::object_names::{claim_name, config_name, gateway_name, labels, workspace_name};
+use crate::render::plugins::Plugins;
 use crate::render::{pod, settings};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::skills::Pack;
@@ -28,6 +29,7 @@ pub(crate) struct Contents<'a> {
     pub(crate) delivery: &'a str,
     pub(crate) workspaces: &'a BTreeMap<String, BTreeMap<String, WorkspaceFile>>,
     pub(crate) packs: &'a [Pack<'a>],
+    pub(crate) plugins: Plugins<'a>,
 }
 
 /// The objects in the order in which they are applied. The configuration comes after the workspaces: it holds

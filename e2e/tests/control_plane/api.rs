@@ -156,7 +156,7 @@ async fn refusal<K: Kind>(scope: &Scope, object: &Value) -> String {
 }
 
 /// The object is refused for this field by this rule and for nothing else.
-async fn refused<K: Kind>(scope: &Scope, object: &Value, field: &str, rule: &str) {
+pub async fn refused<K: Kind>(scope: &Scope, object: &Value, field: &str, rule: &str) {
     let error = refusal::<K>(scope, object).await;
     let expected = format!(" is invalid: {field}: Invalid value: {rule}");
     assert!(error.ends_with(&expected), "{error}\ndoes not end with\n{expected}");

@@ -9,10 +9,15 @@ mod leaks;
 mod lifecycle;
 mod neighbour;
 mod objects;
+mod packs;
 mod rest;
+mod rules;
+mod settings;
+mod sharing;
 mod wrong_agents;
 mod wrong_owners;
 mod wrong_references;
+mod wrong_tokens;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -39,10 +44,22 @@ fn main() -> ExitCode {
         .test("an_unknown_field_is_refused", api::unknown_field)
         .test("rules_of_new_objects", api::rules_of_new_objects)
         .test("rules_of_changed_objects", api::rules_of_changed_objects)
+        .test("rules_of_harnesses", rules::of_harnesses)
+        .test("rules_of_tenants_and_agents", rules::of_tenants_and_agents)
         .test("examples_apply_as_they_are", objects::examples)
         .test("every_object_of_a_tenant", objects::every_object)
         .test("a_harness_edit_reaches_all_tenants", objects::harness_edit)
         .test("a_tenant_becomes_ready", objects::becomes_ready)
+        .test("raw_config_beside_ours", settings::raw_config)
+        .test("every_section_of_a_harness", settings::every_section)
+        .test("a_harness_shared_with_all", sharing::with_all)
+        .test("a_harness_shared_by_label", sharing::by_label)
+        .test("a_pack_that_can_not_be_pulled", packs::image_that_can_not_be_pulled)
+        .test("wrong_input_harness_not_shared", sharing::with_nobody)
+        .test("wrong_input_too_many_agents", settings::too_many_agents)
+        .test("wrong_input_widened_tools", settings::widened_tools)
+        .test("wrong_input_taken_token", wrong_tokens::taken_token)
+        .test("wrong_input_changed_token", wrong_tokens::changed_token)
         .test("wrong_input_missing_harness", wrong_references::missing_harness)
         .test("wrong_input_missing_secret", wrong_references::missing_secret)
         .test("wrong_input_missing_key", wrong_references::missing_key)

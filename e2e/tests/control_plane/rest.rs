@@ -36,14 +36,18 @@ pub async fn twenty_at_rest(context: &Context) -> Outcome {
 /// Tenants of several shapes: with a Secret of the user's, with Agents, and plain.
 async fn create(context: &Context, scope: &Scope, names: &[String]) -> Outcome {
     scope.apply::<Harness>(&harness("concierge")).await?;
-    scope.apply::<Secret>(&secret("bot", "token", CANARY)).await?;
     let started = Instant::now();
     for (number, name) in names.iter().enumerate() {
         if number % 3 == 1 {
             scope.apply::<Agent>(&default_agent(&format!("{name}-desk"), name)).await?;
         }
         match number % 3 {
-            0 => scope.apply::<Tenant>(&tenant_with_bot(name, "concierge", "bot")).await?,
+            0 => {
+                // Each its own: one token has one consumer.
+                let token = format!("{CANARY}-{}-{name}", scope.namespace);
+                scope.apply::<Secret>(&secret(name, "token", &token)).await?;
+                scope.apply::<Tenant>(&tenant_with_bot(name, "concierge", name)).await?
+            }
             _ => scope.apply::<Tenant>(&tenant(name, "concierge")).await?,
         };
     }

@@ -55,7 +55,7 @@ pub async fn missing_secret(context: &Context) -> Outcome {
 
 pub async fn missing_key(context: &Context) -> Outcome {
     let scope = context.scope("no-key").await?;
-    scope.apply::<Secret>(&secret("bot", "tokn", CANARY)).await?;
+    scope.apply::<Secret>(&secret("bot", "tokn", &bot_token(&scope))).await?;
     let message = format!(
         "spec.channels.telegram.accounts[0].botTokenSecretRef: Secret bot has nothing under the key token; add it with: kubectl \
          -n {} patch secret bot --type merge -p '{{\"stringData\":{{\"token\":\"...\"}}}}'",
@@ -64,10 +64,15 @@ pub async fn missing_key(context: &Context) -> Outcome {
     secret_case(context, &scope, &message).await
 }
 
+/// A token that no other test's bot has.
+fn bot_token(scope: &Scope) -> String {
+    format!("{CANARY}-{}", scope.namespace)
+}
+
 async fn secret_case(context: &Context, scope: &Scope, message: &str) -> Outcome {
     let neighbour = Neighbour::create(context, scope).await?;
     scope.apply::<Harness>(&harness("concierge")).await?;
-    let whole = secret("bot", "token", CANARY);
+    let whole = secret("bot", "token", &bot_token(scope));
     let with_bot = tenant_with_bot("acme", "concierge", "bot");
 
     scope.apply::<Tenant>(&with_bot).await?;

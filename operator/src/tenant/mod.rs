@@ -33,6 +33,7 @@ use crate::tenant::plan::{Plan, Prepared};
 use crate::tenant::rollout::roll_out;
 use crate::tenant::status::Ending;
 use crate::tenant::stop::{Retry, Stop};
+use crate::tokens::channel_tokens;
 
 /// After this many failures in a row a hiccup is shown: one that is over by then would only make conditions flicker.
 const SHOWN_FROM: u32 = 3;
@@ -189,7 +190,7 @@ async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Opti
     let pod = observed.gateway.pod.as_ref().map(|(_, pod)| pod);
     let problem = pod.and_then(|pod| pod.problem.as_ref());
     let in_doubt = problem.is_some_and(|problem| problem.reason == Reason::ContainerConfigFailed);
-    let tokens = kr8tiv_compiler::channel_tokens(observed.tenant);
+    let tokens = channel_tokens(observed.tenant);
     let claimed = claims::claim(context, observed, &tokens, in_doubt).await;
     let before = match &claimed {
         Claimed::Waiting => return Ok(None),

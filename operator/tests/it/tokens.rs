@@ -8,7 +8,8 @@ const ELSEWHERE: &str = "elsewhere";
 
 fn with_bot(name: &str, secret: &str) -> Value {
     let mut tenant = tenant(name, "desk");
-    tenant["spec"]["channels"] = json!({"telegram": {"botTokenSecretRef": {"name": secret, "key": "token"}}});
+    tenant["spec"]["channels"] =
+        json!({"telegram": {"accounts": [{"botTokenSecretRef": {"name": secret, "key": "token"}}]}});
     tenant
 }
 
@@ -46,8 +47,8 @@ async fn a_token_that_an_older_tenant_has_is_refused_by_value() {
     let conditions = &late["status"]["conditions"];
     assert_eq!(
         conditions[0]["message"],
-        "Tenant late, spec.channels.telegram.botTokenSecretRef: Tenant acme/acme, \
-         spec.channels.telegram.botTokenSecretRef has the same token; give each its own bot: two consumers of one token \
+        "Tenant late, spec.channels.telegram.accounts[0].botTokenSecretRef: Tenant acme/acme, \
+         spec.channels.telegram.accounts[0].botTokenSecretRef has the same token; give each its own bot: two consumers of one token \
          take each other's messages (K8T0206)"
     );
     assert!(conditions.as_array().unwrap().iter().any(|it| it["type"] == "Stalled"));
@@ -73,7 +74,7 @@ async fn the_token_is_free_when_the_older_tenant_names_another_secret() {
     let world = two_with_one_token().await;
     world.api.create(NAMESPACE, secret("fresh", "ZnJlc2g="));
     world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
-        tenant["spec"]["channels"]["telegram"]["botTokenSecretRef"]["name"] = json!("fresh");
+        tenant["spec"]["channels"]["telegram"]["accounts"][0]["botTokenSecretRef"]["name"] = json!("fresh");
     });
     world.until("it heals", |world| reason(world, ELSEWHERE, "late") == "Starting").await;
     world.rest().await;

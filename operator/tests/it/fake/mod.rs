@@ -7,6 +7,7 @@ mod store;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -145,9 +146,7 @@ impl Fake {
                 }
                 let mut object = call.body.clone();
                 if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
-                    // Never empty, and nothing that a test looks into.
-                    let keys = texts.as_object().unwrap().keys().map(|key| (key.clone(), json!("eA==")));
-                    object["data"] = Value::Object(keys.collect());
+                    object["data"] = encoded(&texts);
                 }
                 Answer::Object(state.store(&id, object))
             }
@@ -216,8 +215,7 @@ impl Fake {
         let plural = plural_of(object["kind"].as_str().unwrap());
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
         if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
-            let keys = texts.as_object().unwrap().keys().map(|key| (key.clone(), json!("eA==")));
-            object["data"] = Value::Object(keys.collect());
+            object["data"] = encoded(&texts);
         }
         self.state.lock().store(&id(plural, namespace, &name), object);
         self.changed();
@@ -316,6 +314,16 @@ impl Fake {
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
+}
+
+/// Stands for the texts of a Secret: never empty, equal where they are equal, and base64.
+fn encoded(texts: &Value) -> Value {
+    let values = texts.as_object().unwrap().iter().map(|(key, text)| {
+        let mut hasher = DefaultHasher::new();
+        text.as_str().unwrap().hash(&mut hasher);
+        (key.clone(), json!(format!("{:016x}", hasher.finish())))
+    });
+    Value::Object(values.collect())
 }
 
 fn selector_of(query: &HashMap<String, String>) -> Vec<(String, String)> {
