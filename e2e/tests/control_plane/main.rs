@@ -2,6 +2,7 @@
 //! stay Pending unless a stand-in makes them Ready. The operator runs as a process with the rights of its chart.
 
 mod api;
+mod command_line;
 mod context;
 mod drift;
 mod expect;
@@ -46,6 +47,9 @@ fn main() -> ExitCode {
         .test("rules_of_changed_objects", api::rules_of_changed_objects)
         .test("rules_of_harnesses", rules::of_harnesses)
         .test("rules_of_tenants_and_agents", rules::of_tenants_and_agents)
+        .test("validate_agrees_with_the_api_server", command_line::agreement)
+        .test("files_are_read_as_kubectl_reads_them", command_line::reading)
+        .test("diff_and_compile_know_the_cluster", command_line::cluster)
         .test("examples_apply_as_they_are", objects::examples)
         .test("every_object_of_a_tenant", objects::every_object)
         .test("a_harness_edit_reaches_all_tenants", objects::harness_edit)
