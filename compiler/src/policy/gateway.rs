@@ -57,12 +57,11 @@ fn agents(resolved: &Resolved<'_>, findings: &mut Findings<'_>) {
     let spec = resolved.tenant.spec;
     let count = agent_ids(resolved).len();
     let own = spec.agents.max.and_then(|max| usize::try_from(max).ok());
-    let (limit, allows) = match own {
-        Some(max) => (max, format!("its spec.agents.max allows {max}")),
-        None => {
-            let limit = spec.tier.agent_limit();
-            (limit, format!("its tier {} allows {limit}", spec.tier.as_str()))
-        }
+    let (limit, allows) = if let Some(max) = own {
+        (max, format!("its spec.agents.max allows {max}"))
+    } else {
+        let limit = spec.tier.agent_limit();
+        (limit, format!("its tier {} allows {limit}", spec.tier.as_str()))
     };
     if count > limit {
         findings.add(

@@ -15,7 +15,7 @@ use crate::policy::Findings;
 use crate::resolve::{Resolved, agent_ids};
 
 /// Shortest regular turn of an agent: each one costs a call of the model.
-const HEARTBEAT_MINIMUM: Duration = Duration::from_secs(15 * 60);
+const HEARTBEAT_MINIMUM: Duration = Duration::from_mins(15);
 
 /// Checks how a tenant is operated.
 pub(super) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
@@ -82,7 +82,7 @@ fn schedule(window: &UpdateWindow, findings: &mut Findings<'_>) {
         );
     }
     time_zone("spec.updates.window.timeZone", &window.time_zone, findings);
-    let (least, most) = (Duration::from_secs(15 * 60), Duration::from_secs(168 * 3600));
+    let (least, most) = (Duration::from_mins(15), Duration::from_hours(168));
     if window.duration.is_negative() || window.duration < least || window.duration > most {
         findings.add(
             Code::IntervalInvalid,

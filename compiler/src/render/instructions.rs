@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use kr8tiv_crds::channels::ChannelName;
 use kr8tiv_crds::harness::WorkspaceFile;
 
 use crate::channels::{configured, owners};
@@ -100,7 +101,7 @@ fn conversations(
     let policy = &resolved.harness.channels;
     let mut text = String::new();
     let channels: Vec<_> =
-        configured(&resolved.tenant.spec.channels).into_iter().map(|channel| channel.as_str()).collect();
+        configured(&resolved.tenant.spec.channels).into_iter().map(ChannelName::as_str).collect();
     if channels.is_empty() {
         text.push_str("- No messaging channel is connected.\n");
     } else {

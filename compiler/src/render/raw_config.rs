@@ -61,7 +61,7 @@ impl Merge<'_> {
             }
             match (config.get_mut(key), value) {
                 (Some(present @ Value::Object(_)), Value::Object(value)) => {
-                    self.object(present, value, &path)
+                    self.object(present, value, &path);
                 }
                 (Some(_), _) => self.refuse(&path),
                 (None, value) => {
