@@ -243,12 +243,11 @@ impl Secrets {
         let mut contents = BTreeMap::new();
         for secret in wanted {
             if !contents.contains_key(&secret.name) {
-                let keys = match known.read.remove(&secret.name) {
-                    Some(keys) => keys,
-                    None => {
-                        let found = self.get(tenant, &secret.name).await?;
-                        known.learn(&secret.name, found.as_ref(), &self.fingerprints)
-                    }
+                let keys = if let Some(keys) = known.read.remove(&secret.name) {
+                    keys
+                } else {
+                    let found = self.get(tenant, &secret.name).await?;
+                    known.learn(&secret.name, found.as_ref(), &self.fingerprints)
                 };
                 contents.insert(secret.name.clone(), keys);
             }

@@ -97,7 +97,7 @@ fn surroundings(
     Surroundings {
         namespace_labels: observed.namespace_labels.as_deref().cloned().unwrap_or_default(),
         running_version: observed.previous.gateway.as_ref().map(|gateway| gateway.version.clone()),
-        unavailable_packs: unavailable.map(|pack| pack.image.clone()).collect(),
+        unavailable_images: unavailable.map(|pack| pack.image.clone()).collect(),
         taken_tokens,
     }
 }
