@@ -97,7 +97,8 @@ fn meaning(code: Code) -> String {
 fn problems(command: &str, folder: &str) -> Vec<Value> {
     let folder = root().join("cli/tests").join(folder);
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut files: Vec<_> = files.filter(|name| Path::new(name).extension().is_some_and(|end| end == "yaml")).collect();
+    let mut files: Vec<_> =
+        files.filter(|name| Path::new(name).extension().is_some_and(|end| end == "yaml")).collect();
     files.sort();
     let reports = files.iter().map(|file| {
         let run = kr8tiv(&folder, &[command, "-f", file, "-o", "json"], "");

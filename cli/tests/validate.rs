@@ -107,8 +107,10 @@ fn json_says_the_same_as_the_text() {
             codes.insert(problem["code"].as_str().unwrap().to_owned());
         }
     }
-    // A rule that can't be judged here is one that our definitions do not have.
-    let expected = CODES.iter().map(|code| code.as_str()).filter(|code| *code != "K8T0917");
+    // A rule that can't be judged here is one that our definitions do not have; the last one is of `import`, whose
+    // tests have it.
+    let elsewhere = ["K8T0917", "K8T0931"];
+    let expected = CODES.iter().map(|code| code.as_str()).filter(|code| !elsewhere.contains(code));
     let missing: Vec<_> = expected.filter(|code| !codes.contains(*code)).collect();
     assert_eq!(missing, [""; 0], "codes of the command line without a case");
 }
