@@ -32,11 +32,11 @@ async fn refused(scope: &Scope, message: &str) -> Outcome {
 pub async fn raw_config(context: &Context) -> Outcome {
     let scope = running(context, "raw-config").await?;
     let config = |value: Value| json!({"spec": {"gateway": {"config": value}}});
-    let free = json!({"ui": {"assistant": {"name": "Ada of ${OPENCLAW_GATEWAY_TOKEN}"}}});
+    let free = json!({"messages": {"responsePrefix": "Ada of ${OPENCLAW_GATEWAY_TOKEN}"}});
     scope.merge::<Tenant>("acme", config(free)).await?;
     scope
         .until("the setting in the configuration", SOON, async || {
-            let name = openclaw(&scope).await?["ui"]["assistant"]["name"].clone();
+            let name = openclaw(&scope).await?["messages"]["responsePrefix"].clone();
             // Doubled, the sign stays text: OpenClaw puts no variable there.
             if name == "Ada of $${OPENCLAW_GATEWAY_TOKEN}" { Ok(()) } else { Err(name.to_string().into()) }
         })
@@ -145,8 +145,7 @@ pub async fn every_section(context: &Context) -> Outcome {
     assert_eq!(expected[1], COMPILED, "without a warning");
 
     let config = scope.api::<ConfigMap>().get("acme-gateway-config").await?.data.unwrap_or_default();
-    for name in ["openclaw.json", "delivery.json", "watchdog.json", "memory.json", "skill-pack-manifest.json"]
-    {
+    for name in ["openclaw.json", "delivery.json", "watchdog.json", "memory.json"] {
         let text = config.get(name).ok_or_else(|| format!("no {name} in {:?}", config.keys()))?;
         serde_json::from_str::<Value>(text)?;
     }
