@@ -108,6 +108,14 @@ fn every_container_is_hardened() {
     }
 }
 
+/// kubelet replaces `$(NAME)` and `$$` in arguments.
+#[test]
+fn the_program_reaches_the_container_as_it_is() {
+    let pod = pod("slack", PluginSource::Registry);
+    let program = &installer(&pod).args.as_ref().unwrap()[3];
+    assert!(program.contains("openclaw") && !program.contains("$(") && !program.contains("$$"));
+}
+
 /// The installer runs packages' code before the gateway does; it sees no token.
 #[test]
 fn only_the_gateway_has_the_tokens() {
