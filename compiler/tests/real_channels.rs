@@ -124,11 +124,10 @@ impl Host {
             .env("TMPDIR", self.path("tmp"))
             .stdin(Stdio::null());
         for variable in container.env.iter().flatten() {
-            // What comes from a Secret is nobody's token.
-            command.env(
-                &variable.name,
-                variable.value.as_deref().map_or("none".into(), |value| self.here(value)),
-            );
+            // What comes from a Secret is nobody's token, and another for each: OpenClaw stops an account whose token
+            // another one has.
+            let value = variable.value.as_deref().unwrap_or(&variable.name);
+            command.env(&variable.name, self.here(value));
         }
         command
     }
@@ -164,14 +163,19 @@ impl Host {
         PluginReport::parse(&message).unwrap_or_else(|error| panic!("{error}: {message}, {output:?}"))
     }
 
-    /// How often npm ran since the last question: each run leaves a log in its cache.
-    fn npm_runs(&self) -> usize {
-        let logs = [self.path("plugins/_logs"), self.path("home/.npm/_logs")];
-        let found = logs.iter().filter_map(|folder| Some(fs::read_dir(folder).ok()?.count())).sum();
-        for folder in logs {
+    /// What npm was asked since the last question: each run leaves a log in its cache. Where npm keeps packages of the
+    /// whole machine, the gateway asks it at some time after its start; that needs no network and does not count.
+    fn npm_commands(&self) -> Vec<String> {
+        let mut commands = Vec::new();
+        for folder in [self.path("plugins/_logs"), self.path("home/.npm/_logs")] {
+            for log in fs::read_dir(&folder).into_iter().flatten() {
+                let log = fs::read_to_string(log.unwrap().path()).unwrap();
+                commands.extend(log.lines().find_map(|line| Some(line.split_once("argv ")?.1.to_owned())));
+            }
             let _ = fs::remove_dir_all(folder);
         }
-        found
+        commands.retain(|command: &String| !command.starts_with("\"root\""));
+        commands
     }
 
     /// The folder of a plugin.
@@ -238,7 +242,7 @@ fn plugins_are_installed_once_and_the_gateway_has_all_channels() {
     host.configure(&all);
 
     assert_eq!(host.install(&all).plugins, []);
-    assert_ne!(host.npm_runs(), 0, "otherwise the silence below would say nothing");
+    assert_ne!(host.npm_commands(), [""; 0], "otherwise the silence below would say nothing");
     let unpacked =
         |channel: &str| fs::metadata(host.plugin(channel).join("package.json")).unwrap().modified().unwrap();
     let first = ["discord", "slack", "whatsapp"].map(unpacked);
@@ -250,11 +254,11 @@ fn plugins_are_installed_once_and_the_gateway_has_all_channels() {
     assert_eq!(host.install(&all).plugins, []);
     assert_ne!(host.plugin("slack").join("package.json"), manifest);
     assert_eq!([unpacked("discord"), unpacked("whatsapp")], [first[0], first[2]]);
-    host.npm_runs();
+    host.npm_commands();
 
     // Everything is there: npm is not even asked.
     assert_eq!(host.install(&all).plugins, []);
-    assert_eq!(host.npm_runs(), 0);
+    assert_eq!(host.npm_commands(), [""; 0]);
 
     // With the plugins in place their own rules hold for the channels' settings.
     for name in CASES {
@@ -282,7 +286,7 @@ fn plugins_are_installed_once_and_the_gateway_has_all_channels() {
         (channel.to_owned(), accounts.into_iter().map(str::to_owned).collect::<Vec<_>>())
     });
     assert_eq!(accounts(&status), BTreeMap::from(expected));
-    assert_eq!(host.npm_runs(), 0);
+    assert_eq!(host.npm_commands(), [""; 0]);
     let log = fs::read_to_string(host.path("tmp/gateway.log")).unwrap();
     // A change that OpenClaw would like to write keeps `openclaw channels login` from linking a WhatsApp number.
     assert!(!log.contains("auto-enabled plugins"), "{log}");
