@@ -202,9 +202,9 @@ class Engine:
                 source = self.directory / "volumes" / mount["source"]
             elif mount["type"] != "bind" or mount.get("bind", {}).get("create_host_path", True):
                 raise AssertionError(f"this engine can't do {mount}")
-            assert source.is_dir(), f"there is no folder {source}"
-            mode = "ro" if mount.get("read_only") else "rw"
-            options = ["rbind", "rprivate", "nosuid", "nodev", mode]
+            assert source.exists(), f"there is no {source} to mount"
+            # Docker's options: with "nodev", nothing could be written to a mounted device such as /dev/null.
+            options = ["rbind", "rprivate", "ro" if mount.get("read_only") else "rw"]
             yield {"destination": mount["target"], "type": "bind", "source": str(source), "options": options}
         for mount in service.get("tmpfs") or []:
             target, _, options = mount.partition(":")
