@@ -1,0 +1,76 @@
+//! The replaced system's checklist of what a successor must keep: the points on the schema of the resources, as
+//! `kr8tiv validate` says them. The API server says the same of the same files: `e2e`, `command_line`.
+
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
+
+use kr8tiv_cli::args::PlatformArguments;
+use kr8tiv_cli::input::{Source, judge};
+use kr8tiv_cli::validate;
+use serde_json::{Value, json};
+
+const HARNESS: &str = "
+apiVersion: kr8tiv.ai/v1alpha1
+kind: Harness
+metadata: {name: desk}
+spec:
+  identity: {role: helper, purpose: You help., personality: Calm.}
+  soul: {coreTruths: [Be kind.], vibe: Warm.}
+  jobFunctions: {responsibilities: [Help.], successCriteria: [Helped.]}
+  models: {primary: anthropic/claude-sonnet-4-6}
+";
+
+/// Field path and text of each error in an object.
+fn errors(object: &Value) -> Vec<(String, String)> {
+    let source = Source { text: object.to_string(), ..Source::default() };
+    let input = judge(vec![source], "default");
+    let found = validate::judge(&input, &PlatformArguments::default().platform());
+    let errors = found.into_iter().filter(|problem| problem.severity == kr8tiv_cli::problem::Severity::Error);
+    errors.map(|problem| (problem.field, problem.problem)).collect()
+}
+
+#[test]
+fn point_03_a_slug_keeps_to_its_form_and_required_sections_are_named() {
+    let tenant = |slug: &str| {
+        json!({
+            "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme"},
+            "spec": {"displayName": "Acme", "slug": slug, "harnessRef": {"name": "desk"}},
+        })
+    };
+    let of_slug = |slug: &str| {
+        let found = errors(&tenant(slug)).into_iter();
+        found.filter(|(field, _)| field == "spec.slug").map(|(_, text)| text).collect::<Vec<_>>()
+    };
+    for good in ["a", "acme", "acme-2", "0a", &"a".repeat(40)] {
+        assert_eq!(of_slug(good), [""; 0], "{good}");
+    }
+    for bad in ["", "Acme", "-acme", "acme-", "a.b", "a_b", "../b", "a/b", "acme ", "ä", &"a".repeat(41)] {
+        assert!(!of_slug(bad).is_empty(), "{bad:?} is taken as a slug");
+    }
+
+    let whole: Value = serde_saphyr::from_str(HARNESS).unwrap();
+    let without = |path: &[&str]| {
+        let mut object = whole.clone();
+        let (last, parents) = path.split_last().unwrap();
+        let parent = parents.iter().fold(&mut object, |value, key| &mut value[*key]);
+        parent.as_object_mut().unwrap().remove(*last).unwrap();
+        errors(&object)
+    };
+    let required: [&[&str]; 12] = [
+        &["spec", "identity"],
+        &["spec", "identity", "role"],
+        &["spec", "identity", "purpose"],
+        &["spec", "identity", "personality"],
+        &["spec", "soul"],
+        &["spec", "soul", "coreTruths"],
+        &["spec", "soul", "vibe"],
+        &["spec", "jobFunctions"],
+        &["spec", "jobFunctions", "responsibilities"],
+        &["spec", "jobFunctions", "successCriteria"],
+        &["spec", "models"],
+        &["spec", "models", "primary"],
+    ];
+    for path in required {
+        let (field, name) = (path.join("."), path.last().unwrap());
+        assert_eq!(without(path), [(field, format!("{name} is required and not set"))]);
+    }
+}
