@@ -25,9 +25,9 @@ pub const UPDATE_CHANNEL: &str = "kr8tiv.ai/update-channel";
 /// Harness's `updates.window`.
 pub const UPDATE_WINDOW: &str = "kr8tiv.ai/update-window";
 
-/// Annotation that users put on a Tenant: any new value has the images of skill packs that could not be pulled tried
-/// again, which restarts the gateway.
-pub const RETRY_SKILLS: &str = "kr8tiv.ai/retry-skills";
+/// Annotation that users put on a Tenant: any new value has the images that could not be pulled, of skill packs and of
+/// channels' plugins, tried again, which restarts the gateway.
+pub const RETRY_IMAGES: &str = "kr8tiv.ai/retry-images";
 
 /// Annotation on every applied object: the hash of what was applied. Equal means nothing to do.
 pub const APPLIED_HASH: &str = "kr8tiv.ai/applied-hash";

@@ -264,9 +264,9 @@ pub struct TenantStatus {
     /// The agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<TenantAgents>,
-    /// Packs of skills that the gateway does without.
+    /// Images that the gateway does without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub skills: Option<TenantSkills>,
+    pub images: Option<TenantImages>,
     /// `Compiled`, `GatewayReady`, `Ready`, while there is something to say of them `SkillsReady`, `PluginsReady`, and
     /// while true `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -297,27 +297,25 @@ pub struct TenantGateway {
     pub endpoint: String,
 }
 
-/// Packs of skills that a tenant's gateway does without: their images can't be pulled, and their containers would keep
-/// the Pod from starting.
+/// Images that a tenant's gateway does without, those of skill packs and of channels' plugins: they can't be pulled, and
+/// their containers would keep the Pod from starting.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TenantSkills {
-    /// The value of the annotation `kr8tiv.ai/retry-skills` that was heeded last. Another value has the images tried
+pub struct TenantImages {
+    /// The value of the annotation `kr8tiv.ai/retry-images` that was heeded last. Another value has the images tried
     /// again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<String>,
-    /// The packs, until their images change in the Harness or are tried again.
+    /// The images, until they are asked for no more or tried again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unavailable: Vec<UnavailablePack>,
+    pub unavailable: Vec<UnavailableImage>,
 }
 
-/// A pack of skills whose image can't be pulled.
+/// An image that can't be pulled.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct UnavailablePack {
-    /// Name of the pack.
-    pub name: String,
-    /// The image, with its digest.
+pub struct UnavailableImage {
+    /// The image, as the Pod's spec has it.
     pub image: String,
     /// Why it can't be pulled, as kubelet said first.
     pub problem: String,

@@ -34,6 +34,7 @@ pub mod delivery;
 pub mod guard;
 pub mod harness;
 pub mod http;
+pub mod images;
 pub mod index;
 pub mod key;
 pub mod ledger;

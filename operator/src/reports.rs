@@ -3,17 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use kr8tiv_compiler::{Bundle, Object, PLUGINS_CONTAINER};
-use kr8tiv_crds::skills::SkillPack;
+use kr8tiv_compiler::{Bundle, Object, PLUGINS_CONTAINER, SkillPack};
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason};
-use kr8tiv_crds::tenant::{TenantSkills, UnavailablePack};
+use kr8tiv_crds::tenant::TenantImages;
 use kr8tiv_crds::{TenantStatus, meta};
 use serde::Deserialize;
 
 use crate::pod::{GatewayPod, InitOutcome};
-
-/// Bytes of the annotation [`meta::RETRY_SKILLS`] that count: it is kept in the status.
-const RETRY_LIMIT: usize = 64;
 
 /// What a condition speaks of.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +43,14 @@ struct Reporter<'a> {
     container: &'a str,
     /// What alone it may speak of. What it says comes from a tenant's Pod.
     about: Option<&'a str>,
+    /// Why what it misses is missing, when that is known better than the container knows it.
+    cause: Option<String>,
+}
+
+impl<'a> Reporter<'a> {
+    fn of_pack(pack: &'a SkillPack) -> Option<Self> {
+        Some(Self { container: pack.container.as_deref()?, about: Some(&pack.name), cause: None })
+    }
 }
 
 /// What an init container says at its end: `{"packs":[{"name":"…","problem":null}]}`, or a
@@ -68,28 +72,35 @@ struct Item {
 /// what was said before, `waiting` why a Pod that has not reported has not.
 pub fn findings(
     bundle: &Bundle,
-    skills: Option<&TenantSkills>,
+    images: Option<&TenantImages>,
     pod: Option<&GatewayPod>,
     previous: &TenantStatus,
     waiting: Reason,
 ) -> Vec<Finding> {
     let packs = bundle.skill_packs.iter();
-    let reporters: Vec<_> = packs
-        .filter_map(|pack| Some(Reporter { container: pack.container.as_deref()?, about: Some(&pack.name) }))
-        .collect();
-    let unavailable = skills.iter().flat_map(|skills| &skills.unavailable);
-    let known = unavailable.map(|pack| {
-        let again =
-            format!("; to try again, give the Tenant's annotation {} a new value", meta::RETRY_SKILLS);
-        (pack.name.clone(), pack.problem.clone() + &again)
+    let reporters: Vec<_> = packs.filter_map(Reporter::of_pack).collect();
+    let unavailable: Vec<_> = images.iter().flat_map(|images| &images.unavailable).collect();
+    let known = bundle.skill_packs.iter().filter_map(|pack| {
+        let image = pack.image.as_deref()?;
+        let unavailable = unavailable.iter().find(|unavailable| unavailable.image == image)?;
+        Some((pack.name.clone(), to_try_again(&unavailable.problem)))
     });
     let skills = finding(SKILLS, &reporters, known.collect(), pod, previous, waiting);
-    let reporters: Vec<_> = has_plugins(bundle)
-        .then_some(Reporter { container: PLUGINS_CONTAINER, about: None })
-        .into_iter()
-        .collect();
+    // An image that is no pack's is that of the plugins: there are no others that a gateway does without.
+    let is_packs = |image: &str| bundle.skill_packs.iter().any(|pack| pack.image.as_deref() == Some(image));
+    let of_plugins = unavailable.iter().find(|unavailable| !is_packs(&unavailable.image));
+    let reporter = Reporter {
+        container: PLUGINS_CONTAINER,
+        about: None,
+        cause: of_plugins.map(|unavailable| to_try_again(&unavailable.problem)),
+    };
+    let reporters: Vec<_> = has_plugins(bundle).then_some(reporter).into_iter().collect();
     let plugins = finding(PLUGINS, &reporters, BTreeMap::new(), pod, previous, waiting);
     skills.into_iter().chain(plugins).collect()
+}
+
+fn to_try_again(problem: &str) -> String {
+    format!("{problem}; to try again, give the Tenant's annotation {} a new value", meta::RETRY_IMAGES)
 }
 
 /// What was said before of packs and plugins: for a pass that did not get as far as the Pod.
@@ -132,7 +143,10 @@ fn finding(
             Ok(report) => {
                 let items = report.packs.into_iter();
                 let items = items.filter(|item| reporter.about.is_none_or(|about| about == item.name));
-                problems.extend(items.filter_map(|item| Some((item.name, item.problem?))));
+                problems.extend(items.filter_map(|item| {
+                    let problem = item.problem?;
+                    Some((item.name, reporter.cause.clone().unwrap_or(problem)))
+                }));
             }
             // kubelet puts a text of its own in the place of the message of a container that has been cleared away.
             Err(_) => match said_before(previous, subject) {
@@ -162,39 +176,6 @@ fn message_of<'a>(pod: &'a GatewayPod, container: &str) -> Option<&'a str> {
         InitOutcome::Said(message) => Some(message),
         InitOutcome::NoImage(_) => None,
     }
-}
-
-/// The packs that the Pod must do without, because their images can't be pulled: those that it has been doing without,
-/// and those that keep it from starting now. `retry` is the Tenant's annotation [`meta::RETRY_SKILLS`].
-pub fn unavailable(
-    previous: Option<&TenantSkills>,
-    retry: Option<&str>,
-    packs: &[SkillPack],
-    pod: Option<&GatewayPod>,
-) -> Option<TenantSkills> {
-    let retry = retry.map(|value| &value[..value.floor_char_boundary(RETRY_LIMIT)]);
-    let heeded = previous.and_then(|skills| skills.retry.as_deref());
-    let again = retry.is_some() && retry != heeded;
-    let before = previous.into_iter().flat_map(|skills| &skills.unavailable);
-    let before: Vec<_> = before.filter(|_| !again).collect();
-    let failing = |image: &str| {
-        let stuck = pod.filter(|pod| !pod.deleting)?.init.iter().find(|init| init.image == image)?;
-        match &stuck.outcome {
-            InitOutcome::NoImage(problem) => Some(problem.clone()),
-            InitOutcome::Said(_) => None,
-        }
-    };
-    let unavailable = packs.iter().filter_map(|pack| {
-        let image = pack.source.image.as_ref()?.pinned();
-        // The first words stay: later ones say the same differently, and each would be a write.
-        let known = before.iter().find(|known| known.name == pack.name && known.image == image);
-        let problem = known.map(|known| known.problem.clone()).or_else(|| failing(&image))?;
-        Some(UnavailablePack { name: pack.name.clone(), image, problem })
-    });
-    let mut unavailable: Vec<_> = unavailable.collect();
-    unavailable.sort_by(|a, b| a.name.cmp(&b.name));
-    let skills = TenantSkills { retry: retry.map(str::to_owned), unavailable };
-    (skills != TenantSkills::default()).then_some(skills)
 }
 
 #[cfg(test)]
@@ -227,6 +208,7 @@ mod tests {
         let reporters = ["a", "b"].map(|name| Reporter {
             container: if name == "a" { "skills-a" } else { "skills-b" },
             about: Some(name),
+            cause: None,
         });
         let pod = pod(containers);
         let found =
@@ -276,13 +258,18 @@ mod tests {
 
     #[test]
     fn a_report_on_plugins_names_channels() {
-        let reporters = [Reporter { container: PLUGINS_CONTAINER, about: None }];
-        let judged = |message: &str| {
+        let judged_for = |cause: Option<&str>, message: &str| {
+            let cause = cause.map(str::to_owned);
+            let reporters = [Reporter { container: PLUGINS_CONTAINER, about: None, cause }];
             let pod = pod(&[(PLUGINS_CONTAINER, said(message))]);
             let none = TenantStatus::default();
             finding(PLUGINS, &reporters, BTreeMap::new(), Some(&pod), &none, Reason::Starting).unwrap()
         };
+        let judged = |message: &str| judged_for(None, message);
         assert_eq!(judged(r#"{"plugins":[]}"#).status, ConditionStatus::True);
+        let without_image =
+            judged_for(Some("no image"), r#"{"plugins":[{"channel":"slack","problem":"npm: no"}]}"#);
+        assert_eq!(without_image.message, "the gateway runs without the plugin of channel slack: no image");
         let problem = |channel, problem: &str| PluginProblem { channel, problem: problem.into() };
         let plugins = vec![problem(ChannelName::Slack, "y"), problem(ChannelName::Discord, "x")];
         let bad = judged(&serde_json::to_string(&PluginReport { plugins }).unwrap());
@@ -292,44 +279,5 @@ mod tests {
             "the gateway runs without the plugin of channel discord: x\n\
              the gateway runs without the plugin of channel slack: y"
         );
-    }
-
-    fn image_pack(name: &str, digest: char) -> SkillPack {
-        let digest = format!("sha256:{}", digest.to_string().repeat(64));
-        serde_json::from_value(json!({
-            "name": name, "skills": ["s"], "source": {"image": {"reference": "r/p", "digest": digest}}
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn an_image_stays_out_until_it_changes_or_is_tried_again() {
-        let packs = [image_pack("p", '1')];
-        let image = packs[0].source.image.as_ref().unwrap().pinned();
-        let stuck = |problem: &str| {
-            let mut pod = pod(&[("skills-p", InitOutcome::NoImage(problem.into()))]);
-            pod.init[0].image.clone_from(&image);
-            pod
-        };
-        let first = unavailable(None, None, &packs, Some(&stuck("not found"))).unwrap();
-        let expected =
-            UnavailablePack { name: "p".into(), image: image.clone(), problem: "not found".into() };
-        assert_eq!(first.unavailable, [expected]);
-        let later = unavailable(Some(&first), None, &packs, Some(&stuck("really not found")));
-        assert_eq!(later.as_ref(), Some(&first), "kubelet's other words change nothing");
-        assert_eq!(
-            unavailable(Some(&first), None, &packs, None).as_ref(),
-            Some(&first),
-            "nor does a new Pod"
-        );
-        assert_eq!(unavailable(Some(&first), None, &[image_pack("p", '2')], None), None, "another digest");
-        assert_eq!(unavailable(Some(&first), None, &[], None), None, "no such pack any more");
-
-        let again = unavailable(Some(&first), Some("1"), &packs, None).unwrap();
-        assert_eq!((again.retry.as_deref(), again.unavailable.len()), (Some("1"), 0));
-        let failed = unavailable(Some(&again), Some("1"), &packs, Some(&stuck("not found"))).unwrap();
-        assert_eq!(failed.unavailable.len(), 1);
-        assert_eq!(unavailable(Some(&failed), Some("1"), &packs, None).as_ref(), Some(&failed), "tried once");
-        assert_eq!(unavailable(Some(&failed), Some("2"), &packs, None).unwrap().unavailable.len(), 0);
     }
 }

@@ -32,7 +32,7 @@ pub async fn image_that_can_not_be_pulled(context: &Context) -> Outcome {
 
     // The operator's memory is the Tenant's status: what it wrote there, it heeds after a start too (unit tests), and
     // asks for the image again when it is told to.
-    let retry = json!({"metadata": {"annotations": {"kr8tiv.ai/retry-skills": "1"}}});
+    let retry = json!({"metadata": {"annotations": {"kr8tiv.ai/retry-images": "1"}}});
     scope.merge::<Tenant>("acme", retry).await?;
     scope
         .until("the pack in the template again", SOON, async || {
@@ -97,7 +97,7 @@ async fn without(context: &Context, scope: &Scope, digest: &str) -> Outcome {
     context.until_ready(scope, "acme").await?;
     let message = format!(
         "the gateway runs without the pack base: image {IMAGE}@{digest} can't be had: not found; to try again, give the \
-         Tenant's annotation kr8tiv.ai/retry-skills a new value"
+         Tenant's annotation kr8tiv.ai/retry-images a new value"
     );
     let mut expected = SERVING.to_vec();
     expected.push(("SkillsReady", "False", "SkillPackUnavailable", &message));

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use kr8tiv_compiler::{Bundle, Code, Diagnostics, Inputs, Severity, Surroundings, TokenHolder};
+use kr8tiv_compiler::{Bundle, Code, Diagnostics, Inputs, PluginSource, Severity, Surroundings, TokenHolder};
 use kr8tiv_crds::reference::SecretKeyReference;
 use kr8tiv_crds::status::Reason;
-use kr8tiv_crds::tenant::TenantSkills;
+use kr8tiv_crds::tenant::TenantImages;
 use kr8tiv_crds::{Agent, Harness, meta};
 use kube::Resource;
 
 use crate::backoff::Pace;
 use crate::compiler::Compiler;
 use crate::guard::Guarded;
+use crate::images;
 use crate::index::{Claim, Index};
-use crate::reports;
 use crate::results::{Compiled, Failure, Progress};
 use crate::tenant::observe::Observed;
 use crate::tenant::stop::{Retry, Stop};
@@ -33,15 +33,15 @@ pub enum Applied {}
 pub struct Plan<Stage> {
     /// What was compiled.
     pub bundle: Bundle,
-    /// Packs of skills that it does without.
-    pub skills: Option<TenantSkills>,
+    /// Images that it does without.
+    pub images: Option<TenantImages>,
     stage: PhantomData<Stage>,
 }
 
 impl Plan<Prepared> {
     /// Every object of the plan is in the cluster, and none besides. For the apply stage.
     pub(in crate::tenant) fn applied(self) -> Plan<Applied> {
-        Plan { bundle: self.bundle, skills: self.skills, stage: PhantomData }
+        Plan { bundle: self.bundle, images: self.images, stage: PhantomData }
     }
 }
 
@@ -61,8 +61,8 @@ pub fn prepare(
 ) -> Result<Plan<Prepared>, Stop> {
     let agents = readable_agents(observed)?;
     let harness = readable_harness(observed)?;
-    let skills = skills(observed, harness);
-    let surroundings = surroundings(observed, skills.as_ref(), taken_tokens);
+    let images = images(observed, harness, &compiler.platform.plugins);
+    let surroundings = surroundings(observed, images.as_ref(), taken_tokens);
     let inputs = Inputs {
         tenant: observed.tenant,
         harness,
@@ -71,7 +71,7 @@ pub fn prepare(
         surroundings: &surroundings,
     };
     let bundle = (compiler.compile)(&inputs).map_err(|diagnostics| not_compiled(&diagnostics))?;
-    let plan = Plan { bundle, skills, stage: PhantomData };
+    let plan = Plan { bundle, images, stage: PhantomData };
     match index.earlier_claim(&plan.bundle.tenant_id, &Claim::of(&observed.tenant.metadata)) {
         None => Ok(plan),
         Some(other) => Err(Stop {
@@ -90,24 +90,33 @@ pub fn prepare(
 
 fn surroundings(
     observed: &Observed<'_>,
-    skills: Option<&TenantSkills>,
+    images: Option<&TenantImages>,
     taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
 ) -> Surroundings {
-    let unavailable = skills.iter().flat_map(|skills| &skills.unavailable);
+    let unavailable = images.iter().flat_map(|images| &images.unavailable);
     Surroundings {
         namespace_labels: observed.namespace_labels.as_deref().cloned().unwrap_or_default(),
         running_version: observed.previous.gateway.as_ref().map(|gateway| gateway.version.clone()),
-        unavailable_images: unavailable.map(|pack| pack.image.clone()).collect(),
+        unavailable_images: unavailable.map(|unavailable| unavailable.image.clone()).collect(),
         taken_tokens,
     }
 }
 
-fn skills(observed: &Observed<'_>, harness: Option<&Harness>) -> Option<TenantSkills> {
+fn images(
+    observed: &Observed<'_>,
+    harness: Option<&Harness>,
+    plugins: &PluginSource,
+) -> Option<TenantImages> {
     let annotations = observed.tenant.metadata.annotations.as_ref();
-    let retry = annotations.and_then(|all| all.get(meta::RETRY_SKILLS)).map(String::as_str);
+    let retry = annotations.and_then(|all| all.get(meta::RETRY_IMAGES)).map(String::as_str);
     let packs = harness.map_or(&[][..], |harness| &harness.spec.skills.packs);
+    let of_packs = packs.iter().filter_map(|pack| Some(pack.source.image.as_ref()?.pinned()));
+    let of_plugins = match plugins {
+        PluginSource::Image { reference } => Some(reference.clone()),
+        PluginSource::Registry | PluginSource::Mirror { .. } => None,
+    };
     let pod = observed.gateway.pod.as_ref().map(|(_, pod)| &**pod);
-    reports::unavailable(observed.previous.skills.as_ref(), retry, packs, pod)
+    images::unavailable(observed.previous.images.as_ref(), retry, of_packs.chain(of_plugins).collect(), pod)
 }
 
 fn readable_agents<'a>(observed: &'a Observed<'_>) -> Result<Vec<&'a Agent>, Stop> {

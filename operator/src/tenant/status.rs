@@ -119,7 +119,7 @@ pub fn status(
             agents: Some(TenantAgents {
                 desired: i64::try_from(plan.bundle.workspaces.len()).unwrap_or(i64::MAX),
             }),
-            skills: plan.skills.clone(),
+            images: plan.images.clone(),
             conditions,
         },
     }
@@ -134,7 +134,7 @@ fn brought(
 ) -> Vec<Finding> {
     let pod = gateway.pod.as_ref().filter(|(_, pod)| gateway.is_current() && !pod.deleting);
     let waiting = if tenant.spec.suspend { Reason::Suspended } else { Reason::Starting };
-    reports::findings(&plan.bundle, plan.skills.as_ref(), pod.map(|(_, pod)| &**pod), previous, waiting)
+    reports::findings(&plan.bundle, plan.images.as_ref(), pod.map(|(_, pod)| &**pod), previous, waiting)
 }
 
 fn ready(summary: &Summary) -> Finding {

@@ -49,6 +49,8 @@ impl Ask for Watchdogs {
 pub struct World {
     pub api: Fake,
     pub watchdogs: Watchdogs,
+    /// Where gateways get plugins from, for an operator that starts from now on.
+    pub plugins: PluginSource,
     compilations: Arc<AtomicUsize>,
     operator: Option<(CancellationToken, JoinHandle<Result<(), app::Error>>)>,
 }
@@ -83,7 +85,7 @@ pub fn agent(name: &str, tenant: &str) -> Value {
 impl World {
     pub fn empty() -> Self {
         let (api, watchdogs) = (Fake::new(), Watchdogs::default());
-        Self { api, watchdogs, compilations: Arc::default(), operator: None }
+        Self { api, watchdogs, compilations: Arc::default(), operator: None, plugins: PluginSource::Registry }
     }
 
     /// A running operator, a Harness `desk` and a Tenant `acme` that has been applied.
@@ -116,7 +118,7 @@ impl World {
         let platform = Platform {
             gateway_repository: "gateway".into(),
             watchdog_image: "watchdog:1".into(),
-            plugins: PluginSource::Registry,
+            plugins: self.plugins.clone(),
         };
         let compilations = Arc::clone(&self.compilations);
         let mut compiler = Compiler::new(platform);
