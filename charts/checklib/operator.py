@@ -14,6 +14,7 @@ OTHER_DIGEST = "sha256:" + "fedcba9876543210" * 4
 
 ALL = {
     "nameOverride": "gateway-operator",
+    "replicas": 3,
     "image": {"repository": "registry.example:5000/kr8tiv/operator", "tag": "1.2.3", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "registry"}],
     "gateway": {"repository": "registry.example/openclaw", "plugins": {"image": "registry.example/plugins:1.2.5"}},
@@ -38,7 +39,7 @@ BARE = {"serviceAccount": {"create": False, "name": "existing"}, "aggregateRoles
 SETS = {"default": {}, "pinned": PINNED, "all": ALL, "bare": BARE}
 
 TENANT_API = "kr8tiv.ai/v1alpha1/Tenant"
-NAMESPACED = {"Deployment", "ServiceAccount"}
+NAMESPACED = {"Deployment", "Role", "RoleBinding", "ServiceAccount"}
 # What would give the operator, or who takes it over, more rights than its role lists.
 ESCALATIONS = {"bind", "escalate", "impersonate"}
 
@@ -85,11 +86,6 @@ class Rendered(unittest.TestCase):
         spec = one(objects, "Deployment")["spec"]
         labels = spec["template"]["metadata"]["labels"]
         self.assertEqual(spec["selector"]["matchLabels"].items() - labels.items(), set())
-
-    @of_each_set
-    def test_there_are_never_two_operators(self, objects: list[dict[str, Any]]) -> None:
-        spec = one(objects, "Deployment")["spec"]
-        self.assertEqual((spec["replicas"], spec["strategy"]), (1, {"type": "Recreate"}))
 
     @of_each_set
     def test_pod_meets_restricted_pod_security(self, objects: list[dict[str, Any]]) -> None:
@@ -153,6 +149,17 @@ class Permissions(unittest.TestCase):
             self.assertEqual(allowed[f"{kind}/status"], {"patch"})
         self.assertEqual(set(allowed) & {"serviceaccounts/token", "pods/exec", "roles", "clusterroles", "nodes"}, set())
 
+    @of_each_set
+    def test_it_may_hold_its_lease_and_no_other(self, objects: list[dict[str, Any]]) -> None:
+        name = one(objects, "Deployment")["metadata"]["name"]
+        self.assertIn(f"--lease-name={name}", the_container(objects)["args"])
+        role, binding = one(objects, "Role"), one(objects, "RoleBinding")
+        self.assertEqual(binding["subjects"], one(objects, "ClusterRoleBinding")["subjects"])
+        self.assertEqual(binding["roleRef"]["name"], role["metadata"]["name"])
+        leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+        wanted = [leases | {"verbs": ["create"]}, leases | {"resourceNames": [name], "verbs": ["get", "update"]}]
+        self.assertEqual(role["rules"], wanted)
+
     def test_users_get_roles_only_when_wanted(self) -> None:
         def aggregated(values: dict[str, Any]) -> set[str]:
             roles = all_of(helm.template(helm.OPERATOR, values), "ClusterRole")
@@ -194,10 +201,14 @@ class Values(unittest.TestCase):
                 "--gateway-repository=registry.example/openclaw",
                 "--watchdog-image=registry.example/kr8tiv/watchdog:1.2.4",
                 "--plugin-image=registry.example/plugins:1.2.5",
+                "--lease-namespace=$(POD_NAMESPACE)",
+                f"--lease-name={helm.RELEASE}-gateway-operator",
+                "--identity=$(POD_NAME)",
                 "--listen=0.0.0.0:8080",
                 "--log=debug",
             ],
         )
+        self.assertEqual(deployment["spec"]["replicas"], ALL["replicas"])
         self.assertEqual(container["resources"], ALL["resources"])
         for name in ("imagePullSecrets", "priorityClassName", "nodeSelector", "tolerations", "affinity"):
             self.assertEqual(template["spec"][name], ALL[name], name)

@@ -8,11 +8,12 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::cluster::variable;
+use crate::cluster::{SYSTEM_NAMESPACE, variable};
 use crate::{Outcome, http, wait};
 
-/// Where the operator serves its health endpoints.
+/// Where the operator serves its health endpoints, and where one beside it does.
 const LISTEN: &str = "127.0.0.1:18080";
+const LISTEN_BESIDE: &str = "127.0.0.1:18081";
 /// Time for the operator to have read everything.
 const READY: Duration = Duration::from_mins(1);
 /// The operator finishes passes in flight for at most 20 s.
@@ -22,15 +23,30 @@ const STOPPED: Duration = Duration::from_secs(25);
 pub struct OperatorProcess {
     child: Option<Child>,
     log: PathBuf,
+    listen: &'static str,
+    identity: &'static str,
 }
 
 impl OperatorProcess {
     /// Starts the operator that `e2e/run` built, and waits until it is ready.
     pub async fn start() -> Outcome<Self> {
         let log = PathBuf::from(variable("KR8TIV_E2E_OPERATOR_LOG")?);
-        let mut operator = Self { child: None, log };
+        let mut operator = Self { child: None, log, listen: LISTEN, identity: "first" };
         operator.resume().await?;
         Ok(operator)
+    }
+
+    /// Starts one more of the same cluster, which stands by for as long as the first one holds the Lease.
+    pub async fn start_beside(&self) -> Outcome<Self> {
+        let mut operator =
+            Self { child: None, log: self.log.clone(), listen: LISTEN_BESIDE, identity: "second" };
+        operator.resume().await?;
+        Ok(operator)
+    }
+
+    /// What it answers at a path.
+    pub async fn get(&self, path: &str) -> Outcome<(u16, String)> {
+        http::get(&format!("http://{}{path}", self.listen)).await
     }
 
     /// Starts it again after [`Self::stop`].
@@ -38,7 +54,9 @@ impl OperatorProcess {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let child = Command::new(variable("KR8TIV_E2E_OPERATOR")?)
             .args(["--watchdog-image=example.com/kr8tiv/watchdog:e2e", "--log=info,kr8tiv_operator=debug"])
-            .arg(format!("--listen={LISTEN}"))
+            .arg(format!("--lease-namespace={SYSTEM_NAMESPACE}"))
+            .arg(format!("--identity={}", self.identity))
+            .arg(format!("--listen={}", self.listen))
             .env("KUBECONFIG", variable("KR8TIV_E2E_OPERATOR_KUBECONFIG")?)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -49,7 +67,7 @@ impl OperatorProcess {
             if let Some(status) = self.exited()? {
                 return Ok(Some(status));
             }
-            match http::get(&format!("http://{LISTEN}/readyz")).await? {
+            match self.get("/readyz").await? {
                 (200, _) => Ok(None),
                 (status, body) => Err(format!("/readyz answers {status}: {body}").into()),
             }
@@ -74,6 +92,14 @@ impl OperatorProcess {
         .await?;
         self.child = None;
         Ok(status)
+    }
+
+    /// Kills it: it can't finish or release anything.
+    pub fn kill(&mut self) -> Outcome {
+        let mut child = self.child.take().ok_or("the operator is not running")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
     }
 
     fn exited(&mut self) -> Outcome<Option<ExitStatus>> {

@@ -14,6 +14,7 @@ use crate::controller::{Panicked, Reconciler};
 use crate::guard::Guarded;
 use crate::index::Edition;
 use crate::key::Key;
+use crate::metrics::Metrics;
 use crate::results::{Progress, TenantResult};
 use crate::statuses::{self, now};
 use crate::stores::custom;
@@ -73,6 +74,10 @@ impl Reconciler for Agents {
         let status = AgentStatus { observed_generation: generation, conditions, ..previous };
         self.0.statuses.write(agent, &status).await?;
         Ok(Action::await_change())
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     fn gone(&self, key: &Key) {

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::agent::Agents;
 use crate::child::ChildKind;
@@ -20,8 +21,11 @@ use crate::compiler::Compiler;
 use crate::context::Context;
 use crate::controller;
 use crate::delivery::Ask;
+use crate::events::{self, Events};
 use crate::harness::Harnesses;
-use crate::http;
+use crate::http::{self, Sources};
+use crate::lease::{self, Election};
+use crate::metrics::Metrics;
 use crate::queue::{Queues, Receivers};
 use crate::readiness::Readiness;
 use crate::stores::{Stores, Writers};
@@ -43,6 +47,9 @@ pub enum Error {
     /// Passes were still running when the time for that was over.
     #[error("gave up on unfinished passes after {} s", LAST_PASSES.as_secs())]
     Unfinished,
+    /// Another process may write from now on.
+    #[error("the Lease is lost: {0}")]
+    LeaseLost(#[source] lease::Error),
 }
 
 /// What the operator is made of.
@@ -55,18 +62,29 @@ pub struct Parts {
     pub ask: Arc<dyn Ask>,
     /// Where probes are answered; `None` for nowhere.
     pub listener: Option<TcpListener>,
+    /// The Lease without which nothing is written; `None` for a process that is alone.
+    pub election: Option<Election>,
+    /// What events call this process.
+    pub instance: Option<String>,
+    /// Where it is counted.
+    pub metrics: Metrics,
 }
 
-/// Runs until `stop`, then finishes the passes that have begun.
+/// Runs until `stop`, then finishes the passes that have begun. A process that does not hold the Lease watches and
+/// answers like the one that does, so that it can take over at once.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
-    let Parts { client, compiler, ask, listener } = parts;
+    let Parts { client, compiler, ask, listener, election, instance, metrics } = parts;
     let (stores, writers) = Stores::new();
     let stores = Arc::new(stores);
     let (queues, receivers) = Queues::new();
     let readiness = Readiness::default();
     let mut tasks = JoinSet::new();
     if let Some(listener) = listener {
-        let router = http::router(readiness.clone());
+        let router = http::router(Sources {
+            readiness: readiness.clone(),
+            metrics: metrics.clone(),
+            stores: Arc::clone(&stores),
+        });
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "probes can't be answered");
@@ -75,11 +93,29 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
         });
     }
     spawn_watches(&mut tasks, &client, &stores, &queues, &readiness, writers);
-    let context = Arc::new(Context::new(client, Arc::clone(&stores), queues, compiler, ask));
+    let (events, waiting) = Events::new(metrics.clone());
+    let publisher = events::publish(client.clone(), instance, waiting, metrics.clone());
+    tasks.spawn(async move {
+        publisher.await;
+        "publisher of events".to_owned()
+    });
+    let context =
+        Arc::new(Context::new(client, Arc::clone(&stores), queues, compiler, ask, events, metrics.clone()));
+    let (leading, finished) = (CancellationToken::new(), CancellationToken::new());
+    let mut leadership = AbortOnDropHandle::new(tokio::spawn(lead(
+        election,
+        metrics,
+        leading.clone(),
+        stop.clone(),
+        finished.clone(),
+    )));
     let mut passes = JoinSet::new();
-    spawn_controllers(&mut passes, &context, &readiness, receivers, &stop);
+    let start = Start { readiness, leading, stop: stop.clone() };
+    spawn_controllers(&mut passes, &context, &start, receivers);
     let ended = tokio::select! {
         () = stop.cancelled() => None,
+        // It ends before `stop` only when the Lease is lost.
+        lost = &mut leadership => return lost_or_panicked(lost),
         Some(ended) = tasks.join_next() => Some(ended),
         Some(ended) = passes.join_next() => Some(ended),
     };
@@ -91,8 +127,57 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
     }
     tracing::info!("stopping: finishing the passes that have begun");
     // The watches go on meanwhile, so that what is finished is finished on what is true.
-    let finished = async { while passes.join_next().await.is_some() {} };
-    timeout(LAST_PASSES, finished).await.map_err(|_| Error::Unfinished)
+    let passes_end = async { while passes.join_next().await.is_some() {} };
+    tokio::select! {
+        ended = timeout(LAST_PASSES, passes_end) => ended.map_err(|_| Error::Unfinished)?,
+        lost = &mut leadership => return lost_or_panicked(lost),
+    }
+    finished.cancel();
+    lost_or_panicked(leadership.await)
+}
+
+fn lost_or_panicked(ended: Result<Result<(), lease::Error>, tokio::task::JoinError>) -> Result<(), Error> {
+    ended.map_err(Error::TaskPanicked)?.map_err(Error::LeaseLost)
+}
+
+/// Holds the Lease from when `leading` says so until `finished`.
+async fn lead(
+    election: Option<Election>,
+    metrics: Metrics,
+    leading: CancellationToken,
+    stop: CancellationToken,
+    finished: CancellationToken,
+) -> Result<(), lease::Error> {
+    let Some(mut election) = election else {
+        metrics.leads();
+        leading.cancel();
+        finished.cancelled().await;
+        return Ok(());
+    };
+    let mut held = tokio::select! {
+        held = election.acquire() => held,
+        () = stop.cancelled() => {
+            finished.cancelled().await;
+            return Ok(());
+        }
+    };
+    tracing::info!(identity = election.identity(), "leading");
+    metrics.leads();
+    leading.cancel();
+    tokio::select! {
+        lost = election.keep(&mut held) => return Err(lost),
+        () = finished.cancelled() => {}
+    }
+    election.release(held).await;
+    Ok(())
+}
+
+/// What the controllers wait for.
+#[derive(Clone)]
+struct Start {
+    readiness: Readiness,
+    leading: CancellationToken,
+    stop: CancellationToken,
 }
 
 fn spawn_watches(
@@ -149,45 +234,39 @@ fn spawn_watches(
 fn spawn_controllers(
     passes: &mut JoinSet<String>,
     context: &Arc<Context>,
-    readiness: &Readiness,
+    start: &Start,
     receivers: Receivers,
-    stop: &CancellationToken,
 ) {
     // No pass before everything has been seen: what has not been seen would be taken for missing.
     let Receivers { tenants, agents, harnesses } = receivers;
-    let stores = &context.stores;
+    let (stores, stop) = (&context.stores, &start.stop);
     let controller = controller::run(
         Arc::new(Tenants(Arc::clone(context))),
         stores.tenants.clone(),
         tenants,
         stop.clone(),
     );
-    passes.spawn(after_sync(readiness.clone(), stop.clone(), controller, "controller of Tenants"));
+    passes.spawn(once_started(start.clone(), controller, "controller of Tenants"));
     let controller =
         controller::run(Arc::new(Agents(Arc::clone(context))), stores.agents.clone(), agents, stop.clone());
-    passes.spawn(after_sync(readiness.clone(), stop.clone(), controller, "controller of Agents"));
+    passes.spawn(once_started(start.clone(), controller, "controller of Agents"));
     let harnesses_controller = controller::run(
         Arc::new(Harnesses::new(Arc::clone(context))),
         stores.harnesses.clone(),
         harnesses,
         stop.clone(),
     );
-    passes.spawn(after_sync(
-        readiness.clone(),
-        stop.clone(),
-        harnesses_controller,
-        "controller of Harnesses",
-    ));
+    passes.spawn(once_started(start.clone(), harnesses_controller, "controller of Harnesses"));
 }
 
-async fn after_sync(
-    readiness: Readiness,
-    stop: CancellationToken,
-    controller: impl Future<Output = ()>,
-    name: &'static str,
-) -> String {
+async fn once_started(start: Start, controller: impl Future<Output = ()>, name: &'static str) -> String {
+    let Start { readiness, leading, stop } = start;
+    let started = async {
+        readiness.complete().await;
+        leading.cancelled().await;
+    };
     tokio::select! {
-        () = readiness.complete() => controller.await,
+        () = started => controller.await,
         () = stop.cancelled() => {}
     }
     name.to_owned()

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use kube::client::ClientBuilder;
 use kube::{Client, Config};
+
+use crate::metrics::Metrics;
+use crate::requests::Counting;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -15,14 +19,15 @@ pub enum Error {
     NotUsable(#[source] Box<kube::Error>),
 }
 
-/// Makes the client. Connects later.
-pub async fn client() -> Result<Client, Error> {
+/// Makes the client, which counts its requests. Connects later.
+pub async fn client(metrics: &Metrics) -> Result<Client, Error> {
     let mut config = Config::infer().await.map_err(|error| Error::NotConfigured(Box::new(error)))?;
     // Passes retry with a backoff of their own, by object. The client's would hold one of the few places for passes
     // for minutes.
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
-    Client::try_from(config).map_err(|error| Error::NotUsable(Box::new(error)))
+    let builder = ClientBuilder::try_from(config).map_err(|error| Error::NotUsable(Box::new(error)))?;
+    Ok(builder.with_layer(&Counting(metrics.clone())).build())
 }
 
 /// What went wrong with a request, for people: the API server's own words without the client's wrapping.

@@ -8,8 +8,10 @@ use kube::Client;
 use crate::backoff::Failures;
 use crate::compiler::Compiler;
 use crate::delivery::{Ask, Deliveries};
+use crate::events::Events;
 use crate::key::Key;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 use crate::queue::Queues;
 use crate::results::{Results, TenantResult};
 use crate::secrets::Secrets;
@@ -38,6 +40,8 @@ pub struct Context {
     pub results: Results,
     /// Failures in a row, by Tenant.
     pub failures: Failures,
+    /// Where passes are counted.
+    pub metrics: Metrics,
 }
 
 impl Context {
@@ -48,9 +52,11 @@ impl Context {
         queues: Queues,
         compiler: Compiler,
         ask: Arc<dyn Ask>,
+        events: Events,
+        metrics: Metrics,
     ) -> Self {
         Self {
-            statuses: Statuses::new(client.clone()),
+            statuses: Statuses::new(client.clone(), events),
             secrets: Secrets::new(client.clone()),
             deliveries: Deliveries::new(ask, queues.clone()),
             ledger: Ledger::default(),
@@ -60,6 +66,7 @@ impl Context {
             stores,
             queues,
             compiler,
+            metrics,
         }
     }
 
@@ -87,6 +94,7 @@ impl Context {
             deliveries,
             results,
             failures,
+            metrics: _,
         } = self;
         statuses.forget::<Tenant>(tenant);
         for other in stores.tokens.release(tenant) {

@@ -15,12 +15,13 @@ use futures::{FutureExt, StreamExt};
 use kube::Resource;
 use kube::runtime::controller::{Action, Config, Error, applier};
 use kube::runtime::reflector::{ObjectRef, Store};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Failures, Pace};
 use crate::guard::{CustomKind, Guarded};
 use crate::key::Key;
+use crate::metrics::{Metrics, PassOutcome};
 use crate::statuses;
 
 /// Passes of one kind at the same time. A pass that writes takes a few round trips; more at once would only queue up
@@ -76,6 +77,9 @@ pub trait Reconciler: Send + Sync + 'static {
         object: &Guarded<Self::Kind>,
         panic: &Panicked,
     ) -> impl Future<Output = Result<Action, statuses::Error>> + Send;
+
+    /// Where passes are counted.
+    fn metrics(&self) -> &Metrics;
 
     /// An object does not exist any more.
     fn gone(&self, key: &Key);
@@ -140,10 +144,19 @@ fn guarded_pass<R: Reconciler>(
     object: Arc<Guarded<R::Kind>>,
 ) -> BoxFuture<'static, Result<Action, PassError>> {
     async move {
+        let started = Instant::now();
         let (kind, key) = (R::Kind::kind(&()), Key::of(object.meta()));
         tracing::debug!(kind = %kind, namespace = key.namespace, name = key.name, "pass");
         let pass = AssertUnwindSafe(reconciler.pass(&object)).catch_unwind();
-        match timeout(LONGEST_PASS, pass).await {
+        let ended = timeout(LONGEST_PASS, pass).await;
+        let outcome = match &ended {
+            Ok(Ok(Ok(_))) => PassOutcome::Finished,
+            Ok(Ok(Err(_))) => PassOutcome::Failed,
+            Ok(Err(_)) => PassOutcome::Panicked,
+            Err(_) => PassOutcome::TimedOut,
+        };
+        reconciler.metrics().pass(&kind, outcome, started.elapsed());
+        match ended {
             Ok(Ok(outcome)) => Ok(outcome?),
             Ok(Err(panic)) => {
                 let total = PANICS.fetch_add(1, Ordering::Relaxed) + 1;

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kr8tiv_crds::{Agent, Harness, Tenant};
 use kube::Resource;
 use kube::core::object::HasStatus;
 use serde::de::Error as _;
@@ -127,23 +128,40 @@ pub trait CustomKind:
     + Sync
     + 'static
 {
+    /// The conditions in its status.
+    fn conditions(status: &Self::Status) -> &[Condition];
 }
 
-impl<K> CustomKind for K where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + HasStatus<Status: Default + Clone + PartialEq + serde::Serialize + serde::de::DeserializeOwned>
-        + serde::de::DeserializeOwned
-        + Clone
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + 'static
-{
+impl CustomKind for Tenant {
+    fn conditions(status: &Self::Status) -> &[Condition] {
+        &status.conditions
+    }
+}
+
+impl CustomKind for Harness {
+    fn conditions(status: &Self::Status) -> &[Condition] {
+        &status.conditions
+    }
+}
+
+impl CustomKind for Agent {
+    fn conditions(status: &Self::Status) -> &[Condition] {
+        &status.conditions
+    }
+}
+
+impl<K: CustomKind> Guarded<K> {
+    /// The conditions that are stored with it.
+    pub fn conditions(&self) -> &[Condition] {
+        match self {
+            Self::Readable(object) => object.status().map(K::conditions).unwrap_or_default(),
+            Self::Unreadable(unreadable) => &unreadable.conditions,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use kr8tiv_crds::Agent;
     use serde_json::json;
 
     use super::*;

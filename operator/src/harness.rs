@@ -20,6 +20,7 @@ use crate::controller::{Panicked, Reconciler};
 use crate::guard::Guarded;
 use crate::index::Edition;
 use crate::key::Key;
+use crate::metrics::Metrics;
 use crate::results::{Progress, TenantResult};
 use crate::statuses::{self, now};
 use crate::stores::custom;
@@ -130,6 +131,10 @@ impl Reconciler for Harnesses {
         let status = HarnessStatus { observed_generation: generation, conditions, ..previous };
         self.context.statuses.write(harness, &status).await?;
         Ok(Action::await_change())
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.context.metrics
     }
 
     fn gone(&self, key: &Key) {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use clap::Parser;
 use kr8tiv_operator::app::{self, Parts};
 use kr8tiv_operator::compiler::Compiler;
+use kr8tiv_operator::lease::Election;
+use kr8tiv_operator::metrics::Metrics;
 use kr8tiv_operator::settings::Settings;
 use kr8tiv_operator::{client, watchdog};
 use tokio::net::TcpListener;
@@ -52,7 +54,13 @@ async fn run(settings: Settings) -> Result<(), Error> {
     rustls::crypto::ring::default_provider().install_default().map_err(|_| Error::TlsProvider)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
-    let client = client::client().await?;
+    let metrics = Metrics::default();
+    let client = client::client(&metrics).await?;
+    let election = match settings.candidate(rand::random()) {
+        // A client of its own: its requests must not wait behind others.
+        Some(candidate) => Some(Election::new(client::client(&metrics).await?, candidate)),
+        None => None,
+    };
     let address = settings.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %address, "starting");
@@ -61,6 +69,9 @@ async fn run(settings: Settings) -> Result<(), Error> {
         compiler: Compiler::new(settings.platform()),
         ask: Arc::new(watchdog::Http::default()),
         listener: Some(listener),
+        election,
+        instance: Some(settings.identity.clone()),
+        metrics,
     };
     app::run(parts, stop).await?;
     tracing::info!("stopped");

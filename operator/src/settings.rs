@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use clap::Parser;
 use kr8tiv_compiler::{Platform, PluginSource};
 
+use crate::election::Candidate;
+
 /// Turns Harness, Tenant and Agent objects into a running OpenClaw gateway per tenant.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kr8tiv-operator", version)]
@@ -36,12 +38,32 @@ pub struct Settings {
     /// Where /livez and /readyz are answered.
     #[arg(long, env = "KR8TIV_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
+    /// Namespace of the Lease that lets one of several operators write; the others stand by. Without it, this one writes
+    /// at once: there must be no other.
+    #[arg(long, env = "KR8TIV_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    pub lease_namespace: Option<String>,
+    /// Name of the Lease.
+    #[arg(long, env = "KR8TIV_LEASE_NAME", default_value = "kr8tiv-operator", value_name = "NAME")]
+    pub lease_name: String,
+    /// What this process calls itself in the Lease, together with a random part.
+    #[arg(long, env = "KR8TIV_IDENTITY", default_value = "kr8tiv-operator", value_name = "NAME")]
+    pub identity: String,
     /// What is logged: a level, or directives such as `info,kr8tiv_operator=debug`.
     #[arg(long, env = "KR8TIV_LOG", default_value = "info", value_name = "DIRECTIVES")]
     pub log: String,
 }
 
 impl Settings {
+    /// How this process stands for election. The random part is for a process that starts anew in the same Pod: it
+    /// does not hold what the one before it held.
+    pub fn candidate(&self, random: u64) -> Option<Candidate> {
+        Some(Candidate {
+            name: self.lease_name.clone(),
+            namespace: self.lease_namespace.clone()?,
+            identity: format!("{}_{random:016x}", self.identity),
+        })
+    }
+
     /// What is the same for all tenants.
     pub fn platform(&self) -> Platform {
         Platform {

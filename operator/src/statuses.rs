@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use crate::client::said;
+use crate::events::Events;
 use crate::guard::{CustomKind, Guarded, Unreadable};
 use crate::key::{Key, version_of};
 
@@ -36,6 +37,7 @@ pub enum Error {
 /// Writes statuses, and knows the ones it has written before the watch tells of them.
 pub struct Statuses {
     client: Client,
+    events: Events,
     written: Mutex<HashMap<(TypeId, Key), Written>>,
 }
 
@@ -47,8 +49,8 @@ struct Written {
 
 impl Statuses {
     /// Makes a writer without memory.
-    pub fn new(client: Client) -> Self {
-        Self { client, written: Mutex::default() }
+    pub fn new(client: Client, events: Events) -> Self {
+        Self { client, events, written: Mutex::default() }
     }
 
     /// The object's status: as written last, or as stored, whichever is newer.
@@ -69,7 +71,11 @@ impl Statuses {
             return Ok(false);
         }
         let (old, new) = (to_value(&latest), to_value(status));
-        self.patch::<K>(object.meta(), merge_patch(&old, &new), new).await
+        let written = self.patch::<K>(object.meta(), merge_patch(&old, &new), new.clone()).await?;
+        if written {
+            self.events.tell::<K>(object.meta(), &old, &new);
+        }
+        Ok(written)
     }
 
     /// Shows on an object that it can't be read. Says whether that was written.
@@ -100,7 +106,11 @@ impl Statuses {
         if stored == status || known {
             return Ok(false);
         }
-        self.patch::<K>(metadata, status.clone(), status).await
+        let written = self.patch::<K>(metadata, status.clone(), status.clone()).await?;
+        if written {
+            self.events.tell::<K>(metadata, &stored, &status);
+        }
+        Ok(written)
     }
 
     /// The object is gone.

@@ -11,6 +11,7 @@ mod lifecycle;
 mod neighbour;
 mod objects;
 mod packs;
+mod replicas;
 mod rest;
 mod rules;
 mod settings;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
     // These count requests, or stop the operator.
     let alone = suite()
         .test("twenty_tenants_at_rest_cost_nothing", rest::twenty_at_rest)
+        .test("one_of_two_operators_writes_and_the_other_takes_over", replicas::take_over)
         .test("every_status_kept_to_the_conventions", leaks::conventions)
         .test("the_operator_was_never_forbidden", leaks::permissions)
         .test("no_secret_leaks", leaks::secrets)

@@ -24,6 +24,7 @@ use crate::delivery::Delivery;
 use crate::guard::Guarded;
 use crate::index::Edition;
 use crate::key::Key;
+use crate::metrics::Metrics;
 use crate::results::{Compiled, Failure, Progress, TenantResult};
 use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
@@ -109,6 +110,10 @@ impl Reconciler for Tenants {
         };
         self.report(&observed, &Ending::Stopped(stop)).await?;
         Ok(Action::requeue(context.failures.pause(&observed.key, Pace::Refused)))
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     fn gone(&self, key: &Key) {

@@ -11,6 +11,8 @@ mod world;
 
 mod command_line;
 mod dependants;
+mod election;
+mod events;
 mod faults;
 mod gateway;
 mod objects;

@@ -13,6 +13,9 @@ use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform, PluginSource};
 use kr8tiv_operator::app::{self, Parts};
 use kr8tiv_operator::compiler::Compiler;
 use kr8tiv_operator::delivery::{Answer, Ask, Unreachable};
+use kr8tiv_operator::election::Candidate;
+use kr8tiv_operator::lease::Election;
+use kr8tiv_operator::metrics::Metrics;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -51,6 +54,8 @@ pub struct World {
     pub watchdogs: Watchdogs,
     /// Where gateways get plugins from, for an operator that starts from now on.
     pub plugins: PluginSource,
+    /// What an operator that starts from now on calls itself in the Lease; `None` for one that needs no Lease.
+    pub identity: Option<&'static str>,
     compilations: Arc<AtomicUsize>,
     operator: Option<(CancellationToken, JoinHandle<Result<(), app::Error>>)>,
 }
@@ -85,7 +90,19 @@ pub fn agent(name: &str, tenant: &str) -> Value {
 impl World {
     pub fn empty() -> Self {
         let (api, watchdogs) = (Fake::new(), Watchdogs::default());
-        Self { api, watchdogs, compilations: Arc::default(), operator: None, plugins: PluginSource::Registry }
+        Self {
+            api,
+            watchdogs,
+            compilations: Arc::default(),
+            operator: None,
+            plugins: PluginSource::Registry,
+            identity: None,
+        }
+    }
+
+    /// Another operator's, of the same cluster.
+    pub fn beside(other: &Self) -> Self {
+        Self { api: other.api.clone(), watchdogs: other.watchdogs.clone(), ..Self::empty() }
     }
 
     /// A running operator, a Harness `desk` and a Tenant `acme` that has been applied.
@@ -131,6 +148,16 @@ impl World {
             compiler,
             ask: Arc::new(self.watchdogs.clone()),
             listener: None,
+            election: self.identity.map(|identity| {
+                let candidate = Candidate {
+                    name: "operator".into(),
+                    namespace: "system".into(),
+                    identity: identity.into(),
+                };
+                Election::new(self.api.client(), candidate)
+            }),
+            instance: None,
+            metrics: Metrics::default(),
         };
         let stop = CancellationToken::new();
         self.operator = Some((stop.clone(), tokio::spawn(app::run(parts, stop))));
@@ -141,6 +168,19 @@ impl World {
         let (stop, running) = self.operator.take().expect("it runs");
         stop.cancel();
         running.await.expect("it doesn't panic")
+    }
+
+    /// Waits until the operator ends by itself.
+    pub async fn ended(&mut self) -> Result<(), app::Error> {
+        let (_, running) = self.operator.take().expect("it runs");
+        running.await.expect("it doesn't panic")
+    }
+
+    /// Kills the operator: what it was about to do, it does not do.
+    pub async fn kill(&mut self) {
+        let (_, running) = self.operator.take().expect("it runs");
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled());
     }
 
     /// Passes over tenants so far.

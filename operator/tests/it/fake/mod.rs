@@ -61,6 +61,7 @@ impl Call {
             ("GET", false) => "get",
             ("PATCH", _) => "patch",
             ("POST", _) => "create",
+            ("PUT", _) => "update",
             ("DELETE", _) => "delete",
             other => panic!("unexpected request {other:?}"),
         };
@@ -149,6 +150,14 @@ impl Fake {
                     object["data"] = encoded(&texts);
                 }
                 Answer::Object(state.store(&id, object))
+            }
+            "update" => {
+                let Some(existing) = existing else { return missing() };
+                let read = &call.body["metadata"]["resourceVersion"];
+                if !read.is_null() && *read != existing["metadata"]["resourceVersion"] {
+                    return Answer::Status(StatusCode::CONFLICT, "the object has been modified".into());
+                }
+                Answer::Object(state.store(&call.id, call.body.clone()))
             }
             "delete" => {
                 let Some(existing) = existing else { return missing() };
@@ -262,10 +271,11 @@ impl Fake {
         state.objects.keys().filter(|id| id.0 == plural && id.1 == namespace).map(|id| id.2.clone()).collect()
     }
 
-    /// Requests so far, without watches and the lists before them.
+    /// Requests so far, without watches and the lists before them, and without events.
     pub fn requests(&self) -> Vec<Seen> {
         let state = self.state.lock();
-        state.requests.iter().filter(|seen| !["watch", "list"].contains(&seen.verb)).cloned().collect()
+        let counts = |seen: &&Seen| !["watch", "list"].contains(&seen.verb) && seen.resource != "events";
+        state.requests.iter().filter(counts).cloned().collect()
     }
 
     /// Statuses that were written although they were there already.

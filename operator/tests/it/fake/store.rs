@@ -33,7 +33,7 @@ pub(super) struct Watcher {
     pub(super) events: UnboundedSender<Bytes>,
 }
 
-pub(super) const KINDS: [(&str, &str, &str); 11] = [
+pub(super) const KINDS: [(&str, &str, &str); 13] = [
     ("namespaces", "Namespace", "v1"),
     ("tenants", "Tenant", "kr8tiv.ai/v1alpha1"),
     ("harnesses", "Harness", "kr8tiv.ai/v1alpha1"),
@@ -45,6 +45,8 @@ pub(super) const KINDS: [(&str, &str, &str); 11] = [
     ("secrets", "Secret", "v1"),
     ("pods", "Pod", "v1"),
     ("statefulsets", "StatefulSet", "apps/v1"),
+    ("events", "Event", "events.k8s.io/v1"),
+    ("leases", "Lease", "coordination.k8s.io/v1"),
 ];
 
 pub(super) fn plural_of(kind: &str) -> &'static str {

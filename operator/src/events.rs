@@ -1,0 +1,189 @@
+//! Events: what a change of a status is worth telling, and the task that tells it. The choice is pure; the task writes
+//! to the API.
+//!
+//! A condition tells how things are, an event that they have become so. Only changes make events, never passes: an
+//! object at rest makes none. They are best effort: one that can't be delivered is counted and forgotten.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kr8tiv_crds::status::{ConditionType, Reason};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::client::said;
+use crate::metrics::Metrics;
+
+/// What the events say of who made them.
+const CONTROLLER: &str = "kr8tiv-operator";
+/// The API server takes notes of this many bytes.
+const NOTE_LIMIT: usize = 1024;
+/// Events that wait for delivery. A change of one Harness can bring one for each of its tenants.
+const WAITING_LIMIT: usize = 4096;
+
+/// A change that is told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Transition {
+    /// Whether somebody should look at it.
+    pub warning: bool,
+    /// Reason of the condition.
+    pub reason: String,
+    /// Type of the condition.
+    pub condition: String,
+    /// Message of the condition, as far as a note takes it.
+    pub note: String,
+}
+
+/// What is told of a change from one status to another, as they are stored. `Compiled`, `GatewayReady`, `Reconciling`
+/// and `Stalled` are left to `Ready`, which sums them up.
+pub fn transitions(old: &Value, new: &Value) -> Vec<Transition> {
+    let conditions = |status: &Value| status["conditions"].as_array().cloned().unwrap_or_default();
+    let before = conditions(old);
+    let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or_default().to_owned();
+    let summed_up = [
+        ConditionType::Compiled,
+        ConditionType::GatewayReady,
+        ConditionType::Reconciling,
+        ConditionType::Stalled,
+    ];
+    let told = conditions(new).into_iter().filter_map(|condition| {
+        let (type_, reason) = (text(&condition, "type"), text(&condition, "reason"));
+        let status = text(&condition, "status");
+        let previous = before.iter().find(|previous| previous["type"] == condition["type"]);
+        let same = previous.is_some_and(|previous| {
+            previous["status"] == condition["status"] && previous["reason"] == condition["reason"]
+        });
+        // A start goes as starts go: what is told is where it ends.
+        let on_the_way = status == "Unknown"
+            || [Reason::Starting, Reason::Delivering].iter().any(|way| way.as_str() == reason);
+        // What is well from the beginning is no news, but for the summary.
+        let well = status == "True";
+        let no_news = previous.is_none() && well && type_ != ConditionType::Ready.as_str();
+        if same || on_the_way || no_news || summed_up.iter().any(|summed| summed.as_str() == type_) {
+            return None;
+        }
+        let suspended = reason == Reason::Suspended.as_str();
+        let mut note = text(&condition, "message");
+        note.truncate(note.floor_char_boundary(NOTE_LIMIT));
+        Some(Transition { warning: !well && !suspended, reason, condition: type_, note })
+    });
+    told.collect()
+}
+
+/// The sending end.
+#[derive(Clone, Debug)]
+pub struct Events {
+    sender: mpsc::Sender<(ObjectReference, Transition)>,
+    metrics: Metrics,
+}
+
+impl Events {
+    /// Makes both ends. What is sent waits until [`publish`] runs.
+    pub fn new(metrics: Metrics) -> (Self, Waiting) {
+        let (sender, receiver) = mpsc::channel(WAITING_LIMIT);
+        (Self { sender, metrics }, Waiting(receiver))
+    }
+
+    /// Tells of an object's new status. Never waits.
+    pub fn tell<K: Resource<DynamicType = ()>>(
+        &self,
+        metadata: &kube::core::ObjectMeta,
+        old: &Value,
+        new: &Value,
+    ) {
+        for transition in transitions(old, new) {
+            let reference = ObjectReference {
+                api_version: Some(K::api_version(&()).into_owned()),
+                kind: Some(K::kind(&()).into_owned()),
+                name: metadata.name.clone(),
+                namespace: metadata.namespace.clone(),
+                uid: metadata.uid.clone(),
+                ..ObjectReference::default()
+            };
+            if self.sender.try_send((reference, transition)).is_err() {
+                self.metrics.event_dropped();
+            }
+        }
+    }
+}
+
+/// The receiving end.
+#[derive(Debug)]
+pub struct Waiting(mpsc::Receiver<(ObjectReference, Transition)>);
+
+/// Publishes what is sent, one after the other. Ends when nobody can send any more.
+pub async fn publish(client: Client, instance: Option<String>, mut waiting: Waiting, metrics: Metrics) {
+    while let Some((reference, transition)) = waiting.0.recv().await {
+        // A recorder of its own for each: a longer-lived one takes two events with the same reason for one and keeps
+        // the first one's note.
+        let reporter = Reporter { controller: CONTROLLER.into(), instance: instance.clone() };
+        let recorder = Recorder::new(client.clone(), reporter);
+        let Transition { warning, reason, condition, note } = transition;
+        let event = Event {
+            type_: if warning { EventType::Warning } else { EventType::Normal },
+            reason,
+            note: Some(note),
+            action: condition,
+            secondary: None,
+        };
+        if let Err(error) = recorder.publish(&event, &reference).await {
+            metrics.event_dropped();
+            let error = said(&error);
+            let (namespace, name) = (reference.namespace, reference.name);
+            tracing::debug!(kind = reference.kind, namespace, name, error, "an event was not taken");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn status(conditions: &[(&str, &str, &str)]) -> Value {
+        let conditions: Vec<_> = conditions
+            .iter()
+            .map(|(type_, status, reason)| json!({"type": type_, "status": status, "reason": reason, "message": "m"}))
+            .collect();
+        json!({"conditions": conditions})
+    }
+
+    fn told(old: &[(&str, &str, &str)], new: &[(&str, &str, &str)]) -> Vec<(bool, String)> {
+        let told = transitions(&status(old), &status(new));
+        told.into_iter().map(|it| (it.warning, format!("{}/{}", it.condition, it.reason))).collect()
+    }
+
+    #[test]
+    fn a_start_is_told_once_when_it_has_come_to_its_end() {
+        let starting = [("Ready", "False", "Starting"), ("GatewayReady", "False", "Starting")];
+        let serving = [
+            ("Ready", "True", "Serving"),
+            ("GatewayReady", "True", "Serving"),
+            ("SkillsReady", "True", "Succeeded"),
+        ];
+        assert_eq!(told(&[], &starting), []);
+        assert_eq!(told(&starting, &serving), [(false, "Ready/Serving".to_owned())]);
+        assert_eq!(told(&serving, &serving), []);
+    }
+
+    #[test]
+    fn trouble_and_its_end_are_told() {
+        let bad = [("Ready", "False", "CrashLoop"), ("Stalled", "True", "CrashLoop")];
+        let good = [("Ready", "True", "Serving")];
+        assert_eq!(told(&good, &bad), [(true, "Ready/CrashLoop".to_owned())]);
+        assert_eq!(told(&bad, &good), [(false, "Ready/Serving".to_owned())]);
+        let without = [("Ready", "True", "Serving"), ("SkillsReady", "False", "SkillPackUnavailable")];
+        assert_eq!(told(&good, &without), [(true, "SkillsReady/SkillPackUnavailable".to_owned())]);
+        assert_eq!(told(&good, &[("Ready", "False", "Suspended")]), [(false, "Ready/Suspended".to_owned())]);
+    }
+
+    #[test]
+    fn a_note_is_cut_where_a_character_ends() {
+        let long = json!({"conditions": [
+            {"type": "Ready", "status": "False", "reason": "Invalid", "message": "ä".repeat(NOTE_LIMIT)}
+        ]});
+        let note = transitions(&json!({}), &long).remove(0).note;
+        assert_eq!(note, "ä".repeat(NOTE_LIMIT / 2));
+    }
+}
