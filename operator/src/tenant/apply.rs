@@ -28,20 +28,19 @@ use crate::tenant::plan::{Applied, Plan, Prepared};
 /// drops what it owns.
 const REPAIRER: &str = "kr8tiv-operator-repair";
 
+/// A `resourceVersion` that no object has: etcd counts from 1, and its first write is the second revision.
+const NO_VERSION: &str = "1";
+
 /// Why an object could not be applied or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An object of that name exists and isn't ours.
-    #[error(
-        "{kind} {name} exists and was not made by the operator for this Tenant; delete or rename it{detail}"
-    )]
+    #[error("{kind} {name} exists and was not made by the operator for this Tenant; delete or rename it")]
     Taken {
         /// Kind of the object.
         kind: &'static str,
         /// Name of the object.
         name: String,
-        /// What the API server says, if anything.
-        detail: String,
     },
     /// The object is on its way out; when it is gone, it is made anew.
     #[error("{kind} {name} is being deleted; it is made anew when it is gone")]
@@ -164,53 +163,57 @@ impl Target<'_> {
         let api = Api::<K>::namespaced(client.clone(), &key.namespace);
         let failed =
             |source| Error::Api { kind: kind.as_str(), name: name.clone(), source: Box::new(source) };
+        // Not among the objects with our label: it does not exist, somebody has taken off the label, or it is somebody
+        // else's.
         let existing = match &self.write.known {
-            Some(known) => Some(Child::clone(known)),
-            // Not among the objects with our label: it does not exist, somebody has taken off the label, or it is
-            // somebody else's. An apply without force would not tell: it merges where no field is disputed.
-            None => api.get_metadata_opt(name).await.map_err(failed)?.map(|found| Child::of(&found.metadata)),
+            Some(known) => Child::clone(known),
+            None => match create(&api, name, object).await.map_err(failed)? {
+                Some(created) => {
+                    self.remember(stores, ledger, &created);
+                    self.tell("created");
+                    return Ok(());
+                }
+                None => match api.get_metadata_opt(name).await.map_err(failed)? {
+                    Some(found) => Child::of(&found.metadata),
+                    // It was deleted in between.
+                    None => return Err(Error::Leaving { kind: kind.as_str(), name: name.clone() }),
+                },
+            },
         };
-        match existing.as_ref().map(|existing| self.belonging(existing)) {
-            None | Some(Belonging::Ours) => {}
-            Some(Belonging::Leaving) => {
-                return Err(Error::Leaving { kind: kind.as_str(), name: name.clone() });
-            }
-            Some(Belonging::Foreign) => {
-                return Err(Error::Taken { kind: kind.as_str(), name: name.clone(), detail: String::new() });
-            }
+        match self.belonging(&existing) {
+            Belonging::Ours => {}
+            Belonging::Leaving => return Err(Error::Leaving { kind: kind.as_str(), name: name.clone() }),
+            Belonging::Foreign => return Err(Error::Taken { kind: kind.as_str(), name: name.clone() }),
         }
-        let parameters = PatchParams::apply(FIELD_MANAGER);
-        // Ours: other writers' values give way. New: if somebody creates it at this moment, theirs stay.
-        let parameters = if existing.is_some() { parameters.force() } else { parameters };
+        // Ours: other writers' values give way.
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let patch = Patch::Apply(object);
         let apply = || api.patch_metadata(name, &parameters, &patch);
         let answer = match apply().await {
             // Somebody else's entry in one of our lists can make the whole invalid, and an apply removes only
             // what it has set itself.
-            Err(kube::Error::Api(status)) if status.code == 422 && existing.is_some() => {
+            Err(kube::Error::Api(status)) if status.code == 422 => {
                 replace(&api, name, object).await.map_err(failed)?;
                 apply().await
             }
             answer => answer,
         }
-        .map_err(|error| match error {
-            kube::Error::Api(status) if status.code == 409 && existing.is_none() => Error::Taken {
-                kind: kind.as_str(),
-                name: name.clone(),
-                detail: format!(": {}", status.message),
-            },
-            other => failed(other),
-        })?;
+        .map_err(failed)?;
         self.remember(stores, ledger, &answer.metadata);
+        self.tell("updated");
+        Ok(())
+    }
+
+    fn tell(&self, done: &str) {
+        let Key { namespace, name } = &self.observed.key;
+        let ChildId { kind, name: child } = &self.write.id;
         tracing::info!(
             kind = "Tenant",
-            namespace = key.namespace,
-            name = key.name,
-            object = format!("{} {name}", kind.as_str()),
-            "{}",
-            if existing.is_some() { "updated" } else { "created" }
+            namespace,
+            name,
+            object = format!("{} {child}", kind.as_str()),
+            "{done}"
         );
-        Ok(())
     }
 
     /// Whose an existing object is. What a deleted Tenant owned is not taken over: the garbage collector is about to
@@ -232,6 +235,23 @@ impl Target<'_> {
     fn remember(&self, stores: &Stores, ledger: &Ledger, answer: &ObjectMeta) {
         stores.put_child(self.write.id.kind, answer);
         ledger.settle(&self.observed.key, self.write.id.clone(), &Child::of(answer));
+    }
+}
+
+/// Applies an object that does not exist; `None` when it does exist. One request: an apply with a version is taken when
+/// there is no object, and refused when there is one of another version. Without, it would merge into somebody else's
+/// object where no field is disputed.
+async fn create<K: Applicable>(
+    api: &Api<K>,
+    name: &str,
+    object: &K,
+) -> Result<Option<ObjectMeta>, kube::Error> {
+    let mut object = object.clone();
+    object.meta_mut().resource_version = Some(NO_VERSION.into());
+    match api.patch_metadata(name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(object)).await {
+        Ok(created) => Ok(Some(created.metadata)),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

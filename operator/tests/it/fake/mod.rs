@@ -181,6 +181,13 @@ impl Fake {
             return Answer::Status(StatusCode::CONFLICT, "uid precondition".into());
         }
         let apply = call.content_type.contains("apply-patch");
+        let read = &call.body["metadata"]["resourceVersion"];
+        if let Some(existing) = &existing
+            && !read.is_null()
+            && *read != existing["metadata"]["resourceVersion"]
+        {
+            return Answer::Status(StatusCode::CONFLICT, "the object has been modified".into());
+        }
         let mut object = match existing {
             Some(existing) => existing,
             None if apply => Value::Null,
@@ -192,9 +199,12 @@ impl Fake {
             if !forced && !object.is_null() && disputed(&object, &call.body) {
                 return Answer::Status(StatusCode::CONFLICT, "conflict with another manager".into());
             }
-            let before = state.applied.insert(manager, call.body.clone()).unwrap_or_default();
-            prune(&mut object, &before, &call.body);
-            merge(&mut object, &call.body);
+            // A precondition, which is no field that is applied.
+            let mut body = call.body.clone();
+            body["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+            let before = state.applied.insert(manager, body.clone()).unwrap_or_default();
+            prune(&mut object, &before, &body);
+            merge(&mut object, &body);
         } else if call.subresource == "status" {
             let before = object["status"].clone();
             merge(&mut object["status"], &call.body["status"]);
