@@ -10,6 +10,7 @@ mod fake;
 mod world;
 
 mod command_line;
+mod crashes;
 mod dependants;
 mod election;
 mod events;
