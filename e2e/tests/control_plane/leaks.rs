@@ -5,6 +5,7 @@ use kr8tiv_crds::{Agent, Harness, Tenant, meta};
 use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::audit::{AuditLog, Request, by_verb_and_resource};
 use kr8tiv_e2e::cluster::OPERATOR_USER;
+use kr8tiv_e2e::manifests::{harness, secret, tenant_with_bot};
 use kr8tiv_e2e::scope::Kind;
 use kube::api::ListParams;
 use kube::{Api, Client};
@@ -32,6 +33,12 @@ pub async fn permissions(context: &Context) -> Outcome {
 /// Neither the values of users' Secrets nor the gateways' tokens appear anywhere but in Secrets.
 pub async fn secrets(context: &Context) -> Outcome {
     let client = &context.cluster.client;
+    // The other tests' Secrets may be gone by now; their traces are not.
+    let scope = context.scope("leaks").await?;
+    scope.apply::<Harness>(&harness("concierge")).await?;
+    scope.apply::<Secret>(&secret("bot", "token", &format!("{CANARY}-{}", scope.namespace))).await?;
+    scope.apply::<Tenant>(&tenant_with_bot("acme", "concierge", "bot")).await?;
+    context.until_ready(&scope, "acme").await?;
     let mut values = vec![CANARY.to_owned()];
     let selector = format!("{}={}", meta::MANAGED_BY, meta::MANAGED_BY_VALUE);
     let tokens = Api::<Secret>::all(client.clone()).list(&ListParams::default().labels(&selector)).await?;
@@ -54,6 +61,7 @@ pub async fn secrets(context: &Context) -> Outcome {
         ("Tenants", everything::<Tenant>(client).await?),
         ("Harnesses", everything::<Harness>(client).await?),
         ("Agents", everything::<Agent>(client).await?),
+        ("the operator's metrics", context.operator.lock().await.get("/metrics").await?.1),
         ("the operator's log", context.operator.lock().await.log().text_since(0)?),
         ("the audit log", context.cluster.audit.text_since(AuditLog::start())?),
     ];
@@ -63,7 +71,7 @@ pub async fn secrets(context: &Context) -> Outcome {
             assert!(!text.contains(value), "a secret value is in {place}");
         }
     }
-    Ok(())
+    scope.discard().await
 }
 
 async fn everything<K: Kind + Serialize>(client: &Client) -> Outcome<String> {

@@ -39,7 +39,7 @@ pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, en
         Ending::Stopped(stop) => return summary(stop.progress, stop.reason, &stop.message),
         Ending::Applied(plan, delivery) => (plan, delivery),
     };
-    let finding = gateway_finding(tenant, gateway, ending);
+    let finding = gateway_finding(tenant, previous, gateway, ending);
     if tenant.spec.suspend {
         let stopped = gateway.workload.as_ref().is_some_and(|set| set.replicas == 0 && set.is_observed());
         let progress =
@@ -90,7 +90,8 @@ pub fn status(
     now: &Time,
 ) -> TenantStatus {
     let generation = tenant.metadata.generation;
-    let mut findings = vec![ready(summary), compiled(ending), gateway_finding(tenant, gateway, ending)];
+    let mut findings =
+        vec![ready(summary), compiled(ending), gateway_finding(tenant, previous, gateway, ending)];
     findings.extend(match ending {
         Ending::Stopped(_) => reports::kept(previous),
         Ending::Applied(plan, _) => brought(tenant, previous, gateway, plan),
@@ -179,15 +180,20 @@ fn succeeded(type_: ConditionType, warnings: String) -> Finding {
 }
 
 /// Whether the gateway is up.
-fn gateway_finding(tenant: &Tenant, gateway: &Gateway, ending: &Ending) -> Finding {
-    let (reason, message) = gateway_state(tenant, gateway, ending);
+fn gateway_finding(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, ending: &Ending) -> Finding {
+    let (reason, message) = gateway_state(tenant, previous, gateway, ending);
     let status = if reason == Reason::Serving { ConditionStatus::True } else { ConditionStatus::False };
     Finding { type_: ConditionType::GatewayReady, status, reason, message }
 }
 
 /// The steps of a start are one state: they follow each other within a second, and to tell them apart would be a
 /// write each.
-fn gateway_state(tenant: &Tenant, gateway: &Gateway, ending: &Ending) -> (Reason, String) {
+fn gateway_state(
+    tenant: &Tenant,
+    previous: &TenantStatus,
+    gateway: &Gateway,
+    ending: &Ending,
+) -> (Reason, String) {
     let starting = |message: &str| (Reason::Starting, message.to_owned());
     if tenant.spec.suspend {
         return (
@@ -206,8 +212,22 @@ fn gateway_state(tenant: &Tenant, gateway: &Gateway, ending: &Ending) -> (Reason
         return (problem.reason, problem.message.clone());
     }
     match (pod.ready && !pod.deleting, gateway.is_current()) {
+        // Its watchdog is asked within a second. To tell what is known until then would be a write of its own.
+        (true, true) if is_unheard(ending) && !was_up(previous) => starting("the gateway is starting"),
         (true, true) => (Reason::Serving, "the gateway is up".to_owned()),
         (true, false) => starting("the gateway is about to be replaced by one of the current revision"),
         (false, _) => starting("the gateway is starting"),
     }
+}
+
+fn is_unheard(ending: &Ending) -> bool {
+    matches!(ending, Ending::Applied(_, Delivery::Unknown))
+}
+
+fn was_up(previous: &TenantStatus) -> bool {
+    let mut conditions = previous.conditions.iter();
+    conditions.any(|condition| {
+        condition.type_ == ConditionType::GatewayReady.as_str()
+            && condition.status == ConditionStatus::True.as_str()
+    })
 }
