@@ -3,6 +3,7 @@
 //! The tests run inside a cluster that `dev/cluster` brought up (`e2e/run` does both), because its API server is
 //! reachable from there only.
 
+pub mod api_proxy;
 pub mod audit;
 pub mod cluster;
 pub mod conditions;

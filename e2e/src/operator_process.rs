@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::api_proxy::ApiProxy;
 use crate::cluster::{SYSTEM_NAMESPACE, variable};
 use crate::{Outcome, http, wait};
 
@@ -24,24 +25,35 @@ pub struct OperatorProcess {
     child: Option<Child>,
     log: PathBuf,
     listen: &'static str,
-    identity: &'static str,
+    kubeconfig: PathBuf,
+    /// What it calls itself in the Lease; `None` for one that needs none.
+    identity: Option<&'static str>,
 }
 
 impl OperatorProcess {
     /// Starts the operator that `e2e/run` built, and waits until it is ready.
     pub async fn start() -> Outcome<Self> {
         let log = PathBuf::from(variable("KR8TIV_E2E_OPERATOR_LOG")?);
-        let mut operator = Self { child: None, log, listen: LISTEN, identity: "first" };
+        let kubeconfig = PathBuf::from(variable("KR8TIV_E2E_OPERATOR_KUBECONFIG")?);
+        let mut operator = Self { child: None, log, listen: LISTEN, kubeconfig, identity: Some("first") };
         operator.resume().await?;
         Ok(operator)
     }
 
     /// Starts one more of the same cluster, which stands by for as long as the first one holds the Lease.
     pub async fn start_beside(&self) -> Outcome<Self> {
+        let (log, kubeconfig) = (self.log.clone(), self.kubeconfig.clone());
         let mut operator =
-            Self { child: None, log: self.log.clone(), listen: LISTEN_BESIDE, identity: "second" };
+            Self { child: None, log, listen: LISTEN_BESIDE, kubeconfig, identity: Some("second") };
         operator.resume().await?;
         Ok(operator)
+    }
+
+    /// One that goes another way to the API server, and does not stand for election: the first one must be stopped. It
+    /// is not started yet.
+    pub fn through(&self, proxy: &ApiProxy) -> Self {
+        let (log, kubeconfig) = (self.log.clone(), proxy.kubeconfig().clone());
+        Self { child: None, log, listen: LISTEN_BESIDE, kubeconfig, identity: None }
     }
 
     /// What it answers at a path.
@@ -54,10 +66,11 @@ impl OperatorProcess {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let child = Command::new(variable("KR8TIV_E2E_OPERATOR")?)
             .args(["--watchdog-image=example.com/kr8tiv/watchdog:e2e", "--log=info,kr8tiv_operator=debug"])
-            .arg(format!("--lease-namespace={SYSTEM_NAMESPACE}"))
-            .arg(format!("--identity={}", self.identity))
+            .args(self.identity.iter().flat_map(|identity| {
+                [format!("--lease-namespace={SYSTEM_NAMESPACE}"), format!("--identity={identity}")]
+            }))
             .arg(format!("--listen={}", self.listen))
-            .env("KUBECONFIG", variable("KR8TIV_E2E_OPERATOR_KUBECONFIG")?)
+            .env("KUBECONFIG", &self.kubeconfig)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

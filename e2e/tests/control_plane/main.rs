@@ -4,6 +4,7 @@
 mod api;
 mod command_line;
 mod context;
+mod crashes;
 mod drift;
 mod expect;
 mod leaks;
@@ -83,6 +84,8 @@ fn main() -> ExitCode {
     let alone = suite()
         .test("twenty_tenants_at_rest_cost_nothing", rest::twenty_at_rest)
         .test("one_of_two_operators_writes_and_the_other_takes_over", replicas::take_over)
+        .test("killed_between_any_two_writes", crashes::between_any_two_writes)
+        .test("the_api_server_gone_for_two_minutes", crashes::api_server_gone)
         .test("every_status_kept_to_the_conventions", leaks::conventions)
         .test("the_operator_was_never_forbidden", leaks::permissions)
         .test("no_secret_leaks", leaks::secrets)

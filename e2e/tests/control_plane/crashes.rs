@@ -1,0 +1,156 @@
+//! The operator killed, and the API server gone. Runs alone: both are everybody's.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Secret;
+use kr8tiv_crds::{Agent, Harness, Tenant};
+use kr8tiv_e2e::api_proxy::ApiProxy;
+use kr8tiv_e2e::audit::by_verb_and_resource;
+use kr8tiv_e2e::cluster::OPERATOR_USER;
+use kr8tiv_e2e::manifests::{default_agent, harness, tenant};
+use kr8tiv_e2e::operator_process::OperatorProcess;
+use kr8tiv_e2e::scope::{SOON, Scope};
+use kr8tiv_e2e::{Outcome, figure, figure_seconds};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::expect::SERVING;
+
+/// How long the API server is gone.
+const OUTAGE: Duration = Duration::from_mins(2);
+const TENANTS: usize = 5;
+
+/// `kill -9` after each of the operator's writes for a new tenant, one run for each.
+pub async fn between_any_two_writes(context: &Context) -> Outcome {
+    let mut usual = context.operator.lock().await;
+    usual.stop().await?;
+    let proxy = ApiProxy::start().await?;
+    let mut operator = usual.through(&proxy);
+    let mut expected = None;
+    let mut writes = 0;
+    loop {
+        let scope = context.scope("crash").await?;
+        scope.apply::<Harness>(&harness("concierge")).await?;
+        let cut = killed_after(context, &scope, &proxy, &mut operator, writes).await?;
+        scope.until_exactly::<Tenant>("acme", &SERVING).await?;
+        let tenant: Tenant = scope.api().get("acme").await?;
+        let id = tenant.status.and_then(|status| status.tenant_id).ok_or("no id")?;
+        let objects = scope.resource_versions("").await?.into_keys();
+        let names: BTreeSet<String> = objects.map(|name| name.replace(&id, "ID")).collect();
+        assert_eq!(expected.get_or_insert_with(|| names.clone()), &names, "killed after {writes} writes");
+        operator.kill()?;
+        scope.discard().await?;
+        if !cut {
+            break;
+        }
+        writes += 1;
+    }
+    figure("crashes.killed_after_each_of", writes, "writes");
+    assert!(writes >= 8, "{writes} writes are not all that a tenant needs");
+    usual.resume().await
+}
+
+/// Creates a tenant, kills the operator when it has made so many writes, starts it again and sees to the tenant's
+/// becoming ready. Says whether there were so many writes.
+async fn killed_after(
+    context: &Context,
+    scope: &Scope,
+    proxy: &ApiProxy,
+    operator: &mut OperatorProcess,
+    writes: usize,
+) -> Outcome<bool> {
+    proxy.open(usize::MAX);
+    operator.resume().await?;
+    scope
+        .until("the Harness known", SOON, async || {
+            let harness: Harness = scope.api().get("concierge").await?;
+            harness.status.map(|_| ()).ok_or_else(|| "no status".into())
+        })
+        .await?;
+    proxy.open(writes);
+    scope.apply::<Agent>(&default_agent("support", "acme")).await?;
+    scope.apply::<Tenant>(&tenant("acme", "concierge")).await?;
+    scope
+        .until("the cut, or the tenant Ready", SOON, async || {
+            context.node.make_ready(scope).await?;
+            let object: Tenant = scope.api().get("acme").await?;
+            let ready = kr8tiv_e2e::conditions::ready(&object);
+            if proxy.is_cut() { Ok(()) } else { ready }
+        })
+        .await?;
+    let cut = proxy.is_cut();
+    let token = token(scope).await?;
+    operator.kill()?;
+    proxy.open(usize::MAX);
+    operator.resume().await?;
+    context.until_ready(scope, "acme").await?;
+    if token.is_some() {
+        assert_eq!(
+            self::token(scope).await?,
+            token,
+            "killed after {writes} writes: a token was minted twice"
+        );
+    }
+    Ok(cut)
+}
+
+/// The uid and the content of the gateway's token.
+async fn token(scope: &Scope) -> Outcome<Option<(Option<String>, String)>> {
+    let secret: Option<Secret> = scope.api().get_opt("acme-gateway-token").await?;
+    let content = |secret: &Secret| serde_json::to_string(&secret.data);
+    Ok(secret
+        .map(|secret| content(&secret).map(|content| (secret.metadata.uid.clone(), content)))
+        .transpose()?)
+}
+
+/// The API server is gone for two minutes, during which a Harness changes. The operator stays, and catches up with a
+/// bounded number of requests.
+pub async fn api_server_gone(context: &Context) -> Outcome {
+    let mut usual = context.operator.lock().await;
+    usual.stop().await?;
+    let proxy = ApiProxy::start().await?;
+    let mut operator = usual.through(&proxy);
+    operator.resume().await?;
+    let scope = context.scope("outage").await?;
+    scope.apply::<Harness>(&harness("concierge")).await?;
+    let names: Vec<String> = (0..TENANTS).map(|number| format!("t{number}")).collect();
+    for name in &names {
+        scope.apply::<Tenant>(&tenant(name, "concierge")).await?;
+    }
+    for name in &names {
+        context.until_ready(&scope, name).await?;
+    }
+    proxy.cut();
+    scope.merge::<Harness>("concierge", json!({"spec": {"soul": {"vibe": "Changed meanwhile."}}})).await?;
+    tokio::time::sleep(OUTAGE).await;
+    let (mark, back) = (context.cluster.audit.mark()?, Instant::now());
+    proxy.open(usize::MAX);
+    scope
+        .until("every tenant at the Harness's new revision", SOON, async || {
+            context.node.make_ready(&scope).await?;
+            let harness: Harness = scope.api().get("concierge").await?;
+            kr8tiv_e2e::conditions::ready(&harness)?;
+            let revision = harness.status.and_then(|status| status.revision);
+            for name in &names {
+                let tenant: Tenant = scope.api().get(name).await?;
+                kr8tiv_e2e::conditions::ready(&tenant)?;
+                let at = tenant.status.and_then(|status| status.harness).map(|harness| harness.revision);
+                if at != revision {
+                    return Err(format!("{name} is at {at:?}, the Harness at {revision:?}").into());
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    figure_seconds("outage.caught_up_after", back.elapsed());
+    let requests = context.cluster.audit.requests_since(mark, OPERATOR_USER)?;
+    figure("outage.requests_afterwards", requests.len(), "requests");
+    // A list of each kind that is watched, and for each tenant: a workspace, a configuration, an announcement, two
+    // statuses. The rest is for the Harness and for what a slow machine does twice.
+    let bound = 2 * (12 + 6 * TENANTS);
+    assert!(requests.len() <= bound, "{:?}", by_verb_and_resource(&requests));
+    operator.stop().await?;
+    usual.resume().await?;
+    scope.discard().await
+}
