@@ -14,12 +14,25 @@ pub enum ConditionType {
     Compiled,
     /// The gateway is up and answers. It may still serve an earlier generation: `Ready` tells.
     GatewayReady,
+    /// The running gateway says that it has the compiled configuration.
+    ConfigApplied,
+    /// What the Harness locks holds in the running gateway: its configuration is the compiled one, and the files that
+    /// belong to the operator are as compiled.
+    PolicyEnforced,
+    /// The watchdog beside the gateway answers.
+    WatchdogHealthy,
     /// The packs of skills are in the gateway. Present while its Harness has any. The gateway runs without a pack that
     /// can't be had, so `Ready` does not depend on it.
     SkillsReady,
     /// The plugins that the channels need are in the gateway. Present while a channel needs one. The gateway runs
     /// without a plugin that can't be had, so `Ready` does not depend on it.
     PluginsReady,
+    /// Present only while true: the gateway serves, and something about it is wrong; the message says what. `Ready` does
+    /// not depend on it.
+    Degraded,
+    /// Present only while true: a file that belongs to the operator was changed within the last minutes. It has been put
+    /// back.
+    Drifted,
     /// The Agent's Tenant exists and takes it.
     Accepted,
     /// Present only while true: the operator is on the way to the current generation, or waits for an object
@@ -36,6 +49,11 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::Compiled => "Compiled",
             Self::GatewayReady => "GatewayReady",
+            Self::ConfigApplied => "ConfigApplied",
+            Self::PolicyEnforced => "PolicyEnforced",
+            Self::WatchdogHealthy => "WatchdogHealthy",
+            Self::Degraded => "Degraded",
+            Self::Drifted => "Drifted",
             Self::SkillsReady => "SkillsReady",
             Self::PluginsReady => "PluginsReady",
             Self::Accepted => "Accepted",
@@ -66,6 +84,34 @@ pub enum Reason {
     ContainerConfigFailed,
     /// A container of the gateway's Pod ends again and again.
     CrashLoop,
+    /// The gateway finishes its running turns before it stops or restarts.
+    Draining,
+    /// The gateway's Pod runs, and the gateway does not serve; the message says how.
+    GatewayDown,
+    /// The gateway refuses the configuration and goes on with the last good one.
+    ConfigRejected,
+    /// The gateway does not take over the configuration that it has on disk.
+    ConfigNotApplied,
+    /// The watchdog beside the gateway does not answer.
+    WatchdogUnreachable,
+    /// The gateway answers HTTP, and not the watchdog's questions over its WebSocket.
+    RpcUnavailable,
+    /// The gateway says that a part of it is not ready.
+    NotReady,
+    /// An account of a channel is not connected.
+    ChannelDown,
+    /// The gateway lacks a channel of its configuration: its plugin is missing.
+    ChannelMissing,
+    /// The last call of a model ended in an error.
+    ModelProviderFailing,
+    /// The gateway's volume is nearly full.
+    DiskFull,
+    /// The gateway takes nearly as much memory as its container may.
+    MemoryHigh,
+    /// The gateway's event loop is blocked for long or most of the time.
+    EventLoopDegraded,
+    /// A file that belongs to the operator was changed, and has been put back.
+    FileChanged,
     /// The Harness that the Tenant refers to does not exist.
     HarnessNotFound,
     /// The Tenant that the Agent refers to does not exist.
@@ -103,6 +149,20 @@ impl Reason {
             Self::ImagePullFailed => "ImagePullFailed",
             Self::ContainerConfigFailed => "ContainerConfigFailed",
             Self::CrashLoop => "CrashLoop",
+            Self::Draining => "Draining",
+            Self::GatewayDown => "GatewayDown",
+            Self::ConfigRejected => "ConfigRejected",
+            Self::ConfigNotApplied => "ConfigNotApplied",
+            Self::WatchdogUnreachable => "WatchdogUnreachable",
+            Self::RpcUnavailable => "RpcUnavailable",
+            Self::NotReady => "NotReady",
+            Self::ChannelDown => "ChannelDown",
+            Self::ChannelMissing => "ChannelMissing",
+            Self::ModelProviderFailing => "ModelProviderFailing",
+            Self::DiskFull => "DiskFull",
+            Self::MemoryHigh => "MemoryHigh",
+            Self::EventLoopDegraded => "EventLoopDegraded",
+            Self::FileChanged => "FileChanged",
             Self::HarnessNotFound => "HarnessNotFound",
             Self::TenantNotFound => "TenantNotFound",
             Self::SecretNotFound => "SecretNotFound",

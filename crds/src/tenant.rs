@@ -267,8 +267,8 @@ pub struct TenantStatus {
     /// Images that the gateway does without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<TenantImages>,
-    /// `Compiled`, `GatewayReady`, `Ready`, while there is something to say of them `SkillsReady`, `PluginsReady`, and
-    /// while true `Reconciling`, `Stalled`.
+    /// `Ready`, `Compiled`, `GatewayReady`; while there is something to say of them `ConfigApplied`, `PolicyEnforced`,
+    /// `WatchdogHealthy`, `SkillsReady`, `PluginsReady`; and while true `Degraded`, `Drifted`, `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -5,9 +5,10 @@
 //! object at rest makes none. They are best effort: one that can't be delivered is counted and forgotten.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kr8tiv_crds::status::{ConditionType, Reason};
+use kr8tiv_crds::status::{ConditionStatus, ConditionType, Reason};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -34,40 +35,82 @@ pub struct Transition {
     pub note: String,
 }
 
-/// What is told of a change from one status to another, as they are stored. `Compiled`, `GatewayReady`, `Reconciling`
-/// and `Stalled` are left to `Ready`, which sums them up.
+/// What is told of a change from one status to another, as they are stored. What other conditions sum up or repeat is
+/// left to those.
 pub fn transitions(old: &Value, new: &Value) -> Vec<Transition> {
-    let conditions = |status: &Value| status["conditions"].as_array().cloned().unwrap_or_default();
-    let before = conditions(old);
-    let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or_default().to_owned();
-    let summed_up = [
-        ConditionType::Compiled,
-        ConditionType::GatewayReady,
-        ConditionType::Reconciling,
-        ConditionType::Stalled,
-    ];
-    let told = conditions(new).into_iter().filter_map(|condition| {
-        let (type_, reason) = (text(&condition, "type"), text(&condition, "reason"));
-        let status = text(&condition, "status");
-        let previous = before.iter().find(|previous| previous["type"] == condition["type"]);
-        let same = previous.is_some_and(|previous| {
-            previous["status"] == condition["status"] && previous["reason"] == condition["reason"]
+    let (before, after) = (Statuses::of(old), Statuses::of(new));
+    let mut told: Vec<Transition> = after.0.iter().filter_map(|condition| before.told(condition)).collect();
+    // What only `Degraded` says is told by it; the rest has a condition of its own.
+    let degraded = ConditionType::Degraded.as_str();
+    let elsewhere: Vec<String> =
+        told.iter().filter(|told| told.condition != degraded).map(|told| told.reason.clone()).collect();
+    told.retain(|told| told.condition != degraded || !elsewhere.contains(&told.reason));
+    if before.get(degraded).is_some() && after.get(degraded).is_none() {
+        told.push(Transition {
+            warning: false,
+            reason: Reason::Succeeded.as_str().to_owned(),
+            condition: degraded.to_owned(),
+            note: "what was wrong with the gateway is over".to_owned(),
         });
+    }
+    told
+}
+
+/// Conditions, as they are stored.
+struct Statuses(Vec<Stored>);
+
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
+    reason: String,
+    message: String,
+}
+
+impl Statuses {
+    fn of(status: &Value) -> Self {
+        Self(Vec::deserialize(&status["conditions"]).unwrap_or_default())
+    }
+
+    fn get(&self, type_: &str) -> Option<&Stored> {
+        self.0.iter().find(|condition| condition.type_ == type_)
+    }
+
+    /// What is told of a condition after these.
+    fn told(&self, condition: &Stored) -> Option<Transition> {
+        let Stored { type_, status, reason, message } = condition;
+        let is = |of: ConditionType| of.as_str() == type_;
+        let summed_up = [
+            ConditionType::Compiled,
+            ConditionType::GatewayReady,
+            ConditionType::PolicyEnforced,
+            ConditionType::Reconciling,
+            ConditionType::Stalled,
+        ];
+        let previous = self.get(type_);
+        let same = previous.is_some_and(|previous| previous.status == *status && previous.reason == *reason);
         // A start goes as starts go: what is told is where it ends.
-        let on_the_way = status == "Unknown"
+        let on_the_way = status == ConditionStatus::Unknown.as_str()
             || [Reason::Starting, Reason::Delivering].iter().any(|way| way.as_str() == reason);
-        // What is well from the beginning is no news, but for the summary.
-        let well = status == "True";
-        let no_news = previous.is_none() && well && type_ != ConditionType::Ready.as_str();
-        if same || on_the_way || no_news || summed_up.iter().any(|summed| summed.as_str() == type_) {
+        let well = (status == ConditionStatus::True.as_str())
+            != (is(ConditionType::Degraded) || is(ConditionType::Drifted));
+        // What becomes well for the first time is no news, but for the summary.
+        let was_bad = previous.is_some_and(|previous| previous.status == ConditionStatus::False.as_str());
+        let no_news = well && !was_bad && !is(ConditionType::Ready);
+        if same || on_the_way || no_news || summed_up.iter().any(|summed| is(*summed)) {
             return None;
         }
-        let suspended = reason == Reason::Suspended.as_str();
-        let mut note = text(&condition, "message");
+        let mut note = message.clone();
         note.truncate(note.floor_char_boundary(NOTE_LIMIT));
-        Some(Transition { warning: !well && !suspended, reason, condition: type_, note })
-    });
-    told.collect()
+        let suspended = reason == Reason::Suspended.as_str();
+        Some(Transition {
+            warning: !well && !suspended,
+            reason: reason.clone(),
+            condition: type_.clone(),
+            note,
+        })
+    }
 }
 
 /// The sending end.
@@ -176,6 +219,26 @@ mod tests {
         let without = [("Ready", "True", "Serving"), ("SkillsReady", "False", "SkillPackUnavailable")];
         assert_eq!(told(&good, &without), [(true, "SkillsReady/SkillPackUnavailable".to_owned())]);
         assert_eq!(told(&good, &[("Ready", "False", "Suspended")]), [(false, "Ready/Suspended".to_owned())]);
+    }
+
+    #[test]
+    fn what_two_conditions_say_is_told_once_and_so_is_its_end() {
+        let good = [("Ready", "True", "Serving"), ("WatchdogHealthy", "True", "Succeeded")];
+        let silent = [
+            ("Ready", "True", "Serving"),
+            ("WatchdogHealthy", "False", "WatchdogUnreachable"),
+            ("Degraded", "True", "WatchdogUnreachable"),
+        ];
+        assert_eq!(told(&good, &silent), [(true, "WatchdogHealthy/WatchdogUnreachable".to_owned())]);
+        assert_eq!(
+            told(&silent, &good),
+            [(false, "WatchdogHealthy/Succeeded".to_owned()), (false, "Degraded/Succeeded".to_owned())]
+        );
+        let full = [good[0], good[1], ("Degraded", "True", "DiskFull"), ("Drifted", "True", "FileChanged")];
+        assert_eq!(
+            told(&good, &full),
+            [(true, "Degraded/DiskFull".to_owned()), (true, "Drifted/FileChanged".to_owned())]
+        );
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub mod election;
 pub mod events;
 pub mod guard;
 pub mod harness;
+pub mod health;
 pub mod http;
 pub mod images;
 pub mod index;

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::delivery::{Answer, Ask, Unreachable};
+use crate::health::{self, Health};
 
 /// A watchdog answers from memory; one that takes longer is as good as silent.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -42,6 +43,16 @@ struct Status {
     delivered: Option<Delivered>,
     pending: Option<Pending>,
     error: Option<String>,
+    /// Of a watchdog that watches; an earlier one only delivers.
+    gateway: Option<health::Gateway>,
+    #[serde(default)]
+    drift: Drift,
+}
+
+#[derive(Default, Deserialize)]
+struct Drift {
+    #[serde(default)]
+    files: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -87,7 +98,12 @@ fn parse(body: &[u8]) -> Result<Answer, Unreachable> {
     let reasons =
         status.pending.map(|pending| pending.reasons.join("; ")).filter(|reasons| !reasons.is_empty());
     let trouble = status.error.or(reasons).map(shortened);
-    Ok(Answer { delivered: status.delivered.map(|delivered| delivered.bundle_hash), trouble })
+    let changed = status.drift.files;
+    Ok(Answer {
+        delivered: status.delivered.map(|delivered| delivered.bundle_hash),
+        trouble,
+        health: status.gateway.map(|gateway| Health::of(gateway, changed)),
+    })
 }
 
 fn shortened(mut text: String) -> String {
@@ -105,9 +121,9 @@ mod tests {
     #[test]
     fn reads_what_the_watchdog_writes() {
         let body = br#"{"version":"0.1.0","delivered":{"bundleHash":"aa"},"pending":null,"error":null,"drift":{"restoredTotal":0}}"#;
-        assert_eq!(parse(body).unwrap(), Answer { delivered: Some("aa".into()), trouble: None });
+        assert_eq!(parse(body).unwrap(), Answer { delivered: Some("aa".into()), ..Answer::default() });
         let body = br#"{"delivered":null,"pending":{"bundleHash":null,"reasons":["a","b"]},"error":null}"#;
-        assert_eq!(parse(body).unwrap(), Answer { delivered: None, trouble: Some("a; b".into()) });
+        assert_eq!(parse(body).unwrap(), Answer { trouble: Some("a; b".into()), ..Answer::default() });
         assert!(parse(b"<html>").is_err());
     }
 

@@ -20,7 +20,7 @@ use kube::runtime::controller::Action;
 use crate::backoff::{Pace, jittered};
 use crate::context::Context;
 use crate::controller::{Panicked, Reconciler};
-use crate::delivery::Delivery;
+use crate::delivery::Known;
 use crate::guard::Guarded;
 use crate::index::Edition;
 use crate::key::Key;
@@ -171,7 +171,7 @@ async fn advance(
         .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;
     if observed.tenant.spec.suspend {
         context.deliveries.forget(&observed.key);
-        return Ok(Some((Ending::Applied(Box::new(plan), Delivery::Unknown), None)));
+        return Ok(Some((Ending::Applied(Box::new(plan), Known::default()), None)));
     }
     let rollout = roll_out(
         &context.client,
@@ -186,7 +186,7 @@ async fn advance(
         let (kind, name) = ("Pod", format!("of {}", observed.key.name));
         Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
     })?;
-    Ok(Some((Ending::Applied(Box::new(plan), rollout.delivery), rollout.again)))
+    Ok(Some((Ending::Applied(Box::new(plan), rollout.known), rollout.again)))
 }
 
 /// Plans, and sees to the Secrets.

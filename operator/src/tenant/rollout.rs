@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::FIELD_MANAGER;
 use crate::child::Workload;
-use crate::delivery::{Deliveries, Delivery, Expected};
+use crate::delivery::{Deliveries, Expected, Known};
 use crate::key::Key;
 use crate::pod::GatewayPod;
 use crate::stores::Stores;
@@ -22,8 +22,8 @@ const NUDGE: &str = "kr8tiv.ai/nudge";
 /// How the running Pod stands to the bundle.
 #[derive(Debug)]
 pub struct Rollout {
-    /// Whether the bundle has arrived.
-    pub delivery: Delivery,
+    /// What the gateway's watchdog says.
+    pub known: Known,
     /// When to look again.
     pub again: Option<Duration>,
 }
@@ -72,7 +72,7 @@ pub async fn roll_out(
     gateway: &Gateway,
     hash: &str,
 ) -> Result<Rollout, kube::Error> {
-    let idle = Rollout { delivery: Delivery::Unknown, again: None };
+    let idle = Rollout { known: Known::default(), again: None };
     let Some((name, pod)) = &gateway.pod else {
         deliveries.forget(tenant);
         return Ok(idle);
@@ -101,14 +101,14 @@ pub async fn roll_out(
             }
             let Some(ip) = &pod.ip else { return Ok(idle) };
             let expected = Expected { pod_uid: pod.uid.clone(), ip: ip.clone(), hash: hash.to_owned() };
-            let delivery = deliveries.follow(tenant, &expected);
+            let known = deliveries.follow(tenant, &expected);
             let mut again = deliveries.next_nudge(tenant);
             if again == Some(Duration::ZERO) {
                 // Any new value will do.
                 annotate(&api, stores, name, pod, NUDGE, &format!("{:08x}", rand::random::<u32>())).await?;
                 again = deliveries.next_nudge(tenant);
             }
-            Ok(Rollout { delivery, again })
+            Ok(Rollout { known, again })
         }
     }
 }

@@ -5,7 +5,8 @@ use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason, condi
 use kr8tiv_crds::tenant::{TenantAgents, TenantGateway, TenantHarness};
 use kr8tiv_crds::{Tenant, TenantStatus};
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Known};
+use crate::health::{self, Applied as ConfigApplied, State};
 use crate::reports;
 use crate::results::Progress;
 use crate::tenant::observe::Gateway;
@@ -16,7 +17,7 @@ use crate::tenant::stop::Stop;
 #[derive(Debug)]
 pub enum Ending {
     /// The cluster holds the plan; the bundle is on its way to the Pod, or there.
-    Applied(Box<Plan<Applied>>, Delivery),
+    Applied(Box<Plan<Applied>>, Known),
     /// It doesn't.
     Stopped(Stop),
 }
@@ -35,9 +36,9 @@ pub struct Summary {
 /// Sums up a pass.
 pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, ending: &Ending) -> Summary {
     let summary = |progress, reason, message: &str| Summary { progress, reason, message: message.to_owned() };
-    let (plan, delivery) = match ending {
+    let (plan, known) = match ending {
         Ending::Stopped(stop) => return summary(stop.progress, stop.reason, &stop.message),
-        Ending::Applied(plan, delivery) => (plan, delivery),
+        Ending::Applied(plan, known) => (plan, known),
     };
     let finding = gateway_finding(tenant, previous, gateway, ending);
     if tenant.spec.suspend {
@@ -50,11 +51,38 @@ pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, en
         return summary(Progress::Reconciling, finding.reason, &finding.message);
     }
     let serving = || summary(Progress::Done, Reason::Serving, "the gateway serves the current configuration");
-    match delivery {
-        Delivery::Confirmed => serving(),
-        // An operator that has just started has not asked yet. What was confirmed before holds until a watchdog
-        // says otherwise, or nothing for too long: a restart must not look like an outage.
-        Delivery::Unknown if was_serving(tenant, previous, gateway, &plan.bundle.hash) => serving(),
+    let hash = &plan.bundle.hash;
+    // An operator that has just started has not asked yet. What was confirmed before holds until a watchdog says
+    // otherwise, or nothing for too long: a restart must not look like an outage.
+    if is_unheard(known) && was_serving(tenant, previous, gateway, hash) {
+        return serving();
+    }
+    match &known.delivery {
+        Delivery::Confirmed => {
+            let (reason, message) = match known.applied(hash) {
+                ConfigApplied::Yes => return serving(),
+                ConfigApplied::NotYet => (
+                    Reason::Delivering,
+                    "the gateway runs, and has not taken over the current configuration yet".to_owned(),
+                ),
+                // Nothing but another configuration changes that.
+                ConfigApplied::Rejected(issues) => {
+                    let message = format!("the gateway refuses the current configuration: {issues}");
+                    return summary(Progress::Stalled, Reason::ConfigRejected, &message);
+                }
+                ConfigApplied::Never => (
+                    Reason::ConfigNotApplied,
+                    "the gateway does not take over the current configuration; its log says why".to_owned(),
+                ),
+                ConfigApplied::Untold => (
+                    Reason::RpcUnavailable,
+                    "the gateway does not say whether it has the current configuration: it does not answer its \
+                     watchdog's questions"
+                        .to_owned(),
+                ),
+            };
+            summary(Progress::Reconciling, reason, &message)
+        }
         Delivery::Behind { trouble: Some(trouble) } => {
             let message = format!("the current configuration does not reach the gateway: {trouble}");
             summary(Progress::Reconciling, Reason::Delivering, &message)
@@ -92,10 +120,17 @@ pub fn status(
     let generation = tenant.metadata.generation;
     let mut findings =
         vec![ready(summary), compiled(ending), gateway_finding(tenant, previous, gateway, ending)];
-    findings.extend(match ending {
-        Ending::Stopped(_) => reports::kept(previous),
-        Ending::Applied(plan, _) => brought(tenant, previous, gateway, plan),
-    });
+    match ending {
+        Ending::Stopped(_) => {
+            findings.extend(health::kept(previous));
+            findings.extend(reports::kept(previous));
+        }
+        Ending::Applied(plan, known) => {
+            let brought = brought(tenant, previous, gateway, plan);
+            findings.extend(told(tenant, previous, gateway, plan, known, &brought));
+            findings.extend(brought);
+        }
+    }
     findings.extend(progress(summary));
     let conditions = conditions(&previous.conditions, findings, generation, now);
     // Without `..`: a new field must not be forgotten here.
@@ -136,6 +171,32 @@ fn brought(
     let pod = gateway.pod.as_ref().filter(|(_, pod)| gateway.is_current() && !pod.deleting);
     let waiting = if tenant.spec.suspend { Reason::Suspended } else { Reason::Starting };
     reports::findings(&plan.bundle, plan.images.as_ref(), pod.map(|(_, pod)| &**pod), previous, waiting)
+}
+
+/// What is known of the gateway's inner life.
+fn told(
+    tenant: &Tenant,
+    previous: &TenantStatus,
+    gateway: &Gateway,
+    plan: &Plan<Applied>,
+    known: &Known,
+    brought: &[Finding],
+) -> Vec<Finding> {
+    let hash = &plan.bundle.hash;
+    let runs = gateway.pod.is_some() && !tenant.spec.suspend;
+    if runs && is_unheard(known) && was_serving(tenant, previous, gateway, hash) {
+        return health::kept(previous);
+    }
+    let waiting = if tenant.spec.suspend {
+        Reason::Suspended
+    } else if was_up(previous) {
+        Reason::Delivering
+    } else {
+        Reason::Starting
+    };
+    let nothing = Known::default();
+    let known = if runs { known } else { &nothing };
+    health::findings(known.health.as_ref(), known.silent, &known.applied(hash), waiting, brought)
 }
 
 fn ready(summary: &Summary) -> Finding {
@@ -212,16 +273,45 @@ fn gateway_state(
         return (problem.reason, problem.message.clone());
     }
     match (pod.ready && !pod.deleting, gateway.is_current()) {
-        // Its watchdog is asked within a second. To tell what is known until then would be a write of its own.
-        (true, true) if is_unheard(ending) && !was_up(previous) => starting("the gateway is starting"),
-        (true, true) => (Reason::Serving, "the gateway is up".to_owned()),
+        (true, true) => inner_state(previous, ending),
         (true, false) => starting("the gateway is about to be replaced by one of the current revision"),
         (false, _) => starting("the gateway is starting"),
     }
 }
 
-fn is_unheard(ending: &Ending) -> bool {
-    matches!(ending, Ending::Applied(_, Delivery::Unknown))
+/// How a gateway is whose Pod is ready, by its watchdog.
+fn inner_state(previous: &TenantStatus, ending: &Ending) -> (Reason, String) {
+    let up = || (Reason::Serving, "the gateway is up".to_owned());
+    let Ending::Applied(plan, known) = ending else { return up() };
+    let starting = || (Reason::Starting, "the gateway is starting".to_owned());
+    // Its watchdog is asked within a second, and knows within some more whether it has its first configuration. To tell
+    // each step of a start would be a write each.
+    let first = !was_up(previous) && !known.silent;
+    let on_the_way = match known.delivery {
+        Delivery::Unknown => true,
+        Delivery::Confirmed => known.applied(&plan.bundle.hash) == ConfigApplied::NotYet,
+        Delivery::Behind { .. } => false,
+    };
+    if first && on_the_way {
+        return starting();
+    }
+    let Some(health) = known.health.as_ref().filter(|_| !known.silent) else { return up() };
+    match health.state {
+        State::Starting => starting(),
+        State::Draining => (
+            Reason::Draining,
+            "the gateway finishes its running turns before it stops or restarts".to_owned(),
+        ),
+        State::Down => {
+            let cause = health.cause.as_deref().unwrap_or("no cause is known");
+            (Reason::GatewayDown, format!("the gateway does not serve: {cause}"))
+        }
+        State::Alive | State::Degraded | State::Unknown => up(),
+    }
+}
+
+fn is_unheard(known: &Known) -> bool {
+    *known == Known::default()
 }
 
 fn was_up(previous: &TenantStatus) -> bool {

@@ -16,6 +16,7 @@ mod election;
 mod events;
 mod faults;
 mod gateway;
+mod health;
 mod objects;
 mod reports;
 mod sharing;

@@ -14,6 +14,7 @@ use kr8tiv_operator::app::{self, Parts};
 use kr8tiv_operator::compiler::Compiler;
 use kr8tiv_operator::delivery::{Answer, Ask, Unreachable};
 use kr8tiv_operator::election::Candidate;
+use kr8tiv_operator::health::{Config, Health, State};
 use kr8tiv_operator::lease::Election;
 use kr8tiv_operator::metrics::Metrics;
 use parking_lot::Mutex;
@@ -33,12 +34,27 @@ const DEADLINE: Duration = Duration::from_mins(10);
 pub struct Watchdogs(Arc<Mutex<HashMap<String, Answer>>>);
 
 impl Watchdogs {
+    /// The bundle is on disk, and the gateway runs with it.
     pub fn deliver(&self, ip: &str, hash: &str) {
-        self.0.lock().insert(ip.into(), Answer { delivered: Some(hash.into()), trouble: None });
+        let config = Config { bundle_hash: Some(hash.into()), applied: true, issues: None };
+        let health = Health { state: State::Alive, config: Some(config), ..Health::default() };
+        let answer = Answer { delivered: Some(hash.into()), trouble: None, health: Some(health) };
+        self.0.lock().insert(ip.into(), answer);
     }
 
     pub fn trouble(&self, ip: &str, trouble: &str) {
-        self.0.lock().insert(ip.into(), Answer { delivered: None, trouble: Some(trouble.into()) });
+        self.0.lock().insert(ip.into(), Answer { trouble: Some(trouble.into()), ..Answer::default() });
+    }
+
+    /// Changes what a watchdog that has delivered says of its gateway.
+    pub fn change(&self, ip: &str, change: impl FnOnce(&mut Health)) {
+        let mut answers = self.0.lock();
+        change(answers.get_mut(ip).unwrap().health.as_mut().unwrap());
+    }
+
+    /// The watchdog does not answer any more.
+    pub fn silence(&self, ip: &str) {
+        self.0.lock().remove(ip);
     }
 }
 

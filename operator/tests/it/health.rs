@@ -1,0 +1,115 @@
+//! What watchdogs say of their gateways becomes conditions.
+
+use kr8tiv_crds::status::Reason;
+use kr8tiv_operator::health::State;
+use serde_json::json;
+
+use crate::world::{NAMESPACE, World};
+
+const IP: &str = "10.0.0.1";
+
+fn is(world: &World, condition: &str) -> String {
+    world.is("Tenant", "acme", condition)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_is_well_costs_the_api_server_nothing() {
+    let world = World::at_rest().await;
+    for condition in ["Ready", "GatewayReady", "ConfigApplied", "PolicyEnforced", "WatchdogHealthy"] {
+        assert_eq!(is(&world, condition), "True", "{condition}");
+    }
+    for condition in ["Degraded", "Drifted", "Stalled", "Reconciling"] {
+        assert_eq!(is(&world, condition), "absent", "{condition}");
+    }
+    world.rest().await;
+    world.api.forget_requests();
+    world.rest().await;
+    assert_eq!(world.api.requests(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_of_a_gateway_that_serves_is_shown_and_forgotten() {
+    let world = World::at_rest().await;
+    world.watchdogs.change(IP, |health| {
+        health.state = State::Degraded;
+        health.reasons = vec![Reason::ChannelDown];
+        health.channels = vec!["telegram/default: Blocked".into()];
+    });
+    world.until("it is shown", |world| is(world, "Degraded") == "True").await;
+    assert_eq!(world.reason("Tenant", "acme", "Degraded"), "ChannelDown");
+    assert_eq!(
+        world.message("Tenant", "acme", "Degraded"),
+        "accounts of channels are not connected: telegram/default: Blocked"
+    );
+    assert_eq!(is(&world, "Ready"), "True");
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    world.until("it is over", |world| is(world, "Degraded") == "absent").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_configuration_holds_ready_back_until_it_is_corrected() {
+    let world = World::at_rest().await;
+    world.api.update("Harness", NAMESPACE, "desk", |harness| harness["spec"]["soul"]["vibe"] = json!("bad"));
+    world.until("it is on its way", |world| world.reason("Tenant", "acme", "Ready") == "Delivering").await;
+    assert_eq!(is(&world, "ConfigApplied"), "Unknown");
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    world.watchdogs.change(IP, |health| {
+        let config = health.config.as_mut().unwrap();
+        config.applied = false;
+        config.issues = Some(vec!["gateway.x: Unrecognized key".into()]);
+    });
+    world.until("it is refused", |world| is(world, "Stalled") == "True").await;
+    for condition in ["Ready", "ConfigApplied", "PolicyEnforced"] {
+        assert_eq!(world.reason("Tenant", "acme", condition), "ConfigRejected", "{condition}");
+    }
+    assert!(world.message("Tenant", "acme", "Ready").ends_with("gateway.x: Unrecognized key"));
+    assert_eq!(is(&world, "GatewayReady"), "True", "it goes on with the last good one");
+    world.api.update("Harness", NAMESPACE, "desk", |harness| harness["spec"]["soul"]["vibe"] = json!("good"));
+    world
+        .until("the next is on its way", |world| world.reason("Tenant", "acme", "Ready") == "Delivering")
+        .await;
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    world.until("it heals", |world| is(world, "Ready") == "True").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_watchdog_is_told_of_and_takes_nobody_down() {
+    let world = World::at_rest().await;
+    world.watchdogs.silence(IP);
+    world.until("it is shown", |world| is(world, "WatchdogHealthy") == "False").await;
+    assert_eq!((is(&world, "Ready"), is(&world, "Degraded")), ("True".to_owned(), "True".to_owned()));
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    world.until("it is over", |world| is(world, "WatchdogHealthy") == "True").await;
+    assert_eq!(is(&world, "Degraded"), "absent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_is_down_is_not_ready_although_its_pod_is() {
+    let world = World::at_rest().await;
+    world.watchdogs.change(IP, |health| {
+        health.state = State::Down;
+        health.cause = Some("GatewayFrozen".into());
+    });
+    world.until("it is shown", |world| is(world, "GatewayReady") == "False").await;
+    assert_eq!(world.reason("Tenant", "acme", "Ready"), "GatewayDown");
+    assert_eq!(world.message("Tenant", "acme", "Ready"), "the gateway does not serve: GatewayFrozen");
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    world.until("it is over", |world| is(world, "Ready") == "True").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_of_the_operator_keeps_what_was_known_until_it_has_asked() {
+    let mut world = World::at_rest().await;
+    world.watchdogs.change(IP, |health| health.changed_files = vec!["main/SOUL.md".into()]);
+    world.until("it is shown", |world| is(world, "Drifted") == "True").await;
+    assert_eq!(world.reason("Tenant", "acme", "PolicyEnforced"), "FileChanged");
+    world.rest().await;
+    world.stop().await.unwrap();
+    world.api.forget_requests();
+    world.start();
+    world.rest().await;
+    let writes: Vec<_> = world.api.requests().into_iter().filter(|seen| seen.verb != "get").collect();
+    assert_eq!(writes, []);
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    world.until("it is forgotten", |world| is(world, "Drifted") == "absent").await;
+}
