@@ -1,8 +1,8 @@
 //! The Tenant: one trust boundary with one OpenClaw gateway. Types only.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::channels::Channels;
@@ -267,11 +267,21 @@ pub struct TenantStatus {
     /// Images that the gateway does without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<TenantImages>,
+    /// Restarts of the gateway by the operator, because it did not serve and did not come back by itself: those within an
+    /// hour before the last one. The Harness's `recovery` limits them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "times_schema")]
+    pub restarts: Vec<Time>,
     /// `Ready`, `Compiled`, `GatewayReady`; while there is something to say of them `ConfigApplied`, `PolicyEnforced`,
     /// `WatchdogHealthy`, `SkillsReady`, `PluginsReady`; and while true `Degraded`, `Drifted`, `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
+}
+
+/// As many as the Harness's `recovery.maxRestartsPerHour` allows at most.
+fn times_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "maxItems": 60, "items": {"type": "string", "format": "date-time"}})
 }
 
 /// The Harness a tenant runs.

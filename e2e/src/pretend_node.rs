@@ -167,7 +167,7 @@ async fn beat(leases: &Api<Lease>, parameters: &PatchParams) -> Outcome {
     Ok(())
 }
 
-/// What a watchdog answers that has delivered what its Pod mounts.
+/// What a watchdog answers that has delivered what its Pod mounts, to a gateway that runs with it.
 async fn answer(
     ConnectInfo(Asked(address)): ConnectInfo<Asked>,
     State(mounts): State<Mounts>,
@@ -178,12 +178,14 @@ async fn answer(
         Some((api, name)) => api.get_opt(&name).await.ok().flatten().and_then(|object| bundle_hash(&object)),
         None => None,
     };
+    let config = delivered.as_ref().map(|hash| json!({"bundleHash": hash, "valid": true, "applied": true}));
     Json(json!({
         "version": "0.1.0",
         "delivered": delivered.map(|hash| json!({"bundleHash": hash})),
         "pending": null,
         "error": null,
-        "drift": {"restoredTotal": 0}
+        "drift": {"restoredTotal": 0, "files": []},
+        "gateway": {"state": "Alive", "reasons": [], "config": config}
     }))
 }
 

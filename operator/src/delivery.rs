@@ -69,6 +69,8 @@ pub struct Known {
     pub health: Option<Health>,
     /// Whether the watchdog has not answered for too long.
     pub silent: bool,
+    /// Since when the gateway does not serve, or not take over its configuration.
+    pub at_fault_since: Option<Instant>,
 }
 
 impl Known {
@@ -219,7 +221,7 @@ async fn ask_again_and_again(
             let Some(entry) = followed.get_mut(&tenant).filter(|known| known.expected == expected) else {
                 return;
             };
-            let known = learn(&entry.known, answer.ok(), unanswered, &expected.hash);
+            let known = learn(&entry.known, answer.ok(), unanswered, &expected.hash, Instant::now());
             let settled = unanswered == 0 && known.is_settled(&expected.hash);
             if entry.known != known {
                 entry.known = known;
@@ -235,12 +237,16 @@ async fn ask_again_and_again(
 }
 
 /// What is known after a question. `unanswered` counts those in a row without an answer, this one included. Pure.
-fn learn(before: &Known, answer: Option<Answer>, unanswered: u32, hash: &str) -> Known {
+fn learn(before: &Known, answer: Option<Answer>, unanswered: u32, hash: &str, now: Instant) -> Known {
     match answer {
         Some(Answer { delivered, trouble, health }) => {
             let arrived = delivered.as_deref() == Some(hash);
             let delivery = if arrived { Delivery::Confirmed } else { Delivery::Behind { trouble } };
-            Known { delivery, health, silent: false }
+            let at_fault = health
+                .as_ref()
+                .is_some_and(|health| health.state == State::Down || health.applied(hash) == Applied::Never);
+            let at_fault_since = at_fault.then(|| before.at_fault_since.unwrap_or(now));
+            Known { delivery, health, silent: false, at_fault_since }
         }
         None if unanswered < UNANSWERED => before.clone(),
         // What was delivered stays on the disk.
@@ -251,6 +257,8 @@ fn learn(before: &Known, answer: Option<Answer>, unanswered: u32, hash: &str) ->
             },
             health: before.health.clone(),
             silent: true,
+            // Whoever does not answer says nothing of a fault either.
+            at_fault_since: None,
         },
     }
 }
@@ -261,19 +269,32 @@ mod tests {
 
     #[test]
     fn a_silence_is_believed_after_a_while_and_takes_back_no_delivery() {
+        let now = Instant::now();
         let confirmed = learn(
             &Known::default(),
             Some(Answer { delivered: Some("h".into()), ..Answer::default() }),
             0,
             "h",
+            now,
         );
         assert_eq!((&confirmed.delivery, confirmed.silent), (&Delivery::Confirmed, false));
-        assert_eq!(learn(&confirmed, None, UNANSWERED - 1, "h"), confirmed);
-        let silent = learn(&confirmed, None, UNANSWERED, "h");
+        assert_eq!(learn(&confirmed, None, UNANSWERED - 1, "h", now), confirmed);
+        let silent = learn(&confirmed, None, UNANSWERED, "h", now);
         assert_eq!((silent.delivery, silent.silent), (Delivery::Confirmed, true));
-        let never = learn(&Known::default(), None, UNANSWERED, "h");
+        let never = learn(&Known::default(), None, UNANSWERED, "h", now);
         assert!(matches!(never.delivery, Delivery::Behind { trouble: Some(_) }));
         let other = Answer { delivered: Some("other".into()), ..Answer::default() };
-        assert_eq!(learn(&confirmed, Some(other), 0, "h").delivery, Delivery::Behind { trouble: None });
+        assert_eq!(learn(&confirmed, Some(other), 0, "h", now).delivery, Delivery::Behind { trouble: None });
+    }
+
+    #[test]
+    fn a_fault_has_a_beginning() {
+        let (start, later) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        let with =
+            |state| Some(Answer { health: Some(Health { state, ..Health::default() }), ..Answer::default() });
+        let down = learn(&Known::default(), with(State::Down), 0, "h", start);
+        assert_eq!(down.at_fault_since, Some(start));
+        assert_eq!(learn(&down, with(State::Down), 0, "h", later), down, "time alone is no news");
+        assert_eq!(learn(&down, with(State::Alive), 0, "h", later).at_fault_since, None);
     }
 }

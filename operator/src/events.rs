@@ -45,6 +45,9 @@ pub fn transitions(old: &Value, new: &Value) -> Vec<Transition> {
     let elsewhere: Vec<String> =
         told.iter().filter(|told| told.condition != degraded).map(|told| told.reason.clone()).collect();
     told.retain(|told| told.condition != degraded || !elsewhere.contains(&told.reason));
+    if let Some(restart) = restart(old, new, &after) {
+        told.push(restart);
+    }
     if before.get(degraded).is_some() && after.get(degraded).is_none() {
         told.push(Transition {
             warning: false,
@@ -54,6 +57,18 @@ pub fn transitions(old: &Value, new: &Value) -> Vec<Transition> {
         });
     }
     told
+}
+
+/// A restart by the operator, which the status counts.
+fn restart(old: &Value, new: &Value, after: &Statuses) -> Option<Transition> {
+    let last = |status: &Value| status["restarts"].as_array().and_then(|restarts| restarts.last().cloned());
+    let restarted = last(new).filter(|restarted| last(old).as_ref() != Some(restarted));
+    restarted.map(|_| Transition {
+        warning: true,
+        reason: "GatewayRestarted".to_owned(),
+        condition: "Restart".to_owned(),
+        note: after.get(ConditionType::Ready.as_str()).map(|ready| ready.message.clone()).unwrap_or_default(),
+    })
 }
 
 /// Conditions, as they are stored.
@@ -239,6 +254,18 @@ mod tests {
             told(&good, &full),
             [(true, "Degraded/DiskFull".to_owned()), (true, "Drifted/FileChanged".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_restart_is_told_with_its_cause() {
+        let down = [("Ready", "False", "GatewayDown")];
+        let (mut old, mut new) = (status(&down), status(&down));
+        old["restarts"] = json!(["2026-11-25T12:00:00Z"]);
+        new["restarts"] = json!(["2026-11-25T12:00:00Z", "2026-11-25T12:10:00Z"]);
+        let told = transitions(&old, &new).remove(0);
+        assert_eq!((told.warning, told.reason.as_str(), told.note.as_str()), (true, "GatewayRestarted", "m"));
+        assert_eq!(transitions(&new, &new), []);
+        assert_eq!(transitions(&new, &status(&down)), [], "forgetting is no restart");
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub mod metrics;
 pub mod pod;
 pub mod queue;
 pub mod readiness;
+pub mod recovery;
 pub mod reports;
 pub mod requests;
 pub mod results;

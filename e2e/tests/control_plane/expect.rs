@@ -8,17 +8,37 @@ pub const GATEWAY_UP: Expected<'_> = ("GatewayReady", "True", "Serving", "the ga
 pub const NO_GATEWAY: Expected<'_> =
     ("GatewayReady", "False", "Starting", "the gateway has not been created");
 
-/// A tenant whose gateway serves.
-pub const SERVING: [Expected<'_>; 3] =
-    [("Ready", "True", "Serving", "the gateway serves the current configuration"), COMPILED, GATEWAY_UP];
+const APPLIED: Expected<'_> =
+    ("ConfigApplied", "True", "Succeeded", "the running gateway has the current configuration");
+const ENFORCED: Expected<'_> = (
+    "PolicyEnforced",
+    "True",
+    "Succeeded",
+    "the gateway's configuration and the operator's files in it are as compiled",
+);
+const WATCHED: Expected<'_> = ("WatchdogHealthy", "True", "Succeeded", "the watchdog answers");
 
+/// A tenant whose gateway serves.
+pub const SERVING: [Expected<'_>; 6] = [
+    ("Ready", "True", "Serving", "the gateway serves the current configuration"),
+    COMPILED,
+    GATEWAY_UP,
+    APPLIED,
+    ENFORCED,
+    WATCHED,
+];
+
+const NOT_APPLIED: &str = "the gateway has not taken over the current configuration yet";
 const STARTING_MESSAGE: &str = "the gateway is starting";
 /// A tenant whose Pod waits for a node.
-pub const STARTING: [Expected<'_>; 4] = [
+pub const STARTING: [Expected<'_>; 7] = [
     ("Ready", "False", "Starting", STARTING_MESSAGE),
     COMPILED,
     ("GatewayReady", "False", "Starting", STARTING_MESSAGE),
     ("Reconciling", "True", "Starting", STARTING_MESSAGE),
+    ("ConfigApplied", "Unknown", "Starting", NOT_APPLIED),
+    ("PolicyEnforced", "Unknown", "Starting", NOT_APPLIED),
+    ("WatchdogHealthy", "Unknown", "Starting", "the watchdog has not been asked yet"),
 ];
 
 /// A tenant that does not compile, and whose gateway is as given.
@@ -27,17 +47,31 @@ pub fn not_compiled<'a>(
     message: &'a str,
     progress: &'a str,
     gateway: Expected<'a>,
-) -> [Expected<'a>; 4] {
-    [
+) -> Vec<Expected<'a>> {
+    let mut expected = vec![
         ("Ready", "False", reason, message),
         ("Compiled", "False", reason, message),
         gateway,
         (progress, "True", reason, message),
-    ]
+    ];
+    expected.extend(known_of(gateway));
+    expected
+}
+
+/// What is known of a gateway that runs stays known.
+fn known_of(gateway: Expected<'_>) -> Vec<Expected<'static>> {
+    if gateway == GATEWAY_UP { vec![APPLIED, ENFORCED, WATCHED] } else { Vec::new() }
 }
 
 /// A tenant that compiles and lacks a Secret.
-pub fn no_secret<'a>(message: &'a str, gateway: Expected<'a>) -> [Expected<'a>; 4] {
+pub fn no_secret<'a>(message: &'a str, gateway: Expected<'a>) -> Vec<Expected<'a>> {
     let reason = "SecretNotFound";
-    [("Ready", "False", reason, message), COMPILED, gateway, ("Reconciling", "True", reason, message)]
+    let mut expected = vec![
+        ("Ready", "False", reason, message),
+        COMPILED,
+        gateway,
+        ("Reconciling", "True", reason, message),
+    ];
+    expected.extend(known_of(gateway));
+    expected
 }

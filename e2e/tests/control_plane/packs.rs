@@ -101,6 +101,7 @@ async fn without(context: &Context, scope: &Scope, digest: &str) -> Outcome {
     );
     let mut expected = SERVING.to_vec();
     expected.push(("SkillsReady", "False", "SkillPackUnavailable", &message));
+    expected.push(("Degraded", "True", "SkillPackUnavailable", &message));
     scope.until_exactly::<Tenant>("acme", &expected).await?;
     Ok(())
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use kr8tiv_crds::{Harness, Tenant};
+use kr8tiv_crds::Harness;
 use kr8tiv_e2e::cluster::NODE_ADDRESS;
+use kr8tiv_e2e::conditions;
 use kr8tiv_e2e::scope::SOON;
 use kr8tiv_e2e::{Outcome, figure_seconds};
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::gateway::{CONFIG, Gateway};
+use crate::gateway::{APPLIED, CONFIG, ENFORCED, Gateway, WATCHED};
 
 const TIMES: usize = 10;
 
@@ -80,8 +81,16 @@ pub async fn broken(context: &Context) -> Outcome {
         ("Compiled", "False", "Invalid", message),
         ("GatewayReady", "True", "Serving", "the gateway is up"),
         ("Stalled", "True", "Invalid", message),
+        APPLIED,
+        ENFORCED,
+        WATCHED,
     ];
-    gateway.scope.until_exactly::<Tenant>(&gateway.tenant, &expected).await?;
+    gateway
+        .scope
+        .until("the Tenant not compiled, and its gateway as it was", SOON, async || {
+            conditions::exactly_besides(&gateway.tenant().await?, &expected, &["Degraded"])
+        })
+        .await?;
     assert_eq!(config, gateway.compiled_config().await?);
     assert_eq!(gateway.fetch("http://127.0.0.1:18789/startupz").await?.0, 200);
     gateway.scope.merge::<Harness>("scripted", json!({"spec": {"tools": {"allow": ["read"]}}})).await?;
@@ -108,6 +117,16 @@ pub async fn drift(context: &Context) -> Outcome {
         })
         .await?;
     figure_seconds("changed_file_put_back", started.elapsed());
+    gateway
+        .scope
+        .until("the change told", SOON, async || {
+            let tenant = gateway.tenant().await?;
+            let drifted = conditions::condition(&tenant, "Drifted").ok_or("no condition Drifted")?;
+            assert_eq!(drifted.message, "changed by an agent or by hand, and put back: main/SOUL.md");
+            conditions::ready(&tenant)
+        })
+        .await?;
+    figure_seconds("changed_file_told", started.elapsed());
     Ok(())
 }
 

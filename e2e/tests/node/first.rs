@@ -4,7 +4,7 @@ use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::conditions;
 
 use crate::context::Context;
-use crate::gateway::{CONFIG, Gateway, STATE};
+use crate::gateway::{APPLIED, CONFIG, ENFORCED, Gateway, STATE, WATCHED};
 
 pub async fn becomes_ready(context: &Context) -> Outcome {
     let gateway = context.first().await?;
@@ -17,8 +17,11 @@ pub async fn becomes_ready(context: &Context) -> Outcome {
             "the Tenant, its Harness and its Agents make a valid configuration",
         ),
         ("GatewayReady", "True", "Serving", "the gateway is up"),
+        APPLIED,
+        ENFORCED,
+        WATCHED,
     ];
-    conditions::exactly(&gateway.tenant().await?, &expected)
+    conditions::exactly_besides(&gateway.tenant().await?, &expected, &["Degraded"])
 }
 
 /// OpenClaw reads regular files only, and must not be able to change its own configuration.

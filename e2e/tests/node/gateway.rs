@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kr8tiv_crds::Tenant;
-use kr8tiv_e2e::conditions;
+use kr8tiv_e2e::conditions::{self, Expected};
 use kr8tiv_e2e::kubectl::{kubectl, output};
 use kr8tiv_e2e::scope::Scope;
 use kr8tiv_e2e::{Outcome, kubectl};
@@ -15,6 +15,19 @@ use serde_json::Value;
 pub const CONFIG: &str = "/etc/openclaw/config";
 /// Folder of the gateway's state, on its volume.
 pub const STATE: &str = "/home/node/.openclaw";
+
+/// What its conditions say of a gateway that runs with its current configuration.
+pub const APPLIED: Expected<'_> =
+    ("ConfigApplied", "True", "Succeeded", "the running gateway has the current configuration");
+/// Nobody has changed anything in it.
+pub const ENFORCED: Expected<'_> = (
+    "PolicyEnforced",
+    "True",
+    "Succeeded",
+    "the gateway's configuration and the operator's files in it are as compiled",
+);
+/// Its watchdog answers.
+pub const WATCHED: Expected<'_> = ("WatchdogHealthy", "True", "Succeeded", "the watchdog answers");
 
 /// A tenant's gateway.
 #[derive(Clone)]

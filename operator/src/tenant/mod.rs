@@ -25,14 +25,15 @@ use crate::guard::Guarded;
 use crate::index::Edition;
 use crate::key::Key;
 use crate::metrics::Metrics;
+use crate::recovery::{self, Decision};
 use crate::results::{Compiled, Failure, Progress, TenantResult};
 use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
 use crate::tenant::claims::Claimed;
 use crate::tenant::observe::{Observed, observe};
 use crate::tenant::plan::{Plan, Prepared};
-use crate::tenant::rollout::roll_out;
-use crate::tenant::status::Ending;
+use crate::tenant::rollout::{Rollout, restart, roll_out};
+use crate::tenant::status::{Ending, Served};
 use crate::tenant::stop::{Retry, Stop};
 use crate::tokens::channel_tokens;
 
@@ -92,6 +93,11 @@ impl Reconciler for Tenants {
             }
         };
         self.report(&observed, &ending).await?;
+        // After the status, which counts it: an operator that is killed in between has restarted too little, not too
+        // much.
+        if let Ending::Applied(_, Served { recovery: Some(Decision::Restart), .. }) = &ending {
+            restart(&context.client, &observed.key, &observed.gateway).await;
+        }
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
 
@@ -171,7 +177,7 @@ async fn advance(
         .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;
     if observed.tenant.spec.suspend {
         context.deliveries.forget(&observed.key);
-        return Ok(Some((Ending::Applied(Box::new(plan), Known::default()), None)));
+        return Ok(Some((Ending::Applied(Box::new(plan), Served::default()), None)));
     }
     let rollout = roll_out(
         &context.client,
@@ -186,7 +192,17 @@ async fn advance(
         let (kind, name) = ("Pod", format!("of {}", observed.key.name));
         Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
     })?;
-    Ok(Some((Ending::Applied(Box::new(plan), rollout.known), rollout.again)))
+    let Rollout { known, again } = rollout;
+    let recovery = recovery_of(observed, &known);
+    let again = [again, recovery.and_then(Decision::again)].into_iter().flatten().min();
+    Ok(Some((Ending::Applied(Box::new(plan), Served { known, recovery }), again)))
+}
+
+/// What is done about a gateway that is at fault.
+fn recovery_of(observed: &Observed<'_>, known: &Known) -> Option<Decision> {
+    let at_fault = known.at_fault_since?.elapsed();
+    let harness = observed.harness.as_ref()?.readable().ok()?;
+    Some(recovery::decide(at_fault, &observed.previous.restarts, now().0, &harness.spec.recovery))
 }
 
 /// Plans, and sees to the Secrets.

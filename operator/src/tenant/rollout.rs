@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::FIELD_MANAGER;
 use crate::child::Workload;
+use crate::client::said;
 use crate::delivery::{Deliveries, Expected, Known};
 use crate::key::Key;
 use crate::pod::GatewayPod;
@@ -109,6 +110,30 @@ pub async fn roll_out(
                 again = deliveries.next_nudge(tenant);
             }
             Ok(Rollout { known, again })
+        }
+    }
+}
+
+/// Has the StatefulSet make a Pod that does not serve anew. One that can't be deleted now is looked at again when the
+/// cooldown is over.
+pub async fn restart(client: &Client, tenant: &Key, gateway: &Gateway) {
+    let Some((name, pod)) = &gateway.pod else { return };
+    let Key { namespace, name: tenant_name } = tenant;
+    let api = Api::<Pod>::namespaced(client.clone(), namespace);
+    match delete(&api, name, pod).await {
+        Ok(()) => {
+            tracing::warn!(kind = "Tenant", namespace, name = tenant_name, pod = name, "gateway restarted");
+        }
+        Err(error) => {
+            let error = said(&error);
+            tracing::warn!(
+                kind = "Tenant",
+                namespace,
+                name = tenant_name,
+                pod = name,
+                error,
+                "not restarted"
+            );
         }
     }
 }

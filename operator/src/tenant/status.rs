@@ -7,6 +7,7 @@ use kr8tiv_crds::{Tenant, TenantStatus};
 
 use crate::delivery::{Delivery, Known};
 use crate::health::{self, Applied as ConfigApplied, State};
+use crate::recovery::{self, Decision};
 use crate::reports;
 use crate::results::Progress;
 use crate::tenant::observe::Gateway;
@@ -17,9 +18,18 @@ use crate::tenant::stop::Stop;
 #[derive(Debug)]
 pub enum Ending {
     /// The cluster holds the plan; the bundle is on its way to the Pod, or there.
-    Applied(Box<Plan<Applied>>, Known),
+    Applied(Box<Plan<Applied>>, Served),
     /// It doesn't.
     Stopped(Stop),
+}
+
+/// How the plan's gateway is.
+#[derive(Debug, Default)]
+pub struct Served {
+    /// What its watchdog says.
+    pub known: Known,
+    /// What is done about it, when it is at fault.
+    pub recovery: Option<Decision>,
 }
 
 /// The summary of a tenant.
@@ -38,7 +48,7 @@ pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, en
     let summary = |progress, reason, message: &str| Summary { progress, reason, message: message.to_owned() };
     let (plan, known) = match ending {
         Ending::Stopped(stop) => return summary(stop.progress, stop.reason, &stop.message),
-        Ending::Applied(plan, known) => (plan, known),
+        Ending::Applied(plan, served) => (plan, &served.known),
     };
     let finding = gateway_finding(tenant, previous, gateway, ending);
     if tenant.spec.suspend {
@@ -125,9 +135,9 @@ pub fn status(
             findings.extend(health::kept(previous));
             findings.extend(reports::kept(previous));
         }
-        Ending::Applied(plan, known) => {
+        Ending::Applied(plan, served) => {
             let brought = brought(tenant, previous, gateway, plan);
-            findings.extend(told(tenant, previous, gateway, plan, known, &brought));
+            findings.extend(told(tenant, previous, gateway, plan, &served.known, &brought));
             findings.extend(brought);
         }
     }
@@ -138,7 +148,7 @@ pub fn status(
         Ending::Stopped(_) => {
             TenantStatus { observed_generation: generation, conditions, ..previous.clone() }
         }
-        Ending::Applied(plan, _) => TenantStatus {
+        Ending::Applied(plan, served) => TenantStatus {
             observed_generation: generation,
             tenant_id: Some(plan.bundle.tenant_id.clone()),
             container_tag: Some(plan.bundle.container_tag.clone()),
@@ -156,6 +166,10 @@ pub fn status(
                 desired: i64::try_from(plan.bundle.workspaces.len()).unwrap_or(i64::MAX),
             }),
             images: plan.images.clone(),
+            restarts: match served.recovery {
+                Some(Decision::Restart) => recovery::with_restart(&previous.restarts, now),
+                _ => previous.restarts.clone(),
+            },
             conditions,
         },
     }
@@ -183,17 +197,14 @@ fn told(
     brought: &[Finding],
 ) -> Vec<Finding> {
     let hash = &plan.bundle.hash;
-    let runs = gateway.pod.is_some() && !tenant.spec.suspend;
+    if tenant.spec.suspend {
+        return Vec::new();
+    }
+    let runs = gateway.pod.is_some();
     if runs && is_unheard(known) && was_serving(tenant, previous, gateway, hash) {
         return health::kept(previous);
     }
-    let waiting = if tenant.spec.suspend {
-        Reason::Suspended
-    } else if was_up(previous) {
-        Reason::Delivering
-    } else {
-        Reason::Starting
-    };
+    let waiting = if was_up(previous) { Reason::Delivering } else { Reason::Starting };
     let nothing = Known::default();
     let known = if runs { known } else { &nothing };
     health::findings(known.health.as_ref(), known.silent, &known.applied(hash), waiting, brought)
@@ -282,7 +293,7 @@ fn gateway_state(
 /// How a gateway is whose Pod is ready, by its watchdog.
 fn inner_state(previous: &TenantStatus, ending: &Ending) -> (Reason, String) {
     let up = || (Reason::Serving, "the gateway is up".to_owned());
-    let Ending::Applied(plan, known) = ending else { return up() };
+    let Ending::Applied(plan, Served { known, recovery }) = ending else { return up() };
     let starting = || (Reason::Starting, "the gateway is starting".to_owned());
     // Its watchdog is asked within a second, and knows within some more whether it has its first configuration. To tell
     // each step of a start would be a write each.
@@ -304,7 +315,9 @@ fn inner_state(previous: &TenantStatus, ending: &Ending) -> (Reason, String) {
         ),
         State::Down => {
             let cause = health.cause.as_deref().unwrap_or("no cause is known");
-            (Reason::GatewayDown, format!("the gateway does not serve: {cause}"))
+            let recovery =
+                recovery.and_then(Decision::told).map(|told| format!("; {told}")).unwrap_or_default();
+            (Reason::GatewayDown, format!("the gateway does not serve: {cause}{recovery}"))
         }
         State::Alive | State::Degraded | State::Unknown => up(),
     }

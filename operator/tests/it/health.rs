@@ -113,3 +113,50 @@ async fn a_restart_of_the_operator_keeps_what_was_known_until_it_has_asked() {
     world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
     world.until("it is forgotten", |world| is(world, "Drifted") == "absent").await;
 }
+
+fn down(world: &World) {
+    world.watchdogs.change(IP, |health| {
+        health.state = State::Down;
+        health.cause = Some("GatewayFrozen".into());
+    });
+}
+
+fn restarts(world: &World) -> usize {
+    let tenant = world.api.get("Tenant", NAMESPACE, "acme").unwrap();
+    tenant["status"]["restarts"].as_array().map_or(0, Vec::len)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_stays_down_is_restarted_within_the_budget() {
+    let mut world = World::at_rest().await;
+    down(&world);
+    world.until("it is restarted", |world| world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_none()).await;
+    assert_eq!(restarts(&world), 1);
+    world
+        .until("it is told", |world| {
+            world.api.all("Event").iter().any(|it| it["reason"] == "GatewayRestarted")
+        })
+        .await;
+
+    // The statuses' clock is the real one, which stands still here: the cooldown is never over.
+    world.run_pod("acme", IP);
+    down(&world);
+    world
+        .until("it is told", |world| world.message("Tenant", "acme", "Ready").contains("recovery.cooldown"))
+        .await;
+    world.rest().await;
+    assert_eq!(restarts(&world), 1, "a restart that is held back is none");
+    assert!(world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_some());
+    world.serve("acme", IP).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_comes_back_is_not_restarted() {
+    let world = World::at_rest().await;
+    down(&world);
+    world.until("it is shown", |world| is(world, "GatewayReady") == "False").await;
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    world.until("it is over", |world| is(world, "Ready") == "True").await;
+    world.rest().await;
+    assert_eq!(restarts(&world), 0);
+}
