@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use kr8tiv_compiler::{Platform, PluginSource};
+use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 
 /// The name under which kubectl finds the command as a plugin.
 const PLUGIN: &str = "kubectl-kr8tiv";
@@ -174,6 +174,20 @@ pub struct PlatformArguments {
         help_heading = "Installation"
     )]
     pub plugin_image: Option<String>,
+    /// Namespace of the operator's Pods, which the tenants' NetworkPolicies let ask the watchdogs [default:
+    /// kr8tiv-system].
+    #[arg(long, env = "KR8TIV_OPERATOR_NAMESPACE", value_name = "NAMESPACE", help_heading = "Installation")]
+    pub operator_namespace: Option<String>,
+    /// Labels of the operator's Pods [default: those that the chart gives a release kr8tiv-operator].
+    #[arg(
+        long,
+        env = "KR8TIV_OPERATOR_LABELS",
+        value_name = "KEY=VALUE",
+        value_parser = label,
+        value_delimiter = ',',
+        help_heading = "Installation"
+    )]
+    pub operator_labels: Vec<(String, String)>,
 }
 
 impl PlatformArguments {
@@ -188,8 +202,22 @@ impl PlatformArguments {
                 (None, Some(url)) => PluginSource::Mirror { url: url.clone() },
                 (None, None) => PluginSource::Registry,
             },
+            operator: OperatorPods {
+                namespace: or(&self.operator_namespace, &OperatorPods::default().namespace),
+                labels: if self.operator_labels.is_empty() {
+                    OperatorPods::default().labels
+                } else {
+                    self.operator_labels.iter().cloned().collect()
+                },
+            },
         }
     }
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or("must be a label such as app=operator")?;
+    Ok((key.into(), value.into()))
 }
 
 /// How a report is written.

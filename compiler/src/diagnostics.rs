@@ -35,6 +35,10 @@ pub enum Code {
     AgentsTooMany,
     /// Commands outside of the sandbox are allowed, and nobody is who may ask for them.
     ElevatedUnusable,
+    /// A Tenant sets a part of its Pod or its Ingress that the operator sets itself.
+    PodFieldProtected,
+    /// A Tenant sets a variable of the gateway's environment that the operator sets itself.
+    VariableOwned,
     /// An Agent has a skill that no pack of its Harness has.
     SkillUnknown,
     /// Agents have skills but not the tool with which they read them.
@@ -107,6 +111,18 @@ pub enum Code {
     BindingInvalid,
     /// A binding is to something that can't be a conversation of its channel.
     PeerInvalid,
+    /// A new token of the gateway is asked for, and the token is the user's own.
+    RotationUnused,
+    /// Who a gateway may connect to, or who to it, is not said in a way that means somebody.
+    NetworkPeerInvalid,
+    /// The gateway's Pod has to reach an address that its NetworkPolicy does not let it reach.
+    DestinationBlocked,
+    /// What a Tenant adds to its Pod is not as in a Pod.
+    PodTemplateInvalid,
+    /// A variable of the gateway's environment has no value, or several.
+    VariableInvalid,
+    /// An Ingress is wanted, and the tenant's NetworkPolicy lets nobody in.
+    IngressBlocked,
     /// A pack of skills has no source that can be used, or an image without its digest.
     PackSourceInvalid,
     /// An agent has more skills than OpenClaw lists to the model.
@@ -120,7 +136,7 @@ pub enum Code {
 }
 
 /// Every code, in the order of their numbers.
-pub const CODES: [Code; 55] = [
+pub const CODES: [Code; 63] = [
     Code::HarnessNotFound,
     Code::TenantIdUnknown,
     Code::VersionUnsupported,
@@ -135,6 +151,8 @@ pub const CODES: [Code; 55] = [
     Code::ConfigPathOwned,
     Code::AgentsTooMany,
     Code::ElevatedUnusable,
+    Code::PodFieldProtected,
+    Code::VariableOwned,
     Code::SkillUnknown,
     Code::SkillsUnreadable,
     Code::AgentIdTaken,
@@ -171,6 +189,12 @@ pub const CODES: [Code; 55] = [
     Code::AccountNameTaken,
     Code::BindingInvalid,
     Code::PeerInvalid,
+    Code::RotationUnused,
+    Code::NetworkPeerInvalid,
+    Code::DestinationBlocked,
+    Code::PodTemplateInvalid,
+    Code::VariableInvalid,
+    Code::IngressBlocked,
     Code::PackSourceInvalid,
     Code::SkillsTooMany,
     Code::FileTooLong,
@@ -196,6 +220,8 @@ impl Code {
             Self::ConfigPathOwned => "K8T0108",
             Self::AgentsTooMany => "K8T0109",
             Self::ElevatedUnusable => "K8T0110",
+            Self::PodFieldProtected => "K8T0111",
+            Self::VariableOwned => "K8T0112",
             Self::SkillUnknown => "K8T0140",
             Self::SkillsUnreadable => "K8T0141",
             Self::AgentIdTaken => "K8T0201",
@@ -232,6 +258,12 @@ impl Code {
             Self::AccountNameTaken => "K8T0321",
             Self::BindingInvalid => "K8T0322",
             Self::PeerInvalid => "K8T0323",
+            Self::RotationUnused => "K8T0324",
+            Self::NetworkPeerInvalid => "K8T0325",
+            Self::DestinationBlocked => "K8T0326",
+            Self::PodTemplateInvalid => "K8T0327",
+            Self::VariableInvalid => "K8T0328",
+            Self::IngressBlocked => "K8T0329",
             Self::PackSourceInvalid => "K8T0340",
             Self::SkillsTooMany => "K8T0341",
             Self::FileTooLong => "K8T0401",
@@ -251,6 +283,9 @@ impl Code {
             | Self::MemoryKeyMissing
             | Self::MemoryUnqueried
             | Self::RecoveryAgentUnknown
+            | Self::RotationUnused
+            | Self::DestinationBlocked
+            | Self::IngressBlocked
             | Self::SandboxOff => Severity::Warning,
             _ => Severity::Error,
         }

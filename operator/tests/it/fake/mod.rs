@@ -193,7 +193,14 @@ impl Fake {
                 state.wasted.push(call.id.clone());
             }
         } else {
+            let version = &call.body["metadata"]["resourceVersion"];
+            if !version.is_null() && *version != object["metadata"]["resourceVersion"] {
+                return Answer::Status(StatusCode::CONFLICT, "the object has been modified".into());
+            }
             merge(&mut object, &call.body);
+            if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
+                merge(&mut object["data"], &encoded(&texts));
+            }
         }
         Answer::Object(shown(&state.store(&call.id, object), call.partial))
     }
