@@ -56,7 +56,7 @@ impl Variables {
         let mut environment = Environment::default();
         for (position, EnvVar { name, value, value_from }) in env.iter().enumerate() {
             let written = match value_from.as_ref().and_then(Source::of) {
-                Some(source) => self.given(name, source, &format!("{at}.env[{position}]"), problems),
+                Some(source) => self.given(name, &source, &format!("{at}.env[{position}]"), problems),
                 None => Some(environment.expand(value.as_deref().unwrap_or_default())),
             };
             if let Some(text) = &written {
@@ -67,8 +67,8 @@ impl Variables {
         environment
     }
 
-    fn given(&mut self, variable: &str, source: Source, at: &str, problems: &mut Problems) -> Option<Text> {
-        let Source { kind, name, key, optional } = &source;
+    fn given(&mut self, variable: &str, source: &Source, at: &str, problems: &mut Problems) -> Option<Text> {
+        let Source { kind, name, key, optional } = source;
         let text = (!optional)
             .then(|| Text::required(variable, &format!("set it in .env to key {key} of {kind} {name}")));
         let noted = self.0.entry(variable.to_owned()).or_insert_with(|| source.clone());

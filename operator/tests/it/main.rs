@@ -13,6 +13,7 @@ mod command_line;
 mod dependants;
 mod faults;
 mod gateway;
+mod kinds;
 mod minted;
 mod objects;
 mod reports;

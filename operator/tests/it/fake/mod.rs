@@ -34,7 +34,7 @@ pub struct Seen {
     pub name: String,
 }
 
-/// Answers a request with an error instead of doing what it asks for.
+/// Answers a request with an error.
 type Fault = Box<dyn Fn(&Seen) -> Option<StatusCode> + Send>;
 #[derive(Clone)]
 pub struct Fake {
@@ -164,12 +164,12 @@ impl Fake {
     }
 
     fn patch(state: &mut State, call: &Call, existing: Option<Value>) -> Answer {
-        let uid = &call.body["metadata"]["uid"];
-        if let Some(existing) = &existing
-            && !uid.is_null()
-            && *uid != existing["metadata"]["uid"]
-        {
-            return Answer::Status(StatusCode::CONFLICT, "uid precondition".into());
+        let is_other = |existing: &Value, field| {
+            let wanted = &call.body["metadata"][field];
+            !wanted.is_null() && *wanted != existing["metadata"][field]
+        };
+        if existing.as_ref().is_some_and(|it| is_other(it, "uid") || is_other(it, "resourceVersion")) {
+            return Answer::Status(StatusCode::CONFLICT, "precondition".into());
         }
         let apply = call.content_type.contains("apply-patch");
         let mut object = match existing {
@@ -193,10 +193,6 @@ impl Fake {
                 state.wasted.push(call.id.clone());
             }
         } else {
-            let version = &call.body["metadata"]["resourceVersion"];
-            if !version.is_null() && *version != object["metadata"]["resourceVersion"] {
-                return Answer::Status(StatusCode::CONFLICT, "the object has been modified".into());
-            }
             merge(&mut object, &call.body);
             if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
                 merge(&mut object["data"], &encoded(&texts));
