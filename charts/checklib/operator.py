@@ -102,6 +102,13 @@ class Rendered(unittest.TestCase):
             self.assertEqual(container["securityContext"], wanted)
 
     @of_each_set
+    def test_the_operator_knows_by_what_its_pod_is_known(self, objects: list[dict[str, Any]]) -> None:
+        (found,) = (text for text in the_container(objects)["args"] if text.startswith("--operator-labels="))
+        told = dict(pair.split("=", 1) for pair in found.removeprefix("--operator-labels=").split(","))
+        labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+        self.assertEqual(told.items() - labels.items(), set())
+
+    @of_each_set
     def test_probes_ask_a_port_that_is_listened_on(self, objects: list[dict[str, Any]]) -> None:
         container = the_container(objects)
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -141,7 +148,7 @@ class Permissions(unittest.TestCase):
 
     def test_what_the_operator_must_never_do(self) -> None:
         allowed = operator_permissions()
-        self.assertEqual(allowed["secrets"], {"get", "create"}, "it must not list, change or delete Secrets")
+        self.assertEqual(allowed["secrets"], {"get", "create", "patch"}, "it must not list or delete Secrets")
         self.assertNotIn("delete", allowed["persistentvolumeclaims"], "it must not delete a tenant's conversations")
         self.assertNotIn("create", allowed["pods"])
         for kind in ("harnesses", "tenants", "agents"):
@@ -204,6 +211,8 @@ class Values(unittest.TestCase):
                 "--lease-namespace=$(POD_NAMESPACE)",
                 f"--lease-name={helm.RELEASE}-gateway-operator",
                 "--identity=$(POD_NAME)",
+                f"--operator-namespace={helm.NAMESPACE}",
+                f"--operator-labels=app.kubernetes.io/instance={helm.RELEASE},app.kubernetes.io/name=gateway-operator",
                 "--listen=0.0.0.0:8080",
                 "--log=debug",
             ],

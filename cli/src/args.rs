@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use kr8tiv_compiler::{Platform, PluginSource};
+
+mod platform;
+
+pub use platform::PlatformArguments;
 
 /// The name under which kubectl finds the command as a plugin.
 const PLUGIN: &str = "kubectl-kr8tiv";
@@ -127,69 +130,6 @@ pub struct InputArguments {
     /// The namespace of objects that name none [default: default; with a cluster, its context's].
     #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace)]
     pub namespace: Option<String>,
-}
-
-/// Repository of the gateway's image in the chart.
-const GATEWAY_REPOSITORY: &str = "ghcr.io/openclaw/openclaw";
-/// The watchdog's image in the chart.
-const WATCHDOG_IMAGE: &str = concat!("ghcr.io/kr8tiv-ai/watchdog:", env!("CARGO_PKG_VERSION"));
-
-/// What the operator was installed with.
-#[derive(Clone, Debug, Default, Args)]
-pub struct PlatformArguments {
-    /// Repository of the gateway's image, as in the chart's value gateway.repository [default: the chart's].
-    #[arg(
-        long,
-        env = "KR8TIV_GATEWAY_REPOSITORY",
-        value_name = "REPOSITORY",
-        value_parser = repository,
-        help_heading = "Installation"
-    )]
-    pub gateway_repository: Option<String>,
-    /// Image of the watchdog, as in the chart's value watchdog.image [default: the chart's].
-    #[arg(
-        long,
-        env = "KR8TIV_WATCHDOG_IMAGE",
-        value_name = "IMAGE",
-        value_parser = image,
-        help_heading = "Installation"
-    )]
-    pub watchdog_image: Option<String>,
-    /// Mirror of the npm registry for the plugins of channels, as in the chart's value gateway.plugins.registry.
-    #[arg(
-        long,
-        env = "KR8TIV_PLUGIN_REGISTRY",
-        value_name = "URL",
-        value_parser = registry,
-        help_heading = "Installation"
-    )]
-    pub plugin_registry: Option<String>,
-    /// Image with the plugins of channels, as in the chart's value gateway.plugins.image.
-    #[arg(
-        long,
-        env = "KR8TIV_PLUGIN_IMAGE",
-        value_name = "IMAGE",
-        value_parser = image,
-        conflicts_with = "plugin_registry",
-        help_heading = "Installation"
-    )]
-    pub plugin_image: Option<String>,
-}
-
-impl PlatformArguments {
-    /// What is the same for all tenants.
-    pub fn platform(&self) -> Platform {
-        let or = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.into());
-        Platform {
-            gateway_repository: or(&self.gateway_repository, GATEWAY_REPOSITORY),
-            watchdog_image: or(&self.watchdog_image, WATCHDOG_IMAGE),
-            plugins: match (&self.plugin_image, &self.plugin_registry) {
-                (Some(image), _) => PluginSource::Image { reference: image.clone() },
-                (None, Some(url)) => PluginSource::Mirror { url: url.clone() },
-                (None, None) => PluginSource::Registry,
-            },
-        }
-    }
 }
 
 /// How a report is written.
@@ -365,28 +305,4 @@ fn namespace(text: &str) -> Result<String, String> {
         && text.len() <= 63
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if is_label { Ok(text.to_owned()) } else { Err("must be a-z, 0-9 and '-', at most 63 characters".into()) }
-}
-
-fn repository(text: &str) -> Result<String, String> {
-    let text = image(text)?;
-    if text.rsplit('/').next().unwrap_or_default().contains([':', '@']) {
-        return Err("must be without tag and digest: a Tenant's spec.gateway.version is the tag".into());
-    }
-    Ok(text)
-}
-
-fn registry(text: &str) -> Result<String, String> {
-    let address = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let is_plain = |rest: &str| !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']);
-    if address.is_some_and(is_plain) {
-        return Ok(text.to_owned());
-    }
-    Err("must be a URL such as https://npm.example.com/ without credentials".into())
-}
-
-fn image(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.chars().any(char::is_whitespace) {
-        return Err("must be an image reference such as registry.example/name:tag".into());
-    }
-    Ok(text.to_owned())
 }

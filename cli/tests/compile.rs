@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use common::{kr8tiv, root};
 use kr8tiv_cli::bundle;
 use kr8tiv_cli::input::yaml;
-use kr8tiv_compiler::{Bundle, Inputs, Platform, PluginSource, Surroundings, compile};
+use kr8tiv_compiler::{Bundle, Inputs, OperatorPods, Platform, PluginSource, Surroundings, compile};
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ fn compiled(example: &str, uid: Option<&str>, id: Option<&str>) -> Bundle {
         gateway_repository: "ghcr.io/openclaw/openclaw".into(),
         watchdog_image: format!("ghcr.io/kr8tiv-ai/watchdog:{}", env!("CARGO_PKG_VERSION")),
         plugins: PluginSource::Registry,
+        operator: OperatorPods::default(),
     };
     let agents: Vec<&Agent> = agents.iter().collect();
     let inputs = Inputs {

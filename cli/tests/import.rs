@@ -12,7 +12,7 @@ use common::{Run, kr8tiv};
 use kr8tiv_cli::input::{self, Source};
 use kr8tiv_cli::report::Counts;
 use kr8tiv_cli::validate;
-use kr8tiv_compiler::{Platform, PluginSource};
+use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 use serde_json::Value;
 
 /// What must not be shown of the files.
@@ -66,6 +66,7 @@ fn what_the_examples_become_is_valid_and_compiles() {
     let platform = Platform {
         gateway_repository: "gateway".into(),
         plugins: PluginSource::default(),
+        operator: OperatorPods::default(),
         watchdog_image: "watchdog".into(),
     };
     for name in ["format-a", "format-b"] {

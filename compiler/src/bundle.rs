@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kr8tiv_crds::reference::SecretKeyReference;
 
@@ -35,13 +37,36 @@ pub struct Bundle {
     pub skill_manifest: String,
     /// The packs of skills, by name.
     pub skill_packs: Vec<SkillPack>,
-    /// The Secret with the gateway's token that the operator makes when it does not exist; `None` when the tenant
-    /// names a Secret of its own.
-    pub minted_token: Option<SecretKeyReference>,
+    /// The Secret that the operator makes.
+    pub minted: MintedSecret,
     /// Secrets of the user's that must exist before the gateway can start.
     pub secret_references: Vec<SecretReference>,
     /// What is allowed and probably not meant.
     pub warnings: Diagnostics,
+}
+
+/// The Secret that the operator makes for a tenant, with random values. What it holds is never changed, only missing
+/// keys are added.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MintedSecret {
+    /// Its name.
+    pub name: String,
+    /// Key of the gateway's token; `None` when the tenant names a Secret of its own for that.
+    pub token: Option<String>,
+    /// Key of the token with which the watchdog is asked for what not everybody may know.
+    pub status_token: String,
+}
+
+impl MintedSecret {
+    /// The keys that must hold something.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.token.iter().chain([&self.status_token]).map(String::as_str)
+    }
+
+    /// Whether a reference is to one of its keys.
+    pub fn has(&self, name: &str, key: &str) -> bool {
+        self.name == name && self.keys().any(|own| own == key)
+    }
 }
 
 /// A file of an agent's workspace.
@@ -89,10 +114,16 @@ pub struct SecretReference {
 pub enum Object {
     /// The gateway's identity, without a token.
     ServiceAccount(Box<ServiceAccount>),
+    /// Which connections the gateway may make and take.
+    NetworkPolicy(Box<NetworkPolicy>),
     /// The gateway's volume.
     PersistentVolumeClaim(Box<PersistentVolumeClaim>),
     /// The gateway's address.
     Service(Box<Service>),
+    /// The way to the gateway from outside of the cluster.
+    Ingress(Box<Ingress>),
+    /// That a node may be drained of the gateway.
+    PodDisruptionBudget(Box<PodDisruptionBudget>),
     /// The configuration, or an agent's workspace.
     ConfigMap(Box<ConfigMap>),
     /// The gateway.
@@ -104,8 +135,11 @@ impl Object {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ServiceAccount(_) => "ServiceAccount",
+            Self::NetworkPolicy(_) => "NetworkPolicy",
             Self::PersistentVolumeClaim(_) => "PersistentVolumeClaim",
             Self::Service(_) => "Service",
+            Self::Ingress(_) => "Ingress",
+            Self::PodDisruptionBudget(_) => "PodDisruptionBudget",
             Self::ConfigMap(_) => "ConfigMap",
             Self::StatefulSet(_) => "StatefulSet",
         }
@@ -116,8 +150,11 @@ impl Object {
     pub fn metadata(&self) -> &ObjectMeta {
         match self {
             Self::ServiceAccount(object) => &object.metadata,
+            Self::NetworkPolicy(object) => &object.metadata,
             Self::PersistentVolumeClaim(object) => &object.metadata,
             Self::Service(object) => &object.metadata,
+            Self::Ingress(object) => &object.metadata,
+            Self::PodDisruptionBudget(object) => &object.metadata,
             Self::ConfigMap(object) => &object.metadata,
             Self::StatefulSet(object) => &object.metadata,
         }

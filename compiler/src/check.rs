@@ -83,13 +83,7 @@ pub(crate) fn workspace(
 /// Checks the objects' sizes.
 pub(crate) fn objects(tenant: &ObjectName, objects: &[Object], diagnostics: &mut Diagnostics) {
     for object in objects {
-        let bytes = match object {
-            Object::ServiceAccount(object) => size(object),
-            Object::PersistentVolumeClaim(object) => size(object),
-            Object::Service(object) => size(object),
-            Object::ConfigMap(object) => size(object),
-            Object::StatefulSet(object) => size(object),
-        };
+        let bytes = size(object);
         if bytes > OBJECT_LIMIT {
             diagnostics.push(Diagnostic {
                 code: Code::ObjectTooLarge,

@@ -78,7 +78,7 @@ pub fn render(bundle: &Bundle) -> Result<BTreeMap<String, String>, ComposeFileEr
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     let document = serde_saphyr::to_string_with_options(&document, options)?;
     files.insert(FILE_NAME.into(), format!("{}{document}", heading(bundle, &volumes)));
-    let example = variables.example(&bundle.tenant_id, bundle.minted_token.as_ref(), &ports);
+    let example = variables.example(&bundle.tenant_id, &bundle.minted, &ports);
     files.insert(EXAMPLE_NAME.into(), example);
     Ok(files)
 }

@@ -1,8 +1,10 @@
 //! What is wrong with the inputs: code, place, problem and fix. Pure.
 
-use std::fmt;
+mod list;
 
 use kr8tiv_crds::status::Reason;
+
+pub use list::{Diagnostic, Diagnostics, ObjectName};
 
 /// The kind of a problem. A code never changes its meaning and is never used again.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -35,6 +37,10 @@ pub enum Code {
     AgentsTooMany,
     /// Commands outside of the sandbox are allowed, and nobody is who may ask for them.
     ElevatedUnusable,
+    /// A Tenant sets a part of its Pod or its Ingress that the operator sets itself.
+    PodFieldProtected,
+    /// A Tenant sets a variable of the gateway's environment that the operator sets itself.
+    VariableOwned,
     /// An Agent has a skill that no pack of its Harness has.
     SkillUnknown,
     /// Agents have skills but not the tool with which they read them.
@@ -107,6 +113,18 @@ pub enum Code {
     BindingInvalid,
     /// A binding is to something that can't be a conversation of its channel.
     PeerInvalid,
+    /// A new token of the gateway is asked for, and the token is the user's own.
+    RotationUnused,
+    /// Who a gateway may connect to, or who to it, is not said in a way that means somebody.
+    NetworkPeerInvalid,
+    /// The gateway's Pod has to reach an address that its NetworkPolicy does not let it reach.
+    DestinationBlocked,
+    /// What a Tenant adds to its Pod is not as in a Pod.
+    PodTemplateInvalid,
+    /// A variable of the gateway's environment has no value, or several.
+    VariableInvalid,
+    /// An Ingress is wanted, and the tenant's NetworkPolicy lets nobody in.
+    IngressBlocked,
     /// A pack of skills has no source that can be used, or an image without its digest.
     PackSourceInvalid,
     /// An agent has more skills than OpenClaw lists to the model.
@@ -120,7 +138,7 @@ pub enum Code {
 }
 
 /// Every code, in the order of their numbers.
-pub const CODES: [Code; 55] = [
+pub const CODES: [Code; 63] = [
     Code::HarnessNotFound,
     Code::TenantIdUnknown,
     Code::VersionUnsupported,
@@ -135,6 +153,8 @@ pub const CODES: [Code; 55] = [
     Code::ConfigPathOwned,
     Code::AgentsTooMany,
     Code::ElevatedUnusable,
+    Code::PodFieldProtected,
+    Code::VariableOwned,
     Code::SkillUnknown,
     Code::SkillsUnreadable,
     Code::AgentIdTaken,
@@ -171,6 +191,12 @@ pub const CODES: [Code; 55] = [
     Code::AccountNameTaken,
     Code::BindingInvalid,
     Code::PeerInvalid,
+    Code::RotationUnused,
+    Code::NetworkPeerInvalid,
+    Code::DestinationBlocked,
+    Code::PodTemplateInvalid,
+    Code::VariableInvalid,
+    Code::IngressBlocked,
     Code::PackSourceInvalid,
     Code::SkillsTooMany,
     Code::FileTooLong,
@@ -196,6 +222,8 @@ impl Code {
             Self::ConfigPathOwned => "K8T0108",
             Self::AgentsTooMany => "K8T0109",
             Self::ElevatedUnusable => "K8T0110",
+            Self::PodFieldProtected => "K8T0111",
+            Self::VariableOwned => "K8T0112",
             Self::SkillUnknown => "K8T0140",
             Self::SkillsUnreadable => "K8T0141",
             Self::AgentIdTaken => "K8T0201",
@@ -232,6 +260,12 @@ impl Code {
             Self::AccountNameTaken => "K8T0321",
             Self::BindingInvalid => "K8T0322",
             Self::PeerInvalid => "K8T0323",
+            Self::RotationUnused => "K8T0324",
+            Self::NetworkPeerInvalid => "K8T0325",
+            Self::DestinationBlocked => "K8T0326",
+            Self::PodTemplateInvalid => "K8T0327",
+            Self::VariableInvalid => "K8T0328",
+            Self::IngressBlocked => "K8T0329",
             Self::PackSourceInvalid => "K8T0340",
             Self::SkillsTooMany => "K8T0341",
             Self::FileTooLong => "K8T0401",
@@ -251,6 +285,9 @@ impl Code {
             | Self::MemoryKeyMissing
             | Self::MemoryUnqueried
             | Self::RecoveryAgentUnknown
+            | Self::RotationUnused
+            | Self::DestinationBlocked
+            | Self::IngressBlocked
             | Self::SandboxOff => Severity::Warning,
             _ => Severity::Error,
         }
@@ -274,85 +311,6 @@ pub enum Severity {
     /// It is compiled, and probably not what was meant.
     Warning,
 }
-
-/// The object that a problem is in.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct ObjectName {
-    /// Kind of the object.
-    pub kind: &'static str,
-    /// Name of the object; the namespace is the tenant's.
-    pub name: String,
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.name)
-    }
-}
-
-/// One problem. Its texts never hold the value of a Secret: the compiler sees references only.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Diagnostic {
-    /// What kind of problem it is.
-    pub code: Code,
-    /// The object it is in.
-    pub object: ObjectName,
-    /// Path of the field, such as `spec.channels.telegram`.
-    pub field: String,
-    /// What is wrong, with the value that is.
-    pub problem: String,
-    /// What to do.
-    pub fix: String,
-}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { code, object, field, problem, fix } = self;
-        write!(f, "{object}, {field}: {problem}; {fix} ({})", code.as_str())
-    }
-}
-
-/// All problems of a compilation, each once, in a fixed order.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Diagnostics(Vec<Diagnostic>);
-
-impl Diagnostics {
-    /// Adds a problem.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
-        if let Err(place) = self.0.binary_search(&diagnostic) {
-            self.0.insert(place, diagnostic);
-        }
-    }
-
-    /// Whether a problem keeps the tenant from being compiled.
-    pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.code.severity() == Severity::Error)
-    }
-
-    /// The problems, by code, object and field.
-    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.0.iter()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Display for Diagnostics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, diagnostic) in self.0.iter().enumerate() {
-            if position > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{diagnostic}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Diagnostics {}
 
 #[cfg(test)]
 mod tests {

@@ -30,6 +30,29 @@ pub struct Platform {
     pub watchdog_image: String,
     /// Where the plugins of channels come from that are not part of OpenClaw's package.
     pub plugins: PluginSource,
+    /// The operator's own Pods: they ask the watchdogs.
+    pub operator: OperatorPods,
+}
+
+/// By what a NetworkPolicy knows the operator's Pods.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OperatorPods {
+    /// Their namespace.
+    pub namespace: String,
+    /// Labels that they have, and no other Pod of that namespace.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Default for OperatorPods {
+    /// As in the documented installation.
+    fn default() -> Self {
+        let labels = [
+            ("app.kubernetes.io/name", "kr8tiv-operator"),
+            ("app.kubernetes.io/instance", "kr8tiv-operator"),
+        ];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { namespace: "kr8tiv-system".into(), labels: BTreeMap::from(labels) }
+    }
 }
 
 /// Where the plugins of channels come from, always at the gateway's version.
@@ -65,6 +88,9 @@ pub struct Surroundings {
     /// Tokens of this tenant's channels that somebody else's channel had before: the same value, whatever the Secrets
     /// are called. Who compares them does so by a keyed hash; here is only the outcome.
     pub taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
+    /// The value of the annotation [`kr8tiv_crds::meta::ROTATE_TOKEN`] that the gateway's token was made for. When not
+    /// known: the Tenant's.
+    pub token_rotation: Option<String>,
 }
 
 /// Whose channel has a token already.

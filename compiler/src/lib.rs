@@ -15,6 +15,7 @@ mod hash;
 mod inputs;
 pub mod manifests;
 mod names;
+mod network;
 mod openclaw;
 mod plugin_report;
 mod policy;
@@ -29,11 +30,11 @@ use kr8tiv_crds::harness::HarnessSpec;
 
 use resolve::Resolved;
 
-pub use bundle::{Bundle, Object, Ownership, SecretReference, SkillPack, WorkspaceFile};
+pub use bundle::{Bundle, MintedSecret, Object, Ownership, SecretReference, SkillPack, WorkspaceFile};
 pub use channels::{CredentialClaim, credential_claims};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
 pub use difference::{Change, Difference, Effect, FieldChange, FileChange, ObjectChange, config_changes};
-pub use inputs::{Inputs, Platform, PluginSource, Surroundings, TokenHolder};
+pub use inputs::{Inputs, OperatorPods, Platform, PluginSource, Surroundings, TokenHolder};
 pub use openclaw::providers::{PROVIDERS, Provider};
 pub use openclaw::schema::schema as openclaw_schema;
 pub use openclaw::tools::{is_known as is_tool, is_reserved as is_reserved_tool};
@@ -41,7 +42,7 @@ pub use openclaw::version::image_tag;
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations, supported_release};
 pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
 pub use render::WATCHDOG_PORT;
-pub use resolve::{agent_id, harness_namespace, tenant_id};
+pub use resolve::{agent_id, asked_rotation, harness_namespace, tenant_id};
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.
 const REVISION_DIGITS: usize = 10;
@@ -85,8 +86,6 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
     }
 
     let tenant = &resolved.tenant;
-    let token = render::object_names::token(tenant);
-    let minted = tenant.spec.gateway.token_secret_ref.is_none();
     Ok(Bundle {
         container_tag: tenant.container_tag.clone(),
         tenant_id: tenant.id.clone(),
@@ -103,7 +102,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         objects,
         skill_manifest: render::skill_manifest::render(&resolved, &packs),
         skill_packs: packs.iter().map(skill_pack).collect(),
-        minted_token: minted.then_some(token),
+        minted: render::object_names::minted(tenant),
         secret_references: secret_references(&resolved),
         warnings: diagnostics,
     })
@@ -141,8 +140,13 @@ fn secret_references(resolved: &Resolved<'_>) -> Vec<SecretReference> {
     let webhooks = render::settings::watchdog_variables(resolved)
         .into_iter()
         .map(|variable| (variable.field, variable.secret.clone()));
+    let env = spec.gateway.env.iter().enumerate().filter_map(|(position, variable)| {
+        let secret = variable.value_from.as_ref()?.secret_key_ref.clone()?;
+        Some((format!("spec.gateway.env[{position}].valueFrom.secretKeyRef"), secret))
+    });
     token
         .chain(tokens)
+        .chain(env)
         .chain(keys)
         .chain(mission_control)
         .chain(webhooks)

@@ -4,7 +4,9 @@ mod credentials;
 mod gateway;
 mod memory;
 mod models;
+mod network;
 mod operation;
+mod pod_template;
 mod tools;
 mod webhooks;
 
@@ -54,6 +56,8 @@ pub(crate) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
     memory::check(resolved, diagnostics);
     operation::check(resolved, diagnostics);
     webhooks::check(resolved, diagnostics);
+    network::check(inputs, resolved, diagnostics);
+    pod_template::check(resolved, diagnostics);
     credentials::check(inputs, resolved, diagnostics);
 }
 

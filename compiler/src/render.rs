@@ -3,13 +3,16 @@
 pub(crate) mod channels;
 pub(crate) mod config;
 pub(crate) mod delivery;
+mod ingress;
 pub(crate) mod instructions;
 pub(crate) mod markdown;
 pub(crate) mod mission_control;
+mod network;
 pub(crate) mod object_names;
 pub(crate) mod objects;
 pub(crate) mod plugins;
 mod pod;
+mod pod_additions;
 pub(crate) mod raw_config;
 pub(crate) mod settings;
 pub use pod::WATCHDOG_PORT;

@@ -6,7 +6,7 @@ use kr8tiv_crds::agent::{Binding, Heartbeat};
 use kr8tiv_crds::harness::{HarnessSpec, Identity, WorkspaceFile};
 use kr8tiv_crds::tenant::TenantSpec;
 use kr8tiv_crds::tools::ToolNarrowing;
-use kr8tiv_crds::{Agent, Harness, Tenant};
+use kr8tiv_crds::{Agent, Harness, Tenant, meta};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
@@ -41,6 +41,8 @@ pub(crate) struct ResolvedTenant<'a> {
     pub(crate) container_tag: String,
     /// The OpenClaw release that is compiled for.
     pub(crate) version: String,
+    /// The rotation that the gateway's token is of; `None` for the first token, and for one of the user's.
+    pub(crate) token_rotation: Option<&'a str>,
     pub(crate) spec: &'a TenantSpec,
 }
 
@@ -168,8 +170,20 @@ fn tenant<'a>(inputs: &Inputs<'a>, harness: &HarnessSpec, id: String) -> Resolve
         id,
         container_tag,
         version: gateway_version(inputs, harness),
+        token_rotation: inputs
+            .surroundings
+            .token_rotation
+            .as_deref()
+            .or_else(|| asked_rotation(tenant))
+            .filter(|_| tenant.spec.gateway.token_secret_ref.is_none()),
         spec: &tenant.spec,
     }
+}
+
+/// The rotation of the gateway's token that a Tenant asks for. The empty value asks for none.
+pub fn asked_rotation(tenant: &Tenant) -> Option<&str> {
+    let annotations = tenant.metadata.annotations.as_ref()?;
+    annotations.get(meta::ROTATE_TOKEN).map(String::as_str).filter(|value| !value.is_empty())
 }
 
 /// The release that the tenant names, by its canonical name; the one it runs while updates are paused; else the newest.

@@ -1,18 +1,32 @@
 //! Processor and memory of the gateway: what is given, what is not, and what can't be. Pure.
 
 use kr8tiv_crds::Quantity;
+use kr8tiv_crds::coordination::Tier;
 use kr8tiv_crds::tenant::{Resources, TenantSpec};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 
 /// A gateway holds 0.8 to 1.25 GB; with less it is killed at its first turn.
 const MEMORY_MINIMUM: u64 = 1 << 30;
-/// Memory limit of a gateway that names none: OpenClaw's own profile for fleets.
-const MEMORY_LIMIT: &str = "2Gi";
-/// Memory request of a gateway that names none: what it holds after a turn.
-const MEMORY_REQUEST: &str = "1280Mi";
-/// Processor request of a gateway that names none: an idle gateway uses next to nothing, a turn a part of a core.
-const CPU_REQUEST: &str = "250m";
+
+/// What a gateway gets that names no amounts.
+struct Preset {
+    cpu_request: &'static str,
+    memory_request: &'static str,
+    memory_limit: &'static str,
+}
+
+impl Preset {
+    fn of(tier: Tier) -> Self {
+        match tier {
+            // An idle gateway uses next to nothing of a processor, a turn a part of a core. What it holds after a turn.
+            // OpenClaw's own profile for fleets.
+            Tier::Personal => Self { cpu_request: "250m", memory_request: "1280Mi", memory_limit: "2Gi" },
+            // Several turns at once: a core, and twice the memory.
+            Tier::Enterprise => Self { cpu_request: "1", memory_request: "2560Mi", memory_limit: "4Gi" },
+        }
+    }
+}
 
 /// The amounts that the gateway's container gets.
 #[derive(Clone, Debug)]
@@ -24,17 +38,21 @@ pub(crate) struct Amounts {
 }
 
 impl Amounts {
-    /// What is given, and defaults for the rest. A request that is not given is never above the limit.
-    pub(crate) fn of(resources: &Resources) -> Self {
-        let Resources { requests, limits } = resources;
-        let memory_limit = limits.memory.clone().unwrap_or_else(|| Quantity(MEMORY_LIMIT.into()));
+    /// What is given, and the tier's preset for the rest. A request that is not given is never above the limit.
+    pub(crate) fn of(spec: &TenantSpec) -> Self {
+        let Resources { requests, limits } = &spec.gateway.resources;
+        let preset = Preset::of(spec.tier);
+        let memory_limit = limits.memory.clone().unwrap_or_else(|| Quantity(preset.memory_limit.into()));
         Self {
-            cpu_request: requests.cpu.clone().unwrap_or_else(|| default(CPU_REQUEST, limits.cpu.as_ref())),
+            cpu_request: requests
+                .cpu
+                .clone()
+                .unwrap_or_else(|| default(preset.cpu_request, limits.cpu.as_ref())),
             cpu_limit: limits.cpu.clone(),
             memory_request: requests
                 .memory
                 .clone()
-                .unwrap_or_else(|| default(MEMORY_REQUEST, Some(&memory_limit))),
+                .unwrap_or_else(|| default(preset.memory_request, Some(&memory_limit))),
             memory_limit,
         }
     }
@@ -59,7 +77,7 @@ pub(crate) fn check(object: &ObjectName, spec: &TenantSpec, diagnostics: &mut Di
             fix: fix.into(),
         });
     };
-    let amounts = Amounts::of(&spec.gateway.resources);
+    let amounts = Amounts::of(spec);
     let given = [
         ("resources.requests.cpu", Some(&amounts.cpu_request)),
         ("resources.limits.cpu", amounts.cpu_limit.as_ref()),
@@ -91,7 +109,7 @@ pub(crate) fn check(object: &ObjectName, spec: &TenantSpec, diagnostics: &mut Di
         refuse(
             "resources.limits.memory",
             format!("{} is less than a gateway needs", amounts.memory_limit.0),
-            "give it at least 1Gi; 2Gi is the default",
+            "give it at least 1Gi, or leave it out for the tier's default",
         );
     }
 }

@@ -119,9 +119,16 @@ fn secrets_are_variables_and_dollars_are_text() {
     let variables: Vec<_> = example.lines().filter(|line| line.ends_with('=')).collect();
     assert_eq!(
         variables,
-        ["ANTHROPIC_API_KEY=", "EXTRA=", "OPENAI_API_KEY=", "OPENCLAW_GATEWAY_TOKEN=", "TELEGRAM_BOT_TOKEN="]
+        [
+            "ANTHROPIC_API_KEY=",
+            "EXTRA=",
+            "KR8TIV_STATUS_TOKEN=",
+            "OPENAI_API_KEY=",
+            "OPENCLAW_GATEWAY_TOKEN=",
+            "TELEGRAM_BOT_TOKEN="
+        ]
     );
-    assert_eq!(example.matches("openssl rand").count(), 1, "{example}");
+    assert_eq!(example.matches("openssl rand").count(), 2, "{example}");
 }
 
 #[test]
@@ -198,8 +205,12 @@ fn one_variable_does_not_stand_for_two_secrets() {
     let seed = &mut pod(&mut bundle).init_containers.as_mut().unwrap()[0];
     seed.env = Some(vec![serde_json::from_value(variable).unwrap()]);
     let problems = problems(&bundle);
-    assert_eq!(problems.len(), 1);
-    assert_eq!(problems[0].0, "spec.template.spec.containers[0].env[9]");
+    let fields: Vec<_> = problems.iter().map(|(field, _)| field.as_str()).collect();
+    let template = "spec.template.spec";
+    assert_eq!(
+        fields,
+        [format!("{template}.initContainers[1].env[0]"), format!("{template}.containers[0].env[9]")]
+    );
 }
 
 #[test]

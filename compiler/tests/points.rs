@@ -141,7 +141,11 @@ fn point_07_the_order_of_recovery_has_known_names() {
 #[test]
 fn point_08_a_single_agent_orchestrates_nobody() {
     let coordination = |persona: &str| {
-        with(&format!("coordination: {{url: 'http://mc', packRef: pack@1, persona: {persona}}}"), "", &[])
+        with(
+            &format!("coordination: {{url: 'https://mc.example.com', packRef: pack@1, persona: {persona}}}"),
+            "",
+            &[],
+        )
     };
     assert_eq!(said(&coordination("{mode: individual}")), "");
     assert_eq!(said(&coordination("{mode: individual, orchestrator: false}")), "");

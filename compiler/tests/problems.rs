@@ -119,7 +119,7 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "K8T0103",
             with_harness(
                 "anthropic/claude-sonnet-4-6",
-                "house/big, providers: [{name: house, baseUrl: 'http://m/v1', models: [{id: small}]}]",
+                "house/big, providers: [{name: house, baseUrl: 'https://m.example.com/v1', models: [{id: small}]}]",
             ),
             "Harness desk, spec.models.primary: the Harness's provider house has no model big; use one of: small",
         ),
@@ -161,6 +161,16 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
                 TENANT.replace("---\n", &format!("{TELEGRAM}\n---\n"))
             )),
             "Tenant acme, spec.channels: Harness desk lets owners run commands in the gateway, and no channel names",
+        ),
+        (
+            "K8T0111",
+            with("  gateway: {podTemplate: {hostNetwork: true}}", &[]),
+            "Tenant acme, spec.gateway.podTemplate.hostNetwork: this part of the Pod is the operator's; remove it;",
+        ),
+        (
+            "K8T0112",
+            with("  gateway: {env: [{name: OPENCLAW_STATE_DIR, value: /tmp}]}", &[]),
+            "Tenant acme, spec.gateway.env[0].name: OPENCLAW_STATE_DIR is the operator's to set; remove it;",
         ),
         (
             "K8T0140",
@@ -361,7 +371,7 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
             "K8T0319",
             with_harness(
                 "  models:",
-                "  coordination: {url: 'http://mc', packRef: a@1, persona: {mode: individual, orchestrator: true}}\n  models:",
+                "  coordination: {url: 'https://mc.example.com', packRef: a@1, persona: {mode: individual, orchestrator: true}}\n  models:",
             ),
             "Harness desk, spec.coordination.persona.orchestrator: in mode individual there is one agent",
         ),
@@ -391,6 +401,39 @@ fn cases() -> Vec<(&'static str, Case, &'static str)> {
                 &[agent("a", "bindings: [{channel: telegram, peer: {kind: group, id: kitchen}}]")],
             ),
             "Agent a, spec.bindings[0].peer.id: kitchen is no id of a conversation in telegram, so no message would ever",
+        ),
+        (
+            "K8T0324",
+            rotated(),
+            "Tenant acme, metadata.annotations[kr8tiv.ai/rotate-token]: the gateway's token is yours, in Secret mine, \
+             which the operator does not change; put",
+        ),
+        (
+            "K8T0325",
+            with("  network: {egress: [{cidr: 10.1.2.3/16}]}", &[]),
+            "Tenant acme, spec.network.egress[0].cidr: \"10.1.2.3/16\" is no block of addresses; write 10.1.0.0/16, or \
+             10.1.2.3/32 (K8T0325)",
+        ),
+        (
+            "K8T0326",
+            with("  watchdog: {ownerWebhook: {url: 'http://alerts.monitoring.svc:8080/'}}", &[]),
+            "Tenant acme, spec.watchdog.ownerWebhook.url: the tenant's NetworkPolicy lets nobody reach \
+             alerts.monitoring.svc on port 8080; add",
+        ),
+        (
+            "K8T0327",
+            with("  gateway: {podTemplate: {affinity: {podAffinty: {}}}}", &[]),
+            "Tenant acme, spec.gateway.podTemplate.affinity.podAffinty: a Pod has no such field; write it as in a Pod",
+        ),
+        (
+            "K8T0328",
+            with("  gateway: {env: [{name: A}]}", &[]),
+            "Tenant acme, spec.gateway.env[0]: it has no value, or several; set exactly one of value,",
+        ),
+        (
+            "K8T0329",
+            with("  gateway: {ingress: {host: acme.example.com}}", &[]),
+            "Tenant acme, spec.gateway.ingress: the tenant's NetworkPolicy lets nobody connect to the gateway,",
         ),
         (
             "K8T0340",
@@ -470,6 +513,13 @@ fn filled_workspace() -> Case {
 fn unreadable_skills() -> Case {
     let mut case = packs(&pack("base", "[refunds]"), &[]);
     case.harness.as_mut().unwrap().spec.tools.allow = vec!["message".into()];
+    case
+}
+
+/// A case with a token of the user's that is to be rotated.
+fn rotated() -> Case {
+    let mut case = with("  gateway: {tokenSecretRef: {name: mine, key: token}}", &[]);
+    case.tenant.metadata.annotations = Some([("kr8tiv.ai/rotate-token".into(), "1".into())].into());
     case
 }
 

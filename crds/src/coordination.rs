@@ -38,10 +38,10 @@ pub struct Coordination {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
-    /// One person or a small team: up to 4 agents.
+    /// One person or a small team: up to 4 agents in 2Gi of memory.
     #[default]
     Personal,
-    /// A company: up to 32 agents.
+    /// A company: up to 32 agents in 4Gi of memory.
     Enterprise,
 }
 

@@ -29,6 +29,10 @@ pub const UPDATE_WINDOW: &str = "kr8tiv.ai/update-window";
 /// channels' plugins, tried again, which restarts the gateway.
 pub const RETRY_IMAGES: &str = "kr8tiv.ai/retry-images";
 
+/// Annotation that users put on a Tenant: any new value has the gateway's token made anew, which restarts the gateway
+/// once. The operator notes the value on the Secret with the token, and on the Pod.
+pub const ROTATE_TOKEN: &str = "kr8tiv.ai/rotate-token";
+
 /// Annotation on every applied object: the hash of what was applied. Equal means nothing to do.
 pub const APPLIED_HASH: &str = "kr8tiv.ai/applied-hash";
 /// Annotation patched onto the running Pod: the bundle it should serve. The patch makes kubelet refresh the

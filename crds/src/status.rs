@@ -35,6 +35,8 @@ pub enum ConditionType {
     Drifted,
     /// The Agent's Tenant exists and takes it.
     Accepted,
+    /// Present only while true: `spec.suspend` is set. The gateway is stopped, or about to be.
+    Suspended,
     /// Present only while true: the operator is on the way to the current generation, or waits for an object
     /// that is referred to and missing (kstatus).
     Reconciling,
@@ -57,6 +59,7 @@ impl ConditionType {
             Self::SkillsReady => "SkillsReady",
             Self::PluginsReady => "PluginsReady",
             Self::Accepted => "Accepted",
+            Self::Suspended => "Suspended",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
         }

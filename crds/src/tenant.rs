@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::channels::Channels;
 use crate::coordination::Tier;
+use crate::ingress::GatewayIngress;
+use crate::network::Network;
+use crate::pod_template::{PodTemplate, Variable, VariablesSource};
 use crate::quantity::Quantity;
 use crate::reference::{HarnessReference, SecretKeyReference};
 use crate::status::conditions_schema;
@@ -66,7 +69,8 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     pub container_tag: Option<String>,
-    /// Presets for size: how many agents the tenant may have.
+    /// Presets for size: how many agents the tenant may have, and what its gateway gets of processor and memory where
+    /// `gateway.resources` does not say it.
     #[serde(default)]
     #[schemars(default)]
     pub tier: Tier,
@@ -98,6 +102,9 @@ pub struct TenantSpec {
     /// The tenant's access to the Mission Control that its Harness names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mission_control: Option<MissionControlAccess>,
+    /// Which connections the gateway may make and take.
+    #[serde(default)]
+    pub network: Network,
     /// Whether the gateway is stopped. Its volume, configuration and token stay.
     #[serde(default)]
     #[schemars(default)]
@@ -132,6 +139,21 @@ pub struct Gateway {
     /// The gateway's access token. When not set, the operator makes one and keeps it in a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyReference>,
+    /// Variables of the gateway's environment, beside those that the operator sets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub env: Vec<Variable>,
+    /// Secrets and ConfigMaps all of whose keys become variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub env_from: Vec<VariablesSource>,
+    /// What is added to the gateway's Pod.
+    #[serde(default)]
+    pub pod_template: PodTemplate,
+    /// The Ingress that leads to the gateway from outside of the cluster. When not set: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<GatewayIngress>,
     /// Further settings of openclaw.json, by OpenClaw's own keys, such as `{session: {reset: {mode: idle, idleMinutes: 60}}}`. Paths that
     /// the operator sets itself are refused by name, and all of it is checked against the schema of the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -169,12 +191,12 @@ pub struct MissionControlAccess {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
-    /// What the scheduler sets aside. When not set: 250m of a processor and 1280Mi of memory, which is what a
-    /// gateway holds after a turn.
+    /// What the scheduler sets aside. When not set, by the tier. `personal`: 250m of a processor and 1280Mi of memory,
+    /// which is what a gateway holds after a turn. `enterprise`: 1 and 2560Mi.
     #[serde(default)]
     pub requests: ResourceAmounts,
-    /// What the container may use at most. When not set: 2Gi of memory and no limit of the processor. The
-    /// JavaScript heap is sized from the limit of memory.
+    /// What the container may use at most. When not set, 2Gi of memory (`personal`) or 4Gi (`enterprise`), and no limit
+    /// of the processor. The JavaScript heap is sized from the limit of memory.
     #[serde(default)]
     pub limits: ResourceAmounts,
 }
@@ -273,7 +295,8 @@ pub struct TenantStatus {
     #[schemars(schema_with = "times_schema")]
     pub restarts: Vec<Time>,
     /// `Ready`, `Compiled`, `GatewayReady`; while there is something to say of them `ConfigApplied`, `PolicyEnforced`,
-    /// `WatchdogHealthy`, `SkillsReady`, `PluginsReady`; and while true `Degraded`, `Drifted`, `Reconciling`, `Stalled`.
+    /// `WatchdogHealthy`, `SkillsReady`, `PluginsReady`; and while true `Degraded`, `Drifted`, `Suspended`,
+    /// `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -9,6 +9,8 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
     ConfigMap, Namespace, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
 };
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, ValidationDirective};
 use kube::{Resource, ResourceExt};
@@ -153,6 +155,8 @@ impl Scope {
     pub async fn resource_versions(&self, selector: &str) -> Outcome<BTreeMap<String, String>> {
         let mut versions = BTreeMap::new();
         self.collect::<ServiceAccount>(selector, &mut versions).await?;
+        self.collect::<NetworkPolicy>(selector, &mut versions).await?;
+        self.collect::<PodDisruptionBudget>(selector, &mut versions).await?;
         self.collect::<PersistentVolumeClaim>(selector, &mut versions).await?;
         self.collect::<Service>(selector, &mut versions).await?;
         self.collect::<ConfigMap>(selector, &mut versions).await?;

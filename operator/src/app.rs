@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -213,10 +215,17 @@ fn spawn_watches(
             ChildKind::ServiceAccount => {
                 Box::pin(watch::metadata::<ServiceAccount>(client, stores, queues, gate, kind))
             }
+            ChildKind::NetworkPolicy => {
+                Box::pin(watch::metadata::<NetworkPolicy>(client, stores, queues, gate, kind))
+            }
             ChildKind::PersistentVolumeClaim => {
                 Box::pin(watch::metadata::<PersistentVolumeClaim>(client, stores, queues, gate, kind))
             }
             ChildKind::Service => Box::pin(watch::metadata::<Service>(client, stores, queues, gate, kind)),
+            ChildKind::Ingress => Box::pin(watch::metadata::<Ingress>(client, stores, queues, gate, kind)),
+            ChildKind::PodDisruptionBudget => {
+                Box::pin(watch::metadata::<PodDisruptionBudget>(client, stores, queues, gate, kind))
+            }
             ChildKind::ConfigMap => {
                 Box::pin(watch::metadata::<ConfigMap>(client, stores, queues, gate, kind))
             }

@@ -14,10 +14,16 @@ use crate::key::{Key, version_of};
 pub enum ChildKind {
     /// The gateway's identity.
     ServiceAccount,
+    /// Which connections the gateway may make and take.
+    NetworkPolicy,
     /// The gateway's volume.
     PersistentVolumeClaim,
     /// The gateway's address.
     Service,
+    /// The way to the gateway from outside of the cluster.
+    Ingress,
+    /// That a node may be drained of the gateway.
+    PodDisruptionBudget,
     /// Configuration and workspaces.
     ConfigMap,
     /// The gateway.
@@ -26,10 +32,13 @@ pub enum ChildKind {
 
 impl ChildKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::ServiceAccount,
+        Self::NetworkPolicy,
         Self::PersistentVolumeClaim,
         Self::Service,
+        Self::Ingress,
+        Self::PodDisruptionBudget,
         Self::ConfigMap,
         Self::StatefulSet,
     ];
@@ -38,8 +47,11 @@ impl ChildKind {
     pub fn of(object: &Object) -> Self {
         match object {
             Object::ServiceAccount(_) => Self::ServiceAccount,
+            Object::NetworkPolicy(_) => Self::NetworkPolicy,
             Object::PersistentVolumeClaim(_) => Self::PersistentVolumeClaim,
             Object::Service(_) => Self::Service,
+            Object::Ingress(_) => Self::Ingress,
+            Object::PodDisruptionBudget(_) => Self::PodDisruptionBudget,
             Object::ConfigMap(_) => Self::ConfigMap,
             Object::StatefulSet(_) => Self::StatefulSet,
         }
@@ -49,8 +61,11 @@ impl ChildKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ServiceAccount => "ServiceAccount",
+            Self::NetworkPolicy => "NetworkPolicy",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::Service => "Service",
+            Self::Ingress => "Ingress",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::ConfigMap => "ConfigMap",
             Self::StatefulSet => "StatefulSet",
         }

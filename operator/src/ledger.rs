@@ -28,7 +28,11 @@ impl Mark {
     /// The present state of an object.
     pub fn of(kind: ChildKind, child: &Child) -> Self {
         let state = match kind {
-            ChildKind::StatefulSet => State::Generation(child.generation.unwrap_or_default()),
+            // Their controllers write a status, and so another version, whenever something happens to a Pod.
+            ChildKind::StatefulSet
+            | ChildKind::PodDisruptionBudget
+            | ChildKind::Ingress
+            | ChildKind::NetworkPolicy => State::Generation(child.generation.unwrap_or_default()),
             // A claim's spec is immutable but for its size, and binding it changes it in places that aren't ours.
             ChildKind::PersistentVolumeClaim => State::Fixed,
             ChildKind::ServiceAccount | ChildKind::Service | ChildKind::ConfigMap => {

@@ -1,4 +1,5 @@
-//! Apply stage: the Secrets a gateway needs. Reads Secrets by name, creates the token; never changes one.
+//! Apply stage: the Secrets a gateway needs. Reads Secrets by name; creates and completes the one that is the operator's
+//! own, and changes no other.
 //!
 //! Secrets are neither listed nor watched: the operator may see only those it is told of, and what it has seen of
 //! them is forgotten except for the fact that a key holds something, and for the fingerprint of a channel's token.
@@ -34,10 +35,10 @@ pub enum Error {
         /// When it is looked for again.
         retry: Duration,
     },
-    /// The name of the token's Secret is taken.
+    /// The name of the tokens' Secret is taken.
     #[error(
-        "Secret {name} exists and is not this Tenant's; delete or rename it, or set spec.gateway.tokenSecretRef to \
-         use a token of your own"
+        "Secret {name} exists and was not made by the operator for this Tenant; delete or rename it, or, to use a \
+         gateway's token of your own, name its Secret in spec.gateway.tokenSecretRef"
     )]
     Taken {
         /// Name of the Secret.
@@ -76,8 +77,7 @@ struct Known {
     found: BTreeSet<SecretKeyReference>,
     checked: Option<Instant>,
     missing: Option<Missing>,
-    token: Option<SecretKeyReference>,
-    token_checked: Option<Instant>,
+    minted: Option<minted::Minted>,
     /// The tokens of channels that have been looked for, with what they are when they exist.
     tokens: BTreeMap<SecretKeyReference, Option<Fingerprint>>,
     tokens_checked: Option<Instant>,

@@ -1,9 +1,10 @@
 //! Input stage, pure: the command line.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use clap::Parser;
-use kr8tiv_compiler::{Platform, PluginSource};
+use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 
 use crate::election::Candidate;
 
@@ -35,6 +36,23 @@ pub struct Settings {
         conflicts_with = "plugin_registry"
     )]
     pub plugin_image: Option<String>,
+    /// Namespace of the operator's own Pods: the tenants' NetworkPolicies let them ask the watchdogs.
+    #[arg(
+        long,
+        env = "KR8TIV_OPERATOR_NAMESPACE",
+        default_value = "kr8tiv-system",
+        value_name = "NAMESPACE"
+    )]
+    pub operator_namespace: String,
+    /// Labels of the operator's own Pods, by which those policies know them.
+    #[arg(
+        long,
+        env = "KR8TIV_OPERATOR_LABELS",
+        default_value = "app.kubernetes.io/name=kr8tiv-operator,app.kubernetes.io/instance=kr8tiv-operator",
+        value_name = "KEY=VALUE,…",
+        value_parser = labels
+    )]
+    pub operator_labels: BTreeMap<String, String>,
     /// Where /livez and /readyz are answered.
     #[arg(long, env = "KR8TIV_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
@@ -74,6 +92,10 @@ impl Settings {
                 (None, Some(url)) => PluginSource::Mirror { url: url.clone() },
                 (None, None) => PluginSource::Registry,
             },
+            operator: OperatorPods {
+                namespace: self.operator_namespace.clone(),
+                labels: self.operator_labels.clone(),
+            },
         }
     }
 }
@@ -105,6 +127,14 @@ fn registry(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// No label at all would mean every Pod of the namespace.
+fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let pairs = text.split(',').map(|pair| pair.split_once('=').filter(|(key, _)| !key.is_empty()));
+    let labels: Option<BTreeMap<_, _>> =
+        pairs.map(|pair| pair.map(|(key, value)| (key.to_owned(), value.to_owned()))).collect();
+    labels.ok_or_else(|| "must be labels such as app=operator,release=one".into())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -121,6 +151,20 @@ mod tests {
         let settings = parse(&["--watchdog-image", "w:1"]).unwrap();
         assert_eq!(settings.gateway_repository, "ghcr.io/openclaw/openclaw");
         assert_eq!((settings.listen.to_string(), settings.log), ("0.0.0.0:8080".into(), "info".into()));
+    }
+
+    #[test]
+    fn the_operators_own_pods_are_those_of_the_chart() {
+        let settings = parse(&["--watchdog-image", "w:1"]).unwrap();
+        assert_eq!(settings.platform().operator, OperatorPods::default());
+        let with = |labels| parse(&["--watchdog-image", "w:1", "--operator-labels", labels]);
+        assert_eq!(
+            with("a=b,c=").unwrap().operator_labels,
+            [("a".into(), "b".into()), ("c".into(), String::new())].into()
+        );
+        for bad in ["", "a", "=b", "a=b,"] {
+            assert!(with(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

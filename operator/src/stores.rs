@@ -23,8 +23,11 @@ use crate::tokens::Tokens;
 #[derive(Debug, Default)]
 struct Children {
     service_accounts: RwLock<Table<Key, Child>>,
+    network_policies: RwLock<Table<Key, Child>>,
     claims: RwLock<Table<Key, Child>>,
     services: RwLock<Table<Key, Child>>,
+    ingresses: RwLock<Table<Key, Child>>,
+    disruption_budgets: RwLock<Table<Key, Child>>,
     config_maps: RwLock<Table<Key, Child>>,
     stateful_sets: RwLock<Table<Key, Child>>,
 }
@@ -82,8 +85,11 @@ impl Stores {
     fn table(&self, kind: ChildKind) -> &RwLock<Table<Key, Child>> {
         match kind {
             ChildKind::ServiceAccount => &self.children.service_accounts,
+            ChildKind::NetworkPolicy => &self.children.network_policies,
             ChildKind::PersistentVolumeClaim => &self.children.claims,
             ChildKind::Service => &self.children.services,
+            ChildKind::Ingress => &self.children.ingresses,
+            ChildKind::PodDisruptionBudget => &self.children.disruption_budgets,
             ChildKind::ConfigMap => &self.children.config_maps,
             ChildKind::StatefulSet => &self.children.stateful_sets,
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kr8tiv_compiler::{Platform, PluginSource, Surroundings};
+use kr8tiv_compiler::{OperatorPods, Platform, PluginSource, Surroundings};
 use kr8tiv_crds::harness::Reasoning;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use serde::de::DeserializeOwned;
@@ -53,6 +53,7 @@ impl Fleet {
                 gateway_repository: "ghcr.io/openclaw/openclaw".to_owned(),
                 watchdog_image: "example.com/kr8tiv/watchdog:0.1.0".to_owned(),
                 plugins: PluginSource::default(),
+                operator: OperatorPods::default(),
             },
             surroundings: Surroundings::default(),
         })

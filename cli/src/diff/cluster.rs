@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kr8tiv_compiler::{PLUGINS_CONTAINER, Platform, PluginSource};
+use kr8tiv_compiler::{OperatorPods, PLUGINS_CONTAINER, Platform, PluginSource};
 use kr8tiv_crds::meta;
 use kr8tiv_crds::sharing::SharedFrom;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
@@ -17,13 +17,14 @@ use crate::input::{self, Input, Source, kinds};
 use crate::tenants;
 
 /// The kinds of a tenant's objects.
-const CHILDREN: [(&str, &str, &str); 7] = [
+const CHILDREN: [(&str, &str, &str); 8] = [
     ("", "v1", "ServiceAccount"),
     ("", "v1", "PersistentVolumeClaim"),
     ("", "v1", "Service"),
     ("", "v1", "ConfigMap"),
     ("apps", "v1", "StatefulSet"),
     ("networking.k8s.io", "v1", "NetworkPolicy"),
+    ("networking.k8s.io", "v1", "Ingress"),
     ("policy", "v1", "PodDisruptionBudget"),
 ];
 
@@ -125,6 +126,11 @@ fn adopt(input: &mut Input, live: &Input) {
         if let (Some(tenant), Some(known)) = (&mut read.object, known) {
             tenant.metadata.uid.clone_from(&known.metadata.uid);
             tenant.status.clone_from(&known.status);
+            // It is set in the cluster, by hand, and what it has brought about stays.
+            if let Some(rotation) = kr8tiv_compiler::asked_rotation(known) {
+                let annotations = tenant.metadata.annotations.get_or_insert_default();
+                annotations.entry(meta::ROTATE_TOKEN.into()).or_insert_with(|| rotation.to_owned());
+            }
         }
     }
 }
@@ -171,6 +177,17 @@ pub fn platform(arguments: &PlatformArguments, children: &[Value]) -> Platform {
         } else if let Some(url) = mirror.and_then(|variable| variable["value"].as_str()) {
             platform.plugins = PluginSource::Mirror { url: url.into() };
         }
+    }
+    // What the policy lets ask the watchdog is the operator.
+    let policy = children.iter().find(|object| object["kind"] == "NetworkPolicy");
+    let asks = policy.and_then(|policy| policy.pointer("/spec/ingress/0/from/0"));
+    if let Some(asks) =
+        asks.filter(|_| arguments.operator_namespace.is_none() && arguments.operator_labels.is_empty())
+        && let Some(namespace) =
+            asks["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"].as_str()
+        && let Ok(labels) = serde_json::from_value(asks["podSelector"]["matchLabels"].clone())
+    {
+        platform.operator = OperatorPods { namespace: namespace.into(), labels };
     }
     platform
 }

@@ -15,7 +15,7 @@ use kr8tiv_cli::input::node::Node;
 use kr8tiv_cli::input::{self, Source};
 use kr8tiv_cli::problem::Severity;
 use kr8tiv_cli::validate;
-use kr8tiv_compiler::{Code, Platform, PluginSource};
+use kr8tiv_compiler::{Code, OperatorPods, Platform, PluginSource};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -34,6 +34,7 @@ fn platform() -> Platform {
     Platform {
         gateway_repository: "ghcr.io/openclaw/openclaw".into(),
         plugins: PluginSource::default(),
+        operator: OperatorPods::default(),
         watchdog_image: "ghcr.io/kr8tiv-ai/watchdog:test".into(),
     }
 }

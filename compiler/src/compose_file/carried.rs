@@ -37,6 +37,7 @@ const CONTAINER: &[&str] = &[
     "command",
     "env.*.name",
     "env.*.value",
+    "env.*.valueFrom.configMapKeyRef",
     "env.*.valueFrom.secretKeyRef",
     "image",
     "imagePullPolicy",

@@ -2,15 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{EnvVar, SecretKeySelector};
-use kr8tiv_crds::reference::SecretKeyReference;
+use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource};
 
 use super::document::{Ordered, Text};
 use super::problems::Problems;
+use crate::bundle::MintedSecret;
 
-/// The Secrets that stand behind variables, by variable.
+/// What stands behind variables, by variable.
 #[derive(Debug, Default)]
-pub(super) struct Variables(BTreeMap<String, SecretKeySelector>);
+pub(super) struct Variables(BTreeMap<String, Source>);
+
+/// A key of a Secret or of a ConfigMap.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Source {
+    kind: &'static str,
+    name: String,
+    key: String,
+    optional: bool,
+}
+
+impl Source {
+    fn of(source: &EnvVarSource) -> Option<Self> {
+        let new = |kind, name: &str, key: &str, optional: Option<bool>| Self {
+            kind,
+            name: name.to_owned(),
+            key: key.to_owned(),
+            optional: optional == Some(true),
+        };
+        let secret = source.secret_key_ref.as_ref();
+        let secret = secret.map(|secret| new("Secret", &secret.name, &secret.key, secret.optional));
+        let config_map = source.config_map_key_ref.as_ref();
+        secret.or_else(|| config_map.map(|map| new("ConfigMap", &map.name, &map.key, map.optional)))
+    }
+}
 
 /// The environment of a container, and what `$(NAME)` in its arguments stands for.
 #[derive(Debug, Default)]
@@ -31,9 +55,8 @@ impl Variables {
     pub(super) fn environment(&mut self, env: &[EnvVar], at: &str, problems: &mut Problems) -> Environment {
         let mut environment = Environment::default();
         for (position, EnvVar { name, value, value_from }) in env.iter().enumerate() {
-            let secret = value_from.as_ref().and_then(|source| source.secret_key_ref.as_ref());
-            let written = match secret {
-                Some(secret) => self.secret(name, secret, &format!("{at}.env[{position}]"), problems),
+            let written = match value_from.as_ref().and_then(Source::of) {
+                Some(source) => self.given(name, &source, &format!("{at}.env[{position}]"), problems),
                 None => Some(environment.expand(value.as_deref().unwrap_or_default())),
             };
             if let Some(text) = &written {
@@ -44,46 +67,32 @@ impl Variables {
         environment
     }
 
-    fn secret(
-        &mut self,
-        variable: &str,
-        secret: &SecretKeySelector,
-        at: &str,
-        problems: &mut Problems,
-    ) -> Option<Text> {
-        let noted = self.0.entry(variable.to_owned()).or_insert_with(|| secret.clone());
-        if (&noted.name, &noted.key) != (&secret.name, &secret.key) {
+    fn given(&mut self, variable: &str, source: &Source, at: &str, problems: &mut Problems) -> Option<Text> {
+        let Source { kind, name, key, optional } = source;
+        let text = (!optional)
+            .then(|| Text::required(variable, &format!("set it in .env to key {key} of {kind} {name}")));
+        let noted = self.0.entry(variable.to_owned()).or_insert_with(|| source.clone());
+        if (noted.kind, &noted.name, &noted.key) != (source.kind, &source.name, &source.key) {
             problems.add(
                 at,
                 format!("{variable} is another key of a Secret in another container, and a file has it once"),
             );
         }
-        let required = secret.optional != Some(true);
-        required.then(|| {
-            Text::required(
-                variable,
-                &format!("set it in .env to key {} of Secret {}", secret.key, secret.name),
-            )
-        })
+        text
     }
 
     /// `.env.example`: every variable with the Secret that it stands for, and no value.
-    pub(super) fn example(
-        &self,
-        tenant_id: &str,
-        minted: Option<&SecretKeyReference>,
-        ports: &[String],
-    ) -> String {
+    pub(super) fn example(&self, tenant_id: &str, minted: &MintedSecret, ports: &[String]) -> String {
         let mut text = format!(
             "# What the Compose file of tenant {tenant_id} needs and does not hold. Copy this to .env beside it, fill it in,\n\
              # and let nobody else read it: chmod 600 .env. Put a value with a $ or a # between single quotes.\n"
         );
-        for (variable, SecretKeySelector { name, key, optional }) in &self.0 {
-            text.push_str(&format!("\n# Secret {name}, key {key}."));
-            if minted.is_some_and(|minted| minted.name == *name && minted.key == *key) {
+        for (variable, Source { kind, name, key, optional }) in &self.0 {
+            text.push_str(&format!("\n# {kind} {name}, key {key}."));
+            if *kind == "Secret" && minted.has(name, key) {
                 text.push_str(" In a cluster the operator makes it; here you do: openssl rand -hex 32");
             }
-            if *optional == Some(true) {
+            if *optional {
                 text.push_str(" The gateway runs without it too.");
             }
             text.push_str(&format!("\n{variable}=\n"));

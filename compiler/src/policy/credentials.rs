@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use kr8tiv_crds::meta;
 use regex::RegexSet;
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use crate::channels::{CredentialClaim, credential_claims};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::policy::Findings;
-use crate::resolve::{Resolved, agent_id};
+use crate::resolve::{Resolved, agent_id, asked_rotation};
 
 /// What keys and tokens of well-known services look like. Each has a mark that ordinary text does not have.
 const SECRETS: [(&str, &str); 9] = [
@@ -40,6 +41,7 @@ pub(super) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
         };
         texts(&object, &serde_json::to_value(&agent.spec), diagnostics);
     }
+    rotation(inputs, resolved, diagnostics);
     for CredentialClaim { field, secret, .. } in credential_claims(tenant.spec) {
         if let Some(holder) = inputs.surroundings.taken_tokens.get(&secret) {
             Findings { object: &tenant.object, diagnostics }.add(
@@ -49,6 +51,20 @@ pub(super) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
                 "give each its own bot: two consumers of one token take each other's messages",
             );
         }
+    }
+}
+
+/// A token of the user's is the user's to change.
+fn rotation(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
+    let tenant = &resolved.tenant;
+    if let (Some(_), Some(secret)) = (asked_rotation(inputs.tenant), &tenant.spec.gateway.token_secret_ref) {
+        Findings { object: &tenant.object, diagnostics }.add(
+            Code::RotationUnused,
+            format!("metadata.annotations[{}]", meta::ROTATE_TOKEN),
+            format!("the gateway's token is yours, in Secret {}, which the operator does not change", secret.name),
+            "put a new token into a Secret of another name and name that in spec.gateway.tokenSecretRef, or remove \
+             tokenSecretRef for a token of the operator's",
+        );
     }
 }
 

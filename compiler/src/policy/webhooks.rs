@@ -51,7 +51,7 @@ fn address(field: &str, webhook: &Webhook, findings: &mut Findings<'_>) {
     }
 }
 
-fn is_url(text: &str) -> bool {
+pub(super) fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| {
         let host = rest.split(['/', '?']).next().unwrap_or_default();

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use kr8tiv_crds::meta;
 use kr8tiv_crds::reference::SecretKeyReference;
 
+use crate::bundle::MintedSecret;
 use crate::resolve::ResolvedTenant;
 
 /// Key of the gateway's token in the Secret that the operator makes.
 const TOKEN_KEY: &str = "token";
+/// Key of the watchdog's token in the same Secret.
+const STATUS_TOKEN_KEY: &str = "statusToken";
 
 /// What the gateway is called: its StatefulSet, Service and ServiceAccount.
 pub(crate) fn gateway_name(tenant: &str) -> String {
@@ -34,10 +37,29 @@ pub(crate) fn claim_name(tenant_id: &str) -> String {
 
 /// The Secret with the gateway's token, and its key: the user's, or the one that the operator makes.
 pub(crate) fn token(tenant: &ResolvedTenant<'_>) -> SecretKeyReference {
-    tenant.spec.gateway.token_secret_ref.clone().unwrap_or_else(|| SecretKeyReference {
-        name: format!("{}-gateway-token", tenant.name),
-        key: TOKEN_KEY.into(),
-    })
+    tenant
+        .spec
+        .gateway
+        .token_secret_ref
+        .clone()
+        .unwrap_or_else(|| SecretKeyReference { name: minted(tenant).name, key: TOKEN_KEY.into() })
+}
+
+/// The Secret with the watchdog's token, and its key.
+pub(crate) fn status_token(tenant: &ResolvedTenant<'_>) -> SecretKeyReference {
+    let MintedSecret { name, status_token, .. } = minted(tenant);
+    SecretKeyReference { name, key: status_token }
+}
+
+/// The Secret that the operator makes. It has another name when the user has the gateway's token elsewhere: the user
+/// may have called that one as ours is called, and what is in ours is then no gateway's token.
+pub(crate) fn minted(tenant: &ResolvedTenant<'_>) -> MintedSecret {
+    let is_ours = tenant.spec.gateway.token_secret_ref.is_none();
+    MintedSecret {
+        name: format!("{}-gateway-{}", tenant.name, if is_ours { "token" } else { "status" }),
+        token: is_ours.then(|| TOKEN_KEY.into()),
+        status_token: STATUS_TOKEN_KEY.into(),
+    }
 }
 
 /// Labels of an object of a tenant.

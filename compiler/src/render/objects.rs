@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{
     ConfigMap, PersistentVolumeClaim, PersistentVolumeClaimSpec, Service, ServiceAccount, ServicePort,
     ServiceSpec, VolumeResourceRequirements,
 };
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -18,7 +19,7 @@ use crate::bundle::{Object, WorkspaceFile};
 use crate::inputs::Platform;
 use crate::render::object_names::{claim_name, config_name, gateway_name, labels, workspace_name};
 use crate::render::plugins::Plugins;
-use crate::render::{pod, settings};
+use crate::render::{ingress, network, pod, settings};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::skills::Pack;
 use crate::{hash, openclaw};
@@ -36,11 +37,23 @@ pub(crate) struct Contents<'a> {
 /// `delivery.json`, by which the watchdog knows that the rest has arrived.
 pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Contents<'_>) -> Vec<Object> {
     let tenant = &resolved.tenant;
-    let mut objects = vec![
-        Object::ServiceAccount(Box::new(service_account(tenant))),
+    let mut objects = vec![Object::ServiceAccount(Box::new(service_account(tenant)))];
+    objects.extend(
+        network::policy(tenant, &platform.operator).map(|policy| Object::NetworkPolicy(Box::new(policy))),
+    );
+    objects.extend([
         Object::PersistentVolumeClaim(Box::new(claim(tenant))),
         Object::Service(Box::new(service(tenant))),
-    ];
+    ]);
+    objects.extend(
+        tenant
+            .spec
+            .gateway
+            .ingress
+            .iter()
+            .map(|wanted| Object::Ingress(Box::new(ingress::ingress(tenant, wanted)))),
+    );
+    objects.push(Object::PodDisruptionBudget(Box::new(disruption_budget(tenant))));
     objects.extend(
         contents
             .workspaces
@@ -56,7 +69,7 @@ pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Co
 }
 
 /// Labels that select the gateway's Pod.
-fn selector(tenant: &ResolvedTenant<'_>) -> BTreeMap<String, String> {
+pub(super) fn selector(tenant: &ResolvedTenant<'_>) -> BTreeMap<String, String> {
     BTreeMap::from([
         (meta::INSTANCE.into(), tenant.name.into()),
         (meta::NAME.into(), meta::NAME_VALUE.into()),
@@ -64,7 +77,7 @@ fn selector(tenant: &ResolvedTenant<'_>) -> BTreeMap<String, String> {
     ])
 }
 
-fn metadata(tenant: &ResolvedTenant<'_>, name: String, component: &str) -> ObjectMeta {
+pub(super) fn metadata(tenant: &ResolvedTenant<'_>, name: String, component: &str) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
         namespace: Some(tenant.namespace.into()),
@@ -130,6 +143,23 @@ fn service(tenant: &ResolvedTenant<'_>) -> Service {
     }
 }
 
+/// A drain may always take the one Pod: it would otherwise never end. See docs/adr/0019.
+fn disruption_budget(tenant: &ResolvedTenant<'_>) -> PodDisruptionBudget {
+    PodDisruptionBudget {
+        metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(LabelSelector {
+                match_labels: Some(selector(tenant)),
+                ..LabelSelector::default()
+            }),
+            unhealthy_pod_eviction_policy: Some("AlwaysAllow".into()),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        ..PodDisruptionBudget::default()
+    }
+}
+
 fn workspace(tenant: &ResolvedTenant<'_>, agent: &str, files: &BTreeMap<String, WorkspaceFile>) -> ConfigMap {
     let mut metadata = metadata(tenant, workspace_name(tenant.name, agent), "workspace");
     metadata.labels.get_or_insert_default().insert(meta::AGENT_ID.into(), agent.into());
@@ -188,8 +218,11 @@ fn stamp(object: &mut Object) {
     }
     match object {
         Object::ServiceAccount(object) => with(object.as_mut(), |object| &mut object.metadata),
+        Object::NetworkPolicy(object) => with(object.as_mut(), |object| &mut object.metadata),
         Object::PersistentVolumeClaim(object) => with(object.as_mut(), |object| &mut object.metadata),
         Object::Service(object) => with(object.as_mut(), |object| &mut object.metadata),
+        Object::Ingress(object) => with(object.as_mut(), |object| &mut object.metadata),
+        Object::PodDisruptionBudget(object) => with(object.as_mut(), |object| &mut object.metadata),
         Object::ConfigMap(object) => with(object.as_mut(), |object| &mut object.metadata),
         Object::StatefulSet(object) => with(object.as_mut(), |object| &mut object.metadata),
     }

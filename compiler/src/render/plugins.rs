@@ -67,6 +67,11 @@ impl<'a> Plugins<'a> {
     }
 }
 
+/// Whether a channel needs a plugin that is not part of OpenClaw's package.
+pub(crate) fn needs_plugins(resolved: &Resolved<'_>) -> bool {
+    !from_plugins(&resolved.tenant.spec.channels).is_empty()
+}
+
 /// The containers that bring the plugins onto the volume before the gateway starts; none when there is none to bring.
 pub(crate) fn init_containers(
     resolved: &Resolved<'_>,

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kr8tiv_crds::meta;
 use kr8tiv_crds::reference::SecretKeyReference;
 
 use crate::channels::accounts;
@@ -18,9 +19,11 @@ use crate::inputs::Platform;
 use crate::openclaw::providers::key_variable;
 use crate::openclaw::{self, CONFIG_FOLDER, HOME, STATE};
 use crate::render::config::mission_control_token;
-use crate::render::object_names::{claim_name, config_name, gateway_name, labels, token, workspace_name};
+use crate::render::object_names::{
+    claim_name, config_name, gateway_name, labels, status_token, token, workspace_name,
+};
 use crate::render::plugins::Plugins;
-use crate::render::{mission_control, plugins, settings, skills};
+use crate::render::{mission_control, plugins, pod_additions, settings, skills};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::resources::Amounts;
 use crate::skills::Pack;
@@ -29,6 +32,8 @@ use crate::skills::Pack;
 const BUNDLE_FOLDER: &str = "/etc/kr8tiv/bundle";
 /// Port of the watchdog's health and status.
 pub const WATCHDOG_PORT: i32 = 18800;
+/// Variable in which the watchdog finds the token that it asks for.
+const STATUS_TOKEN_VARIABLE: &str = "KR8TIV_STATUS_TOKEN";
 /// User and group `node` of the official image.
 const NODE: i64 = 1000;
 /// A stopping gateway finishes its running turns, which it gives 315 s, and then cleans up for 10 s.
@@ -57,8 +62,14 @@ pub(crate) fn template(
     let mut volumes = volumes(resolved);
     volumes.extend(plugins::volume(plugins));
     volumes.extend(skills::volumes(packs));
-    PodTemplateSpec {
-        metadata: Some(ObjectMeta { labels: Some(labels(tenant, "gateway")), ..ObjectMeta::default() }),
+    // The gateway has its token in its environment: another one is another Pod.
+    let rotation = tenant.token_rotation.map(|value| (meta::ROTATE_TOKEN.to_owned(), value.to_owned()));
+    let mut template = PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(labels(tenant, "gateway")),
+            annotations: rotation.map(|rotation| BTreeMap::from([rotation])),
+            ..ObjectMeta::default()
+        }),
         spec: Some(PodSpec {
             service_account_name: Some(gateway_name(tenant.name)),
             automount_service_account_token: Some(false),
@@ -81,7 +92,9 @@ pub(crate) fn template(
             volumes: Some(volumes),
             ..PodSpec::default()
         }),
-    }
+    };
+    pod_additions::add(&tenant.spec.gateway, &mut template);
+    template
 }
 
 fn gateway(resolved: &Resolved<'_>, platform: &Platform) -> Container {
@@ -157,13 +170,16 @@ fn sidecar(resolved: &Resolved<'_>, watchdog: Container) -> Container {
         }
         probe
     };
-    let variables: Vec<_> = settings::watchdog_variables(resolved)
-        .into_iter()
-        .map(|variable| from_secret(&variable.name, variable.secret))
-        .collect();
+    // It asks the gateway as its owner would, and is asked itself by whoever has the other token.
+    let mut variables = vec![
+        from_secret(openclaw::TOKEN_VARIABLE, &token(&resolved.tenant)),
+        from_secret(STATUS_TOKEN_VARIABLE, &status_token(&resolved.tenant)),
+    ];
+    let webhooks = settings::watchdog_variables(resolved).into_iter();
+    variables.extend(webhooks.map(|variable| from_secret(&variable.name, variable.secret)));
     Container {
         restart_policy: Some("Always".into()),
-        env: (!variables.is_empty()).then_some(variables),
+        env: Some(variables),
         ports: Some(vec![port("watchdog", WATCHDOG_PORT)]),
         startup_probe: Some(healthy(1, 60)),
         liveness_probe: Some(healthy(20, 3)),
@@ -251,7 +267,7 @@ pub(super) fn plain(name: &str, value: String) -> EnvVar {
     EnvVar { name: name.into(), value: Some(value), value_from: None }
 }
 
-fn from_secret(name: &str, reference: &SecretKeyReference) -> EnvVar {
+pub(super) fn from_secret(name: &str, reference: &SecretKeyReference) -> EnvVar {
     EnvVar {
         name: name.into(),
         value: None,
@@ -267,7 +283,7 @@ fn from_secret(name: &str, reference: &SecretKeyReference) -> EnvVar {
 }
 
 fn heap_megabytes(tenant: &ResolvedTenant<'_>) -> u64 {
-    let limit = Amounts::of(&tenant.spec.gateway.resources).memory_limit;
+    let limit = Amounts::of(tenant.spec).memory_limit;
     (limit.base_units().unwrap_or_default() >> 20) * HEAP_SHARE.0 / HEAP_SHARE.1
 }
 
@@ -278,7 +294,7 @@ fn resources(tenant: &ResolvedTenant<'_>) -> ResourceRequirements {
             .filter_map(|(name, amount)| amount.map(|amount| (name.to_owned(), Quantity(amount.0.clone()))))
             .collect::<BTreeMap<_, _>>()
     };
-    let amounts = Amounts::of(&tenant.spec.gateway.resources);
+    let amounts = Amounts::of(tenant.spec);
     ResourceRequirements {
         requests: Some(list(Some(&amounts.cpu_request), Some(&amounts.memory_request))),
         limits: Some(list(amounts.cpu_limit.as_ref(), Some(&amounts.memory_limit))),

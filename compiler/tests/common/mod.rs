@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kr8tiv_compiler::{
-    Bundle, Diagnostics, Inputs, Object, Platform, PluginSource, Surroundings, compile, compose_file,
-    manifests,
+    Bundle, Diagnostics, Inputs, Object, OperatorPods, Platform, PluginSource, Surroundings, compile,
+    compose_file, manifests,
 };
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use serde::de::DeserializeOwned;
@@ -34,6 +34,7 @@ pub fn platform() -> Platform {
         gateway_repository: "ghcr.io/openclaw/openclaw".into(),
         watchdog_image: "example.com/kr8tiv/watchdog:0.1.0".into(),
         plugins: PluginSource::Registry,
+        operator: OperatorPods::default(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Objects of a tenant that somebody edits or deletes by hand are put back.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kr8tiv_crds::{Harness, Tenant, meta};
 use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::manifests::{harness, tenant};
@@ -32,6 +34,13 @@ pub async fn edited(context: &Context) -> Outcome {
     let token = json!({"automountServiceAccountToken": true});
     put_back::<ServiceAccount>(&scope, "acme-gateway", "a token for the gateway", token).await?;
     put_back::<StatefulSet>(&scope, "acme-gateway", "two gateways", json!({"spec": {"replicas": 2}})).await?;
+    let open = json!({"spec": {"ingress": [{}], "egress": [{}]}});
+    put_back::<NetworkPolicy>(&scope, "acme-gateway", "everybody let in and out", open).await?;
+    let never = json!({"spec": {"maxUnavailable": 0}});
+    put_back::<PodDisruptionBudget>(&scope, "acme-gateway", "no drain ever", never).await?;
+    let grown = format!("{}-state", tenant_id(&scope).await?);
+    let unlabelled = json!({"metadata": {"labels": {meta::TENANT: null}}});
+    put_back::<PersistentVolumeClaim>(&scope, &grown, "a missing label", unlabelled).await?;
     scope.discard().await
 }
 
@@ -42,8 +51,45 @@ pub async fn deleted(context: &Context) -> Outcome {
     made_anew::<ConfigMap>(&scope, "acme-gateway-config").await?;
     made_anew::<ConfigMap>(&scope, "acme-workspace.main").await?;
     made_anew::<StatefulSet>(&scope, "acme-gateway").await?;
+    made_anew::<NetworkPolicy>(&scope, "acme-gateway").await?;
+    made_anew::<PodDisruptionBudget>(&scope, "acme-gateway").await?;
     scope.until_exactly::<Tenant>("acme", &STARTING).await?;
     scope.discard().await
+}
+
+/// What somebody else has put onto an object stays there, whatever the operator puts back beside it.
+pub async fn others_fields(context: &Context) -> Outcome {
+    let scope = pending_tenant(context, "others").await?;
+    keeps::<ServiceAccount>(&scope, "acme-gateway").await?;
+    keeps::<NetworkPolicy>(&scope, "acme-gateway").await?;
+    keeps::<PersistentVolumeClaim>(&scope, &format!("{}-state", tenant_id(&scope).await?)).await?;
+    keeps::<Service>(&scope, "acme-gateway").await?;
+    keeps::<PodDisruptionBudget>(&scope, "acme-gateway").await?;
+    keeps::<ConfigMap>(&scope, "acme-gateway-config").await?;
+    keeps::<StatefulSet>(&scope, "acme-gateway").await?;
+    scope.discard().await
+}
+
+async fn keeps<K: Kind + Serialize>(scope: &Scope, name: &str) -> Outcome {
+    let component = scope.api::<K>().get(name).await?.labels().get(meta::COMPONENT).cloned();
+    let theirs = json!({"metadata": {
+        "labels": {"example.com/team": "blue", meta::COMPONENT: "other"},
+        "annotations": {"example.com/note": "theirs"},
+    }});
+    let edited: K = scope.merge(name, theirs).await?;
+    let mut wanted = essence(&edited)?;
+    wanted["metadata"]["labels"][meta::COMPONENT] = json!(component);
+    scope
+        .until(&format!("{} {name} with our label and theirs", K::kind(&())), SOON, async || {
+            let now = essence(&scope.api::<K>().get(name).await?)?;
+            if now == wanted { Ok(()) } else { Err(format!("now: {now}").into()) }
+        })
+        .await
+}
+
+async fn tenant_id(scope: &Scope) -> Outcome<String> {
+    let status = scope.api::<Tenant>().get("acme").await?.status;
+    Ok(status.and_then(|status| status.tenant_id).ok_or("no tenantId")?)
 }
 
 async fn pending_tenant(context: &Context, purpose: &str) -> Outcome<Scope> {

@@ -66,8 +66,12 @@ pub async fn suspension(context: &Context) -> Outcome {
     let scope = context.scope("suspend").await?;
     let id = pending_tenant(&scope).await?;
     scope.merge::<Tenant>("acme", json!({"spec": {"suspend": true}})).await?;
-    let suspended =
-        [("Ready", "False", "Suspended", MESSAGE), COMPILED, ("GatewayReady", "False", "Suspended", MESSAGE)];
+    let suspended = [
+        ("Ready", "False", "Suspended", MESSAGE),
+        COMPILED,
+        ("GatewayReady", "False", "Suspended", MESSAGE),
+        ("Suspended", "True", "Suspended", MESSAGE),
+    ];
     scope.until_exactly::<Tenant>("acme", &suspended).await?;
     let left = scope.resource_versions(&format!("{}={id}", meta::TENANT_ID)).await?;
     assert!(!left.contains_key("Pod acme-gateway-0"), "{left:?}");

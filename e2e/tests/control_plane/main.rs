@@ -76,6 +76,7 @@ fn main() -> ExitCode {
         .test("wrong_input_taken_id", wrong_owners::taken_id)
         .test("a_hand_edited_object_is_put_back", drift::edited)
         .test("a_hand_deleted_object_is_put_back", drift::deleted)
+        .test("fields_of_others_are_left_alone", drift::others_fields)
         .test("deletion_keeps_the_retained_volume", lifecycle::deletion_retains)
         .test("deletion_takes_the_volume_when_asked_to", lifecycle::deletion_deletes)
         .test("suspension_stops_the_gateway", lifecycle::suspension)

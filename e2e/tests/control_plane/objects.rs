@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kr8tiv_crds::{Agent, Harness, Tenant, meta};
 use kr8tiv_e2e::cluster::repository_file;
 use kr8tiv_e2e::conditions::condition;
@@ -65,6 +67,8 @@ pub async fn every_object(context: &Context) -> Outcome {
     let claim = format!("{id}-state");
     let expected = [
         owned::<ServiceAccount>(&scope, "acme-gateway", &uid).await?,
+        owned::<NetworkPolicy>(&scope, "acme-gateway", &uid).await?,
+        owned::<PodDisruptionBudget>(&scope, "acme-gateway", &uid).await?,
         owned::<Service>(&scope, "acme-gateway", &uid).await?,
         owned::<ConfigMap>(&scope, "acme-gateway-config", &uid).await?,
         owned::<ConfigMap>(&scope, "acme-workspace.main", &uid).await?,
@@ -78,7 +82,9 @@ pub async fn every_object(context: &Context) -> Outcome {
     let volume = scope.api::<PersistentVolumeClaim>().get(&claim).await?;
     assert_eq!(volume.metadata.owner_references, None, "the volume would be deleted with the Tenant");
     let token = scope.api::<Secret>().get("acme-gateway-token").await?.data.unwrap_or_default();
-    assert!(token.get("token").is_some_and(|token| token.0.len() >= 32), "the token is too short");
+    for key in ["token", "statusToken"] {
+        assert!(token.get(key).is_some_and(|token| token.0.len() >= 32), "{key} is too short");
+    }
 
     let status = serde_json::to_value(tenant.status)?;
     let delivery = delivery(&scope, "acme").await?;

@@ -1,55 +1,84 @@
-//! Apply stage: the gateway's token, which the operator makes. Reads and creates one Secret.
+//! Apply stage: the tokens that the operator makes. Reads, creates and completes one Secret.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
-use kr8tiv_crds::reference::SecretKeyReference;
+use kr8tiv_compiler::{MintedSecret, asked_rotation};
 use kr8tiv_crds::{Tenant, meta};
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Resource};
 use rand::TryRngCore;
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::{DOUBT_INTERVAL, Error, Secrets, keys_of};
-use crate::backoff::Pace;
 use crate::key::Key;
 
 /// Bytes of a minted token: as hard to guess as a 256-bit key.
 const TOKEN_BYTES: usize = 32;
 
+/// What is known of the Secret that the operator has made for a tenant.
+#[derive(Clone)]
+pub(super) struct Minted {
+    secret: MintedSecret,
+    /// The value of [`meta::ROTATE_TOKEN`] that its token was made for.
+    rotation: Option<String>,
+    checked: Instant,
+}
+
 impl Secrets {
-    /// Makes sure that the gateway's token exists: creates it once and never touches it again. Asks the API server
-    /// once after a start, and when `in_doubt`.
-    pub async fn ensure_token(
+    /// The rotation that the gateway's token was made for, as far as it is known.
+    pub fn rotation(&self, tenant: &Key) -> Option<String> {
+        self.known.lock().get(tenant)?.minted.as_ref()?.rotation.clone()
+    }
+
+    /// Makes sure that the tokens exist: creates the Secret once, adds keys that it lacks, and replaces the gateway's
+    /// token once for each value of the annotation [`meta::ROTATE_TOKEN`]. Nothing else is ever changed. Asks the API
+    /// server once after a start, for a rotation, and when `in_doubt`. Gives the rotation that the token was made for.
+    pub async fn ensure_minted(
         &self,
         tenant: &Tenant,
         tenant_id: &str,
-        token: &SecretKeyReference,
+        secret: &MintedSecret,
         in_doubt: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<String>, Error> {
         let key = Key::of(&tenant.metadata);
         let uid = tenant.metadata.uid.as_deref().unwrap_or_default();
-        let mut known = self.known(&key, uid);
+        let asked = asked_rotation(tenant).filter(|_| secret.token.is_some());
+        let known = self.known(&key, uid);
         let now = Instant::now();
-        let doubted = in_doubt && known.token_checked.is_none_or(|checked| now - checked >= DOUBT_INTERVAL);
-        if known.token.as_ref() == Some(token) && !doubted {
-            return Ok(());
+        if let Some(minted) = known.minted.filter(|minted| minted.secret == *secret) {
+            let doubted = in_doubt && now - minted.checked >= DOUBT_INTERVAL;
+            let is_done = asked.is_none_or(|asked| minted.rotation.as_deref() == Some(asked));
+            if is_done && !doubted {
+                return Ok(minted.rotation);
+            }
         }
-        match self.get(&key, &token.name).await? {
-            Some(secret) => accept(&secret, uid, tenant_id, token)?,
-            None => self.mint(tenant, tenant_id, token).await?,
-        }
-        known.token = Some(token.clone());
-        known.token_checked = Some(now);
-        self.known.lock().insert(key, known);
-        Ok(())
+        let rotation = match self.get(&key, &secret.name).await? {
+            None => {
+                self.mint(tenant, tenant_id, secret, asked).await?;
+                asked.map(str::to_owned)
+            }
+            Some(found) => {
+                accept(&found, uid, tenant_id)?;
+                self.complete(&key, &found, secret, asked).await?
+            }
+        };
+        let minted = Minted { secret: secret.clone(), rotation: rotation.clone(), checked: now };
+        self.known.lock().entry(key).or_default().minted = Some(minted);
+        Ok(rotation)
     }
 
-    async fn mint(&self, tenant: &Tenant, tenant_id: &str, token: &SecretKeyReference) -> Result<(), Error> {
+    async fn mint(
+        &self,
+        tenant: &Tenant,
+        tenant_id: &str,
+        secret: &MintedSecret,
+        rotation: Option<&str>,
+    ) -> Result<(), Error> {
         let key = Key::of(&tenant.metadata);
-        let mut bytes = [0; TOKEN_BYTES];
-        rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(Error::Randomness)?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let tokens = secret.keys().map(|key| Ok((key.to_owned(), token()?)));
+        let tokens: BTreeMap<String, String> = tokens.collect::<Result<_, Error>>()?;
         let labels = [
             (meta::MANAGED_BY, meta::MANAGED_BY_VALUE),
             (meta::NAME, meta::NAME_VALUE),
@@ -58,38 +87,83 @@ impl Secrets {
             (meta::TENANT_ID, tenant_id),
         ];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let secret = Secret {
+        let object = Secret {
             metadata: kube::core::ObjectMeta {
-                name: Some(token.name.clone()),
+                name: Some(secret.name.clone()),
                 namespace: Some(key.namespace.clone()),
                 labels: Some(BTreeMap::from(labels)),
+                annotations: rotation.map(|value| [(meta::ROTATE_TOKEN.into(), value.into())].into()),
                 owner_references: tenant.controller_owner_ref(&()).map(|owner| vec![owner]),
                 ..Default::default()
             },
-            string_data: Some(BTreeMap::from([(token.key.clone(), text)])),
+            string_data: Some(tokens),
             type_: Some("Opaque".into()),
             ..Default::default()
         };
-        let api = Api::<Secret>::namespaced(self.client.clone(), &key.namespace);
         let parameters =
             PostParams { field_manager: Some(crate::FIELD_MANAGER.into()), ..PostParams::default() };
-        let created = api.create(&parameters, &secret).await;
-        created.map_err(|source| Error::Api { name: token.name.clone(), source: Box::new(source) })?;
-        tracing::info!(
-            kind = "Tenant",
-            namespace = key.namespace,
-            name = key.name,
-            secret = token.name,
-            "token made"
-        );
+        let created = self.api(&key).create(&parameters, &object).await;
+        created.map_err(|source| Error::Api { name: secret.name.clone(), source: Box::new(source) })?;
+        said(&key, &secret.name, "tokens made");
         Ok(())
+    }
+
+    /// Adds what a Secret lacks, and a new token when another rotation is asked for. The Secret must be as it was
+    /// read: of two operators, one makes the token. Gives the rotation that the Secret's token is of.
+    async fn complete(
+        &self,
+        tenant: &Key,
+        found: &Secret,
+        secret: &MintedSecret,
+        asked: Option<&str>,
+    ) -> Result<Option<String>, Error> {
+        let annotations = found.metadata.annotations.as_ref();
+        let done = annotations.and_then(|all| all.get(meta::ROTATE_TOKEN));
+        let rotated = asked.filter(|asked| done.map(String::as_str) != Some(asked));
+        let held = keys_of(found);
+        let is_due =
+            |key: &&str| !held.contains(*key) || (rotated.is_some() && secret.token.as_deref() == Some(*key));
+        let due: Vec<&str> = secret.keys().filter(is_due).collect();
+        let tokens = due.iter().map(|key| Ok((key.to_string(), token()?)));
+        let tokens: BTreeMap<String, String> = tokens.collect::<Result<_, Error>>()?;
+        if tokens.is_empty() {
+            return Ok(done.cloned());
+        }
+        let mut patch = json!({
+            "metadata": {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version},
+            "stringData": tokens,
+        });
+        if let Some(rotated) = rotated {
+            patch["metadata"]["annotations"] = json!({meta::ROTATE_TOKEN: rotated});
+        }
+        let parameters =
+            PatchParams { field_manager: Some(crate::FIELD_MANAGER.into()), ..PatchParams::default() };
+        // Only metadata come back: nobody needs the values any more.
+        let answer = self.api(tenant).patch_metadata(&secret.name, &parameters, &Patch::Merge(&patch)).await;
+        answer.map_err(|source| Error::Api { name: secret.name.clone(), source: Box::new(source) })?;
+        said(tenant, &secret.name, if rotated.is_some() { "token rotated" } else { "missing tokens made" });
+        Ok(rotated.map(str::to_owned).or_else(|| done.cloned()))
+    }
+
+    fn api(&self, tenant: &Key) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &tenant.namespace)
     }
 }
 
-/// Whether an existing Secret is this Tenant's token.
-fn accept(secret: &Secret, uid: &str, tenant_id: &str, token: &SecretKeyReference) -> Result<(), Error> {
-    let name = token.name.clone();
+fn token() -> Result<String, Error> {
+    let mut bytes = [0; TOKEN_BYTES];
+    rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(Error::Randomness)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn said(tenant: &Key, secret: &str, what: &str) {
+    tracing::info!(kind = "Tenant", namespace = tenant.namespace, name = tenant.name, secret, "{what}");
+}
+
+/// Whether an existing Secret is the one that was made for this Tenant.
+fn accept(secret: &Secret, uid: &str, tenant_id: &str) -> Result<(), Error> {
     let metadata = &secret.metadata;
+    let name = metadata.name.clone().unwrap_or_default();
     let owners = metadata.owner_references.as_deref().unwrap_or_default();
     let is_owned = owners.iter().any(|owner| owner.uid == uid);
     let has_our_id =
@@ -101,11 +175,6 @@ fn accept(secret: &Secret, uid: &str, tenant_id: &str, token: &SecretKeyReferenc
     }
     if !is_owned && !has_our_id {
         return Err(Error::Taken { name });
-    }
-    if !keys_of(secret).contains(&token.key) {
-        let message =
-            format!("Secret {name} has lost its key {}; delete the Secret, and it is made anew", token.key);
-        return Err(Error::Missing { message, retry: Pace::Missing.pause(2) });
     }
     Ok(())
 }
@@ -122,29 +191,26 @@ mod tests {
         let labels = id.map(|id| json!({meta::TENANT_ID: id}));
         serde_json::from_value(json!({
             "metadata": {"name": "s", "ownerReferences": owners, "labels": labels},
-            "data": {"token": "eA==", "empty": ""}
+            "data": {"token": "eA=="}
         }))
         .unwrap()
     }
 
-    fn verdict(secret: &Secret, key: &str) -> &'static str {
-        let token = SecretKeyReference { name: "s".into(), key: key.into() };
-        match accept(secret, "me", "acme-12345678", &token) {
+    fn verdict(secret: &Secret) -> &'static str {
+        match accept(secret, "me", "acme-12345678") {
             Ok(()) => "kept",
             Err(Error::Taken { .. }) => "taken",
             Err(Error::Leaving { .. }) => "leaving",
-            Err(Error::Missing { .. }) => "missing",
             Err(other) => panic!("{other}"),
         }
     }
 
     #[test]
     fn only_this_tenants_secret_is_taken_for_its_token() {
-        assert_eq!(verdict(&secret(Some("me"), None), "token"), "kept");
-        assert_eq!(verdict(&secret(None, Some("acme-12345678")), "token"), "kept");
-        assert_eq!(verdict(&secret(None, Some("other-12345678")), "token"), "taken");
-        assert_eq!(verdict(&secret(None, None), "token"), "taken");
-        assert_eq!(verdict(&secret(Some("predecessor"), None), "token"), "leaving");
-        assert_eq!(verdict(&secret(Some("me"), None), "empty"), "missing");
+        assert_eq!(verdict(&secret(Some("me"), None)), "kept");
+        assert_eq!(verdict(&secret(None, Some("acme-12345678"))), "kept");
+        assert_eq!(verdict(&secret(None, Some("other-12345678"))), "taken");
+        assert_eq!(verdict(&secret(None, None)), "taken");
+        assert_eq!(verdict(&secret(Some("predecessor"), None)), "leaving");
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::Debug;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kr8tiv_compiler::Object;
 use kr8tiv_crds::{Tenant, meta};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
@@ -107,8 +109,11 @@ async fn execute(
         let target = Target { tools, observed, tenant_id, write: &write };
         match write.object {
             Object::ServiceAccount(object) => target.write::<ServiceAccount>(object).await?,
+            Object::NetworkPolicy(object) => target.write::<NetworkPolicy>(object).await?,
             Object::PersistentVolumeClaim(object) => target.write::<PersistentVolumeClaim>(object).await?,
             Object::Service(object) => target.write::<Service>(object).await?,
+            Object::Ingress(object) => target.write::<Ingress>(object).await?,
+            Object::PodDisruptionBudget(object) => target.write::<PodDisruptionBudget>(object).await?,
             Object::ConfigMap(object) => target.write::<ConfigMap>(object).await?,
             Object::StatefulSet(object) => target.write::<StatefulSet>(object).await?,
         }
@@ -116,6 +121,11 @@ async fn execute(
     for prune in prunes {
         match prune.id.kind {
             ChildKind::ServiceAccount => delete::<ServiceAccount>(tools, &observed.key, &prune).await?,
+            ChildKind::NetworkPolicy => delete::<NetworkPolicy>(tools, &observed.key, &prune).await?,
+            ChildKind::Ingress => delete::<Ingress>(tools, &observed.key, &prune).await?,
+            ChildKind::PodDisruptionBudget => {
+                delete::<PodDisruptionBudget>(tools, &observed.key, &prune).await?;
+            }
             ChildKind::Service => delete::<Service>(tools, &observed.key, &prune).await?,
             ChildKind::ConfigMap => delete::<ConfigMap>(tools, &observed.key, &prune).await?,
             ChildKind::StatefulSet => delete::<StatefulSet>(tools, &observed.key, &prune).await?,

@@ -12,6 +12,7 @@ pub mod stop;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kr8tiv_compiler::asked_rotation;
 use kr8tiv_crds::Tenant;
 use kr8tiv_crds::status::Reason;
 use kube::Resource;
@@ -31,7 +32,7 @@ use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
 use crate::tenant::claims::Claimed;
 use crate::tenant::observe::{Observed, observe};
-use crate::tenant::plan::{Plan, Prepared};
+use crate::tenant::plan::{Plan, Prepared, Told};
 use crate::tenant::rollout::{Rollout, restart, roll_out};
 use crate::tenant::status::{Ending, Served};
 use crate::tenant::stop::{Retry, Stop};
@@ -217,32 +218,36 @@ async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Opti
         Claimed::Waiting => return Ok(None),
         Claimed::Read(taken) | Claimed::Unread(taken, _) => taken.clone(),
     };
-    let prepare = |taken| plan::prepare(observed, taken, &context.stores.index, &context.compiler);
-    let plan = prepare(before.clone()).map_err(|stop| Stop { retry: claimed.retry(stop.retry), ..stop })?;
+    let prepare = |told| plan::prepare(observed, told, &context.stores.index, &context.compiler);
+    // The annotation may be taken off again: which token the Pod was last started for, the Secret knows.
+    let asked = asked_rotation(observed.tenant).map(str::to_owned);
+    let told =
+        Told { taken_tokens: before, rotation: asked.or_else(|| context.secrets.rotation(&observed.key)) };
+    let plan = prepare(told.clone()).map_err(|stop| Stop { retry: claimed.retry(stop.retry), ..stop })?;
     if let Claimed::Unread(_, error) = &claimed {
         return Err(Stop::by_secret(plan.compiled(), error));
     }
-    secure(context, observed, &plan, in_doubt).await?;
+    let rotation = secure(context, observed, &plan, in_doubt).await?;
     // A token that was missing until now may be somebody else's.
-    let taken = claims::compare(context, observed, &tokens);
-    if taken == before { Ok(Some(plan)) } else { prepare(taken).map(Some) }
+    let taken_tokens = claims::compare(context, observed, &tokens);
+    let is_ours = plan.bundle.minted.token.is_some();
+    let now = Told { taken_tokens, rotation: if is_ours { rotation } else { told.rotation.clone() } };
+    if now == told { Ok(Some(plan)) } else { prepare(now).map(Some) }
 }
 
-/// Makes sure that the Secrets are there.
+/// Makes sure that the Secrets are there. Gives the rotation that the gateway's token was made for.
 async fn secure(
     context: &Context,
     observed: &Observed<'_>,
     plan: &Plan<Prepared>,
     in_doubt: bool,
-) -> Result<(), Stop> {
+) -> Result<Option<String>, Stop> {
     let bundle = &plan.bundle;
     let stopped = |error: crate::secrets::Error| Stop::by_secret(plan.compiled(), &error);
     let secrets = &context.secrets;
     secrets.check(&observed.key, observed.uid, &bundle.secret_references, in_doubt).await.map_err(stopped)?;
-    if let Some(token) = &bundle.minted_token {
-        secrets.ensure_token(observed.tenant, &bundle.tenant_id, token, in_doubt).await.map_err(stopped)?;
-    }
-    Ok(())
+    let minted = secrets.ensure_minted(observed.tenant, &bundle.tenant_id, &bundle.minted, in_doubt);
+    minted.await.map_err(stopped)
 }
 
 fn unreadable_result(tenant: &Guarded<Tenant>) -> TenantResult {

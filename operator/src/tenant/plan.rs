@@ -52,17 +52,26 @@ impl<Stage> Plan<Stage> {
     }
 }
 
+/// What Secrets tell of a tenant, without their values.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Told {
+    /// Tokens that somebody else's channel had before.
+    pub taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
+    /// The rotation that the gateway's token was made for.
+    pub rotation: Option<String>,
+}
+
 /// Compiles what was observed.
 pub fn prepare(
     observed: &Observed<'_>,
-    taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
+    told: Told,
     index: &Index,
     compiler: &Compiler,
 ) -> Result<Plan<Prepared>, Stop> {
     let agents = readable_agents(observed)?;
     let harness = readable_harness(observed)?;
     let images = images(observed, harness, &compiler.platform.plugins);
-    let surroundings = surroundings(observed, images.as_ref(), taken_tokens);
+    let surroundings = surroundings(observed, images.as_ref(), told);
     let inputs = Inputs {
         tenant: observed.tenant,
         harness,
@@ -88,17 +97,15 @@ pub fn prepare(
     }
 }
 
-fn surroundings(
-    observed: &Observed<'_>,
-    images: Option<&TenantImages>,
-    taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
-) -> Surroundings {
+fn surroundings(observed: &Observed<'_>, images: Option<&TenantImages>, told: Told) -> Surroundings {
+    let Told { taken_tokens, rotation } = told;
     let unavailable = images.iter().flat_map(|images| &images.unavailable);
     Surroundings {
         namespace_labels: observed.namespace_labels.as_deref().cloned().unwrap_or_default(),
         running_version: observed.previous.gateway.as_ref().map(|gateway| gateway.version.clone()),
         unavailable_images: unavailable.map(|unavailable| unavailable.image.clone()).collect(),
         taken_tokens,
+        token_rotation: rotation,
     }
 }
 

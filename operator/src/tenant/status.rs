@@ -14,6 +14,9 @@ use crate::tenant::observe::Gateway;
 use crate::tenant::plan::{Applied, Plan};
 use crate::tenant::stop::Stop;
 
+/// What a suspended Tenant says.
+const SUSPENDED: &str = "the Tenant is suspended; set spec.suspend to false to start it";
+
 /// How a pass ended.
 #[derive(Debug)]
 pub enum Ending {
@@ -141,6 +144,7 @@ pub fn status(
             findings.extend(brought);
         }
     }
+    findings.extend(suspended(tenant));
     findings.extend(progress(summary));
     let conditions = conditions(&previous.conditions, findings, generation, now);
     // Without `..`: a new field must not be forgotten here.
@@ -220,6 +224,16 @@ fn ready(summary: &Summary) -> Finding {
     }
 }
 
+/// `Suspended` is there only while it is true.
+fn suspended(tenant: &Tenant) -> Option<Finding> {
+    tenant.spec.suspend.then(|| Finding {
+        type_: ConditionType::Suspended,
+        status: ConditionStatus::True,
+        reason: Reason::Suspended,
+        message: SUSPENDED.into(),
+    })
+}
+
 /// `Reconciling` and `Stalled` are there only while they are true, and never both.
 pub fn progress(summary: &Summary) -> Option<Finding> {
     let type_ = match summary.progress {
@@ -268,10 +282,7 @@ fn gateway_state(
 ) -> (Reason, String) {
     let starting = |message: &str| (Reason::Starting, message.to_owned());
     if tenant.spec.suspend {
-        return (
-            Reason::Suspended,
-            "the Tenant is suspended; set spec.suspend to false to start it".to_owned(),
-        );
+        return (Reason::Suspended, SUSPENDED.to_owned());
     }
     if gateway.workload.is_none() {
         return match ending {

@@ -6,7 +6,7 @@ use kr8tiv_cli::args::{PlatformArguments, TenantArguments};
 use kr8tiv_cli::compile::{Compiled, compile};
 use kr8tiv_cli::diff::{Change, Entry, cluster, with_cluster};
 use kr8tiv_cli::input::{Source, judge, yaml};
-use kr8tiv_compiler::{Effect, Platform, PluginSource, manifests};
+use kr8tiv_compiler::{Effect, OperatorPods, Platform, PluginSource, manifests};
 use serde_json::{Value, json};
 
 use crate::world::{NAMESPACE, World, agent, harness, tenant};
@@ -41,6 +41,7 @@ async fn the_command_line_writes_what_the_operator_applies() {
         gateway_repository: "gateway".into(),
         watchdog_image: "watchdog:1".into(),
         plugins: PluginSource::Registry,
+        operator: OperatorPods::default(),
     };
     let arguments = TenantArguments { tenant: None, tenant_id: None, uid: None };
     let Compiled::Bundle(bundle, _) = compile(&input, &arguments, &platform).unwrap() else {
@@ -51,7 +52,8 @@ async fn the_command_line_writes_what_the_operator_applies() {
     let written: BTreeMap<_, Value> = written
         .iter()
         .map(|document| {
-            let plural = format!("{}s", document.text(&["kind"]).unwrap().to_lowercase());
+            let plural =
+                format!("{}s", document.text(&["kind"]).unwrap().to_lowercase()).replace("ys", "ies");
             let name = document.text(&["metadata", "name"]).unwrap().to_owned();
             ((plural, NAMESPACE.to_owned(), name), document.to_json())
         })

@@ -160,6 +160,16 @@ async fn a_suspended_tenant_is_neither_on_its_way_nor_stuck() {
     assert_eq!(world.is("Tenant", "acme", "Stalled"), "absent");
     assert_eq!(world.is("Tenant", "acme", "Ready"), "False");
     assert_eq!(world.reason("Tenant", "acme", "GatewayReady"), "Suspended");
+    assert_eq!(world.is("Tenant", "acme", "Suspended"), "True");
+    for (kind, name) in [
+        ("Secret", "acme-gateway-token"),
+        ("NetworkPolicy", "acme-gateway"),
+        ("PodDisruptionBudget", "acme-gateway"),
+        ("Service", "acme-gateway"),
+        ("ConfigMap", "acme-gateway-config"),
+    ] {
+        assert!(world.api.get(kind, NAMESPACE, name).is_some(), "{kind} {name} stays");
+    }
     world.until("it holds nothing up", |world| world.is("Harness", "desk", "Ready") == "True").await;
     world.rest().await;
     world.api.forget_requests();
@@ -171,6 +181,7 @@ async fn a_suspended_tenant_is_neither_on_its_way_nor_stuck() {
             world.api.get("StatefulSet", NAMESPACE, "acme-gateway").unwrap()["spec"]["replicas"] == 1
         })
         .await;
+    world.until("it is no more suspended", |world| world.is("Tenant", "acme", "Suspended") == "absent").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,8 @@ mod events;
 mod faults;
 mod gateway;
 mod health;
+mod kinds;
+mod minted;
 mod objects;
 mod reports;
 mod sharing;

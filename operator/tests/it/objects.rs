@@ -33,7 +33,9 @@ async fn a_new_tenant_costs_one_write_per_object() {
         ("create secrets", 1),
         ("patch serviceaccounts", 1),
         ("patch persistentvolumeclaims", 1),
+        ("patch networkpolicies", 1),
         ("patch services", 1),
+        ("patch poddisruptionbudgets", 1),
         ("patch configmaps", 2),
         ("patch statefulsets", 1),
         ("patch tenants/status", 1),
@@ -50,8 +52,10 @@ async fn a_new_tenant_costs_one_write_per_object() {
     let planned = [
         "secrets",
         "serviceaccounts",
+        "networkpolicies",
         "persistentvolumeclaims",
         "services",
+        "poddisruptionbudgets",
         "configmaps",
         "configmaps",
         "statefulsets",
@@ -261,7 +265,7 @@ async fn the_token_is_made_once_and_is_nobody_elses() {
     let world = World::with_tenant().await;
     let token = world.api.get("Secret", NAMESPACE, "acme-gateway-token").unwrap();
     let keys: Vec<_> = token["data"].as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["token"]);
+    assert_eq!(keys, ["statusToken", "token"]);
     assert_ne!(token["data"]["token"], "");
     assert_eq!(token["metadata"]["ownerReferences"][0]["kind"], "Tenant");
     assert_eq!(token["metadata"]["labels"]["app.kubernetes.io/managed-by"], "kr8tiv-operator");

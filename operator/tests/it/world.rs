@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform, PluginSource};
+use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, OperatorPods, Platform, PluginSource};
 use kr8tiv_operator::app::{self, Parts};
 use kr8tiv_operator::compiler::Compiler;
 use kr8tiv_operator::delivery::{Answer, Ask, Unreachable};
@@ -152,6 +152,7 @@ impl World {
             gateway_repository: "gateway".into(),
             watchdog_image: "watchdog:1".into(),
             plugins: self.plugins.clone(),
+            operator: OperatorPods::default(),
         };
         let compilations = Arc::clone(&self.compilations);
         let mut compiler = Compiler::new(platform);

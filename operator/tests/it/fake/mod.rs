@@ -34,7 +34,7 @@ pub struct Seen {
     pub name: String,
 }
 
-/// Answers a request with an error instead of doing what it asks for.
+/// Answers a request with an error.
 type Fault = Box<dyn Fn(&Seen) -> Option<StatusCode> + Send>;
 #[derive(Clone)]
 pub struct Fake {
@@ -173,12 +173,12 @@ impl Fake {
     }
 
     fn patch(state: &mut State, call: &Call, existing: Option<Value>) -> Answer {
-        let uid = &call.body["metadata"]["uid"];
-        if let Some(existing) = &existing
-            && !uid.is_null()
-            && *uid != existing["metadata"]["uid"]
-        {
-            return Answer::Status(StatusCode::CONFLICT, "uid precondition".into());
+        let is_other = |existing: &Value, field| {
+            let wanted = &call.body["metadata"][field];
+            !wanted.is_null() && *wanted != existing["metadata"][field]
+        };
+        if existing.as_ref().is_some_and(|it| is_other(it, "uid") || is_other(it, "resourceVersion")) {
+            return Answer::Status(StatusCode::CONFLICT, "precondition".into());
         }
         let apply = call.content_type.contains("apply-patch");
         let read = &call.body["metadata"]["resourceVersion"];
@@ -213,6 +213,9 @@ impl Fake {
             }
         } else {
             merge(&mut object, &call.body);
+            if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
+                merge(&mut object["data"], &encoded(&texts));
+            }
         }
         Answer::Object(shown(&state.store(&call.id, object), call.partial))
     }

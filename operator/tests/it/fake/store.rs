@@ -33,7 +33,7 @@ pub(super) struct Watcher {
     pub(super) events: UnboundedSender<Bytes>,
 }
 
-pub(super) const KINDS: [(&str, &str, &str); 13] = [
+pub(super) const KINDS: [(&str, &str, &str); 16] = [
     ("namespaces", "Namespace", "v1"),
     ("tenants", "Tenant", "kr8tiv.ai/v1alpha1"),
     ("harnesses", "Harness", "kr8tiv.ai/v1alpha1"),
@@ -44,6 +44,9 @@ pub(super) const KINDS: [(&str, &str, &str); 13] = [
     ("persistentvolumeclaims", "PersistentVolumeClaim", "v1"),
     ("secrets", "Secret", "v1"),
     ("pods", "Pod", "v1"),
+    ("networkpolicies", "NetworkPolicy", "networking.k8s.io/v1"),
+    ("ingresses", "Ingress", "networking.k8s.io/v1"),
+    ("poddisruptionbudgets", "PodDisruptionBudget", "policy/v1"),
     ("statefulsets", "StatefulSet", "apps/v1"),
     ("events", "Event", "events.k8s.io/v1"),
     ("leases", "Lease", "coordination.k8s.io/v1"),
@@ -54,7 +57,8 @@ pub(super) fn plural_of(kind: &str) -> &'static str {
 }
 
 pub(super) fn has_generation(plural: &str) -> bool {
-    ["tenants", "harnesses", "agents", "statefulsets"].contains(&plural)
+    ["tenants", "harnesses", "agents", "statefulsets", "networkpolicies", "poddisruptionbudgets", "ingresses"]
+        .contains(&plural)
 }
 
 pub(super) fn id(plural: &str, namespace: &str, name: &str) -> Id {
