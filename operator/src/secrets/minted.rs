@@ -54,14 +54,21 @@ impl Secrets {
                 return Ok(minted.rotation);
             }
         }
-        let rotation = match self.get(&key, &secret.name).await? {
-            None => {
-                self.mint(tenant, tenant_id, secret, asked).await?;
-                asked.map(str::to_owned)
-            }
+        // A tenant that has never been applied has no Secret, but for one that is retained or somebody else's: creating it
+        // tells, and spares the look.
+        let is_new = tenant.status.as_ref().is_none_or(|status| status.bundle_hash.is_none());
+        let made = is_new && self.mint(tenant, tenant_id, secret, asked).await?;
+        let found = if made { None } else { self.get(&key, &secret.name).await? };
+        let rotation = match found {
             Some(found) => {
                 accept(&found, uid, tenant_id)?;
                 self.complete(&key, &found, secret, asked).await?
+            }
+            None => {
+                if !made && !self.mint(tenant, tenant_id, secret, asked).await? {
+                    return Err(Error::Leaving { name: secret.name.clone() });
+                }
+                asked.map(str::to_owned)
             }
         };
         let minted = Minted { secret: secret.clone(), rotation: rotation.clone(), checked: now };
@@ -69,13 +76,14 @@ impl Secrets {
         Ok(rotation)
     }
 
+    /// Creates the Secret. Says whether it did: there may be one of that name.
     async fn mint(
         &self,
         tenant: &Tenant,
         tenant_id: &str,
         secret: &MintedSecret,
         rotation: Option<&str>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let key = Key::of(&tenant.metadata);
         let tokens = secret.keys().map(|key| Ok((key.to_owned(), token()?)));
         let tokens: BTreeMap<String, String> = tokens.collect::<Result<_, Error>>()?;
@@ -102,10 +110,14 @@ impl Secrets {
         };
         let parameters =
             PostParams { field_manager: Some(crate::FIELD_MANAGER.into()), ..PostParams::default() };
-        let created = self.api(&key).create(&parameters, &object).await;
-        created.map_err(|source| Error::Api { name: secret.name.clone(), source: Box::new(source) })?;
-        said(&key, &secret.name, "tokens made");
-        Ok(())
+        match self.api(&key).create(&parameters, &object).await {
+            Ok(_) => {
+                said(&key, &secret.name, "tokens made");
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(source) => Err(Error::Api { name: secret.name.clone(), source: Box::new(source) }),
+        }
     }
 
     /// Adds what a Secret lacks, and a new token when another rotation is asked for. The Secret must be as it was

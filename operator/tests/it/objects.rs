@@ -29,7 +29,6 @@ async fn a_new_tenant_costs_one_write_per_object() {
     world.until("it is applied", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
     world.rest().await;
     let expected = counts(&[
-        ("get secrets", 1),
         ("create secrets", 1),
         ("patch serviceaccounts", 1),
         ("patch persistentvolumeclaims", 1),
