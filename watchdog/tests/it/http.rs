@@ -13,11 +13,13 @@ fn probes_and_status_follow_the_delivery() {
     let watchdog = Watchdog::run(&pod);
     eventually("the first pass is reported", || watchdog.status()["pending"] != Value::Null);
     let reasons = json!(["config/delivery.json: missing"]);
+    let mut status = watchdog.status();
+    assert_eq!(status["gateway"].take()["state"], "Starting");
     assert_eq!(
-        watchdog.status(),
+        status,
         json!({
-            "version": env!("CARGO_PKG_VERSION"), "delivered": null, "error": null,
-            "pending": {"bundleHash": null, "reasons": reasons}, "drift": {"restoredTotal": 0},
+            "version": env!("CARGO_PKG_VERSION"), "delivered": null, "error": null, "gateway": null,
+            "pending": {"bundleHash": null, "reasons": reasons}, "drift": {"restoredTotal": 0, "files": []},
         })
     );
     assert_eq!(watchdog.get("/healthz"), (200, r#"{"ok":true}"#.to_owned()));
@@ -42,7 +44,7 @@ fn probes_and_status_follow_the_delivery() {
 fn only_get_and_head_of_known_paths_are_answered() {
     let pod = Pod::new();
     let watchdog = Watchdog::run(&pod);
-    for path in ["/", "/metrics", "/healthz/", "/status/../status", "//status"] {
+    for path in ["/", "/metrics/", "/healthz/", "/status/../status", "//status"] {
         assert_eq!(watchdog.get(path).0, 404, "{path}");
     }
     let head = watchdog.exchange("HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n");

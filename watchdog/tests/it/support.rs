@@ -219,7 +219,10 @@ impl Watchdog {
     }
 
     pub(crate) fn run_with(pod: &Pod, arguments: &[&str]) -> Self {
-        let arguments: Vec<&str> = ["--listen", "127.0.0.1:0"].iter().chain(arguments).copied().collect();
+        // Nobody listens on port 1: without a gateway of its own a test must not find one of another.
+        let usual = ["--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:1"];
+        let usual = if arguments.contains(&"--gateway") { &usual[..2] } else { &usual[..] };
+        let arguments: Vec<&str> = usual.iter().chain(arguments).copied().collect();
         Self::start(command("run", pod, &arguments)).listening()
     }
 
