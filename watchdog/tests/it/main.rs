@@ -4,9 +4,14 @@
 
 mod attacks;
 mod delivery;
+mod fake_gateway;
 mod http;
 mod process;
+mod real_gateway;
 mod real_skills;
+mod receiver;
 mod skills;
 mod skills_attacks;
 mod support;
+mod watching;
+mod webhooks;

@@ -63,6 +63,11 @@ impl Bundle {
         self
     }
 
+    pub(crate) fn with_config(mut self, config: &Value) -> Self {
+        self.config = config.to_string();
+        self
+    }
+
     pub(crate) fn hash(&self) -> String {
         Digest::of(self.name.as_bytes()).to_string()
     }
@@ -102,6 +107,8 @@ impl Bundle {
 pub(crate) struct Pod {
     _root: tempfile::TempDir,
     pub(crate) paths: Paths,
+    /// `watchdog.json`.
+    pub(crate) settings: Option<Value>,
 }
 
 impl Pod {
@@ -113,7 +120,7 @@ impl Pod {
             path
         };
         let paths = Paths { bundle: at("bundle"), config_dir: at("config"), state_dir: at("state") };
-        Self { _root: root, paths }
+        Self { _root: root, paths, settings: None }
     }
 
     /// Mounts all ConfigMaps of a bundle, workspaces first.
@@ -123,7 +130,8 @@ impl Pod {
     }
 
     pub(crate) fn mount_config(&self, bundle: &Bundle) {
-        let files = [("openclaw.json", bundle.config.clone()), ("delivery.json", bundle.delivery())];
+        let mut files = vec![("openclaw.json", bundle.config.clone()), ("delivery.json", bundle.delivery())];
+        files.extend(self.settings.as_ref().map(|settings| ("watchdog.json", settings.to_string())));
         swap(&self.paths.bundle.join("config"), files.iter().map(|(name, text)| (*name, text.as_str())));
     }
 
@@ -290,6 +298,28 @@ impl Watchdog {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
+    }
+
+    /// Waits until the gateway's part of the status is as it should be, and returns it.
+    pub(crate) fn gateway_when(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        self.gateway_within(PATIENCE, what, is_it)
+    }
+
+    pub(crate) fn gateway_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let end = Instant::now() + patience;
+        loop {
+            let last = self.status()["gateway"].take();
+            if is_it(&last) {
+                return last;
+            }
+            assert!(Instant::now() < end, "{what}: {last:#}; log: {:#?}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Code and body of a GET.
