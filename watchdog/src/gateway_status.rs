@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::gateway::answers::Config;
 use crate::gateway::channels::{AccountState, Channel};
 use crate::judge::reason::{Reason, State};
+use crate::names::Digest;
 use crate::secret::Redactor;
 use crate::volume::Disk;
 
@@ -53,6 +54,8 @@ pub struct GatewayStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigStatus {
+    /// The bundle that had been delivered before the gateway was asked: the rest is about its file.
+    pub bundle_hash: Option<Digest>,
     /// Whether the file is accepted.
     pub valid: bool,
     /// Whether the gateway runs with it.
@@ -116,8 +119,9 @@ impl GatewayStatus {
 }
 
 /// The configuration, without secrets and within bounds.
-pub fn config_status(config: &Config, redactor: &Redactor) -> ConfigStatus {
+pub fn config_status(config: &Config, bundle_hash: Option<Digest>, redactor: &Redactor) -> ConfigStatus {
     ConfigStatus {
+        bundle_hash,
         valid: config.valid,
         applied: config.is_applied(),
         revision_hash: config.revision.as_ref().map(|hash| redactor.clean(hash, MAX_NAME)),
@@ -182,7 +186,7 @@ mod tests {
         let mut channels: Vec<_> = (0..1000).map(|account| channel(account, AccountState::Ready)).collect();
         channels[999].state = AccountState::Blocked;
         let mut status = GatewayStatus::unknown("2026-11-25T12:00:00Z".into());
-        status.config = Some(config_status(&config, &redactor));
+        status.config = Some(config_status(&config, None, &redactor));
         status.channels = channel_statuses(&channels, &redactor);
         status.failing_models = names(vec![long.clone(); 1000].iter(), &redactor);
         status.not_ready = names(vec![long; 1000].iter(), &redactor);

@@ -60,12 +60,10 @@ impl Looker {
                 Local { settings, wanted, disk: volume::disk(&state_dir).ok() }
             })
         });
-        match timeout(WITHIN, &mut looking).await {
-            Ok(local) => local.ok(),
-            Err(_) => {
-                self.looking = Some(looking);
-                None
-            }
+        if let Ok(local) = timeout(WITHIN, &mut looking).await {
+            return local.ok();
         }
+        self.looking = Some(looking);
+        None
     }
 }

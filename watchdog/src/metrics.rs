@@ -1,4 +1,4 @@
-//! Reporting stage, pure: what `/metrics` says, in the OpenMetrics text format (docs/watchdog.md lists all).
+//! Reporting stage, pure: what `/metrics` says, in the text format of `OpenMetrics` (docs/watchdog.md lists all).
 //!
 //! Every label has a closed list of values: nothing that the gateway or an agent says becomes one.
 

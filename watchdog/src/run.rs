@@ -68,6 +68,7 @@ pub async fn run(options: Run) -> Result<(), RunError> {
         gateway,
         Arc::clone(&metrics),
         status,
+        snapshots_seen.clone(),
         Arc::clone(&write_config_again),
     );
     let sources = Sources {

@@ -105,6 +105,11 @@ impl Status {
         self.delivered.is_some()
     }
 
+    /// The bundle that was delivered last.
+    pub fn delivered(&self) -> Option<Digest> {
+        self.delivered.as_ref().map(|delivered| delivered.bundle_hash)
+    }
+
     /// The body of `/status`, `now` since the watchdog's start.
     pub fn body<'a>(&'a self, now: Duration, gateway: &'a GatewayStatus) -> Body<'a> {
         let Self { delivered, pending, error, restored_total, drifted } = self;

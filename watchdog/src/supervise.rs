@@ -13,6 +13,7 @@ use crate::environment::{self, GATEWAY_TOKEN};
 use crate::gateway::channels::{Channel, Wanted, channels};
 use crate::gateway::prober::{Prober, Round};
 use crate::gateway_status::{ConfigStatus, GatewayStatus, Memory, channel_statuses, config_status, names};
+use crate::http::Snapshot;
 use crate::judge::alerts::Alerts;
 use crate::judge::applied::{Applied, Verdict};
 use crate::judge::machine::{Event, Machine, Thresholds};
@@ -20,6 +21,7 @@ use crate::judge::observation::Phase;
 use crate::judge::symptoms::{Surroundings, observe};
 use crate::local::{Local, Looker};
 use crate::metrics::{Levels, Metrics};
+use crate::names::Digest;
 use crate::secret::Redactor;
 use crate::settings::Settings;
 use crate::tell::Tellers;
@@ -41,6 +43,7 @@ pub struct Supervisor {
     metrics: Arc<Metrics>,
     seen: Seen,
     publish: watch::Sender<GatewayStatus>,
+    deliveries: watch::Receiver<Snapshot>,
     write_config_again: Arc<Notify>,
 }
 
@@ -63,6 +66,7 @@ impl Supervisor {
         options: Gateway,
         metrics: Arc<Metrics>,
         publish: watch::Sender<GatewayStatus>,
+        deliveries: watch::Receiver<Snapshot>,
         write_config_again: Arc<Notify>,
     ) -> Self {
         let settings = Settings::default();
@@ -91,6 +95,7 @@ impl Supervisor {
             metrics,
             seen: Seen::default(),
             publish,
+            deliveries,
             write_config_again,
             options,
             clock,
@@ -100,14 +105,15 @@ impl Supervisor {
     /// Watches for ever.
     pub async fn run(mut self) -> Infallible {
         loop {
+            let delivered = self.deliveries.borrow_and_update().status.delivered();
             let (round, local) = tokio::join!(self.prober.round(), self.looker.look());
             if let Some(local) = &local {
                 self.take_settings(&local.settings);
             }
-            let settled = self.take(&round, local.as_ref());
+            let settled = self.take(&round, local.as_ref(), delivered);
             let Gateway { probe_interval, probe_interval_unsettled, .. } = self.options;
             let pause = if settled { probe_interval } else { probe_interval_unsettled.min(probe_interval) };
-            let next_round = self.clock.now() + pause;
+            let mut next_round = self.clock.now() + pause;
             loop {
                 self.tell();
                 let serving = self.machine.is_serving_now();
@@ -116,6 +122,15 @@ impl Supervisor {
                 tokio::select! {
                     () = sleep_until(self.clock.instant(wake)) => {}
                     () = self.prober.idle() => {}
+                    changed = self.deliveries.changed() => {
+                        // Its sender outlives this loop; should it not, rounds go on by time.
+                        if changed.is_err() {
+                            sleep_until(self.clock.instant(wake)).await;
+                        } else if self.deliveries.borrow_and_update().status.delivered() != delivered {
+                            // The gateway has it within 2 s: what it says of it is to be known soon.
+                            next_round = next_round.min(self.clock.now() + probe_interval_unsettled);
+                        }
+                    }
                 }
                 if self.clock.now() >= next_round {
                     break;
@@ -136,7 +151,7 @@ impl Supervisor {
                     self.settings = settings;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "config/watchdog.json cannot be used, going on as before")
+                    tracing::error!(%error, "config/watchdog.json cannot be used, going on as before");
                 }
             },
             Mounted::Missing => tracing::info!("no config/watchdog.json: nobody is told anything"),
@@ -146,7 +161,7 @@ impl Supervisor {
     }
 
     /// Takes a round into account, and returns whether the next one has time.
-    fn take(&mut self, round: &Round, local: Option<&Local>) -> bool {
+    fn take(&mut self, round: &Round, local: Option<&Local>, delivered: Option<Digest>) -> bool {
         let now = self.clock.now();
         self.metrics.count_round(round);
         let answers = round.rpc.as_ref().and_then(|answers| answers.as_ref().ok());
@@ -173,7 +188,7 @@ impl Supervisor {
         for event in self.machine.step(now, &observe(round, &surroundings)) {
             self.log(event);
         }
-        self.remember(round, accounts);
+        self.remember(round, accounts, delivered);
 
         let reasons = self.machine.reasons();
         let state = self.machine.state();
@@ -195,10 +210,12 @@ impl Supervisor {
                 .map(|used_bytes| Memory { used_bytes, limit_bytes: self.options.gateway_memory_limit }),
             last_probe: Some(now),
         });
-        self.machine.is_serving_now() && applied == Some(true)
+        // What the gateway refuses, or does not tell, it refuses at the usual pace, too.
+        let is_awaited = |config: &ConfigStatus| config.valid && !config.applied;
+        self.machine.is_serving_now() && !self.seen.config.as_ref().is_some_and(is_awaited)
     }
 
-    fn remember(&mut self, round: &Round, accounts: Option<Vec<Channel>>) {
+    fn remember(&mut self, round: &Round, accounts: Option<Vec<Channel>>, delivered: Option<Digest>) {
         let clean = |name: &String| names([name].into_iter(), &self.redactor).pop();
         if let Some(version) = &round.version {
             self.seen.version = clean(version);
@@ -219,7 +236,7 @@ impl Supervisor {
         }
         if let Some(Ok(answers)) = &round.rpc {
             if let Some(config) = &answers.config {
-                self.seen.config = Some(config_status(config, &self.redactor));
+                self.seen.config = Some(config_status(config, delivered, &self.redactor));
             }
             if let Some(models) = &answers.failing_models {
                 self.seen.failing_models = names(models.iter(), &self.redactor);

@@ -23,7 +23,7 @@ pub struct Tellers {
     clock: Clock,
     run: String,
     sequence: u64,
-    tellers: BTreeMap<Receiver, Teller>,
+    receivers: BTreeMap<Receiver, Teller>,
 }
 
 #[derive(Debug)]
@@ -49,12 +49,12 @@ impl Tellers {
             tokio::spawn(sender.run());
             (receiver, Teller { target, messages })
         };
-        Self { clock, run: run(), sequence: 0, tellers: Receiver::ALL.into_iter().map(start).collect() }
+        Self { clock, run: run(), sequence: 0, receivers: Receiver::ALL.into_iter().map(start).collect() }
     }
 
     /// Takes over who is told.
     pub fn configure(&self, settings: &Settings) {
-        for (receiver, teller) in &self.tellers {
+        for (receiver, teller) in &self.receivers {
             let webhook = settings.webhooks.iter().find(|webhook| webhook.receiver == *receiver);
             let target = webhook.and_then(|webhook| {
                 environment::target(webhook)
@@ -102,7 +102,7 @@ impl Tellers {
             heartbeat_seconds: settings.rules.heartbeat.as_secs(),
         };
         let message = Message::new(alert, &context);
-        for teller in self.tellers.values() {
+        for teller in self.receivers.values() {
             if teller.target.borrow().is_some() {
                 // A task ends with this value only.
                 let _ = teller.messages.send(message.clone());

@@ -15,7 +15,8 @@ pub struct ChannelsStatus {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Account {
-    account_id: String,
+    #[serde(rename = "accountId")]
+    id: String,
     #[serde(default = "yes")]
     enabled: bool,
     #[serde(default)]
@@ -113,7 +114,7 @@ pub fn channels(status: &ChannelsStatus, wanted: &Wanted) -> Vec<Channel> {
             let state = account.state();
             Channel {
                 channel: name.clone(),
-                account: account.account_id.clone(),
+                account: account.id.clone(),
                 state,
                 problem: account.last_error.clone().filter(|_| state != AccountState::Ready),
             }
@@ -130,7 +131,7 @@ pub fn channels(status: &ChannelsStatus, wanted: &Wanted) -> Vec<Channel> {
         if accounts.is_empty() && there.is_empty() {
             channels.push(missing("default"));
         }
-        let lacks = |account: &&String| there.iter().all(|there| there.account_id != **account);
+        let lacks = |account: &&String| there.iter().all(|there| there.id != **account);
         channels.extend(accounts.iter().filter(lacks).map(|account| missing(account)));
     }
     channels.sort_by(|a, b| (&a.channel, &a.account).cmp(&(&b.channel, &b.account)));
@@ -143,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn states(accounts: Value, config: &Value) -> Vec<(String, String, AccountState)> {
+    fn states(accounts: &Value, config: &Value) -> Vec<(String, String, AccountState)> {
         let status: ChannelsStatus = serde_json::from_value(json!({"channelAccounts": accounts})).unwrap();
         let channels = channels(&status, &Wanted::of(config.to_string().as_bytes()));
         channels.into_iter().map(|channel| (channel.channel, channel.account, channel.state)).collect()
@@ -166,11 +167,11 @@ mod tests {
         ] {
             let mut with_id = account.clone();
             with_id["accountId"] = json!("default");
-            let states = states(json!({"telegram": [with_id]}), &json!({}));
+            let states = states(&json!({"telegram": [with_id]}), &json!({}));
             assert_eq!(states, [("telegram".into(), "default".into(), expected)], "{account}");
         }
         let disabled = json!({"telegram": [{"accountId": "a", "enabled": false}]});
-        assert!(states(disabled, &json!({})).is_empty());
+        assert!(states(&disabled, &json!({})).is_empty());
     }
 
     #[test]
@@ -183,7 +184,7 @@ mod tests {
         }});
         let there = json!({"discord": [{"accountId": "one", "running": true}]});
         assert_eq!(
-            states(there, &config),
+            states(&there, &config),
             [
                 ("discord".into(), "one".into(), AccountState::Ready),
                 ("discord".into(), "three".into(), AccountState::Missing),

@@ -100,23 +100,19 @@ impl Prober {
             tracing::debug!(%error, "the connection to the gateway ended between two rounds");
             self.rpc = None;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn ask(&mut self) -> Result<Answers, RpcError> {
-        // A connection that broke since the last round says nothing about the gateway now: one more try.
-        let kept = match self.rpc.take() {
-            Some(mut rpc) => answers(&mut rpc).await.ok().map(|answers| (rpc, answers)),
-            None => None,
-        };
-        let (rpc, answers) = match kept {
-            Some(kept) => kept,
-            None => {
-                let mut rpc = Rpc::connect(self.address, self.token.as_ref(), self.within).await?;
-                let answers = answers(&mut rpc).await?;
-                (rpc, answers)
+        if let Some(mut rpc) = self.rpc.take() {
+            // A connection that broke since the last round says nothing about the gateway now: one more try.
+            if let Ok(answers) = answers(&mut rpc).await {
+                self.rpc = Some(rpc);
+                return Ok(answers);
             }
-        };
+        }
+        let mut rpc = Rpc::connect(self.address, self.token.as_ref(), self.within).await?;
+        let answers = answers(&mut rpc).await?;
         self.rpc = Some(rpc);
         Ok(answers)
     }

@@ -134,7 +134,7 @@ proptest! {
             last_down = Some(*down_at);
         }
         for (incident, end) in &incidents {
-            let long = minutes(*end) - incident.since > minutes(20);
+            let long = minutes(*end) > incident.since + minutes(20);
             let is_told = told.iter().any(|(_, alert)| *alert == Alert::Down(*incident));
             prop_assert!(is_told || !long, "{:?} is missed in {:?}", incident, told);
         }

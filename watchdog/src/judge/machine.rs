@@ -1,7 +1,7 @@
 //! Judging stage, pure: the state machine, from observations and the time to a state and events.
 //!
 //! An *incident* is a time without service. It opens when the gateway is called down, begins with the first probe that
-//! failed, and closes when the gateway serves again. While it is open the state stays `Down`: a gateway that crashes at
+//! failed, or with the start or drain that takes too long, and closes when the gateway serves again. While it is open the state stays `Down`: a gateway that crashes at
 //! each start is one incident, not many.
 
 use std::collections::BTreeMap;
@@ -198,7 +198,7 @@ impl Machine {
             State::Down => {}
             State::Draining => {
                 if now.saturating_sub(self.since) > self.thresholds.drain_budget {
-                    self.open(now, now, Reason::DrainTimedOut, events);
+                    self.open(now, self.since, Reason::DrainTimedOut, events);
                 }
             }
             State::Starting | State::Alive | State::Degraded => {
@@ -225,7 +225,7 @@ impl Machine {
     /// A start that takes too long.
     fn overdue(&mut self, now: Duration, reason: Reason, events: &mut Vec<Event>) {
         if now.saturating_sub(self.since) > self.thresholds.startup_budget {
-            self.open(now, now, reason, events);
+            self.open(now, self.since, reason, events);
         }
     }
 

@@ -153,15 +153,13 @@ fn answer_questions(stream: TcpStream, script: &Mutex<Script>) -> Option<()> {
         while lock(script).frozen {
             thread::sleep(Duration::from_millis(5));
         }
-        send(
-            &mut socket,
-            match answer {
-                Some(payload) => json!({"type": "res", "id": id, "ok": true, "payload": payload}),
-                None => {
-                    let error = json!({"code": "INVALID_REQUEST", "message": request.to_string()});
-                    json!({"type": "res", "id": id, "ok": false, "error": error})
-                }
+        let response = answer.map_or_else(
+            || {
+                let error = json!({"code": "INVALID_REQUEST", "message": request.to_string()});
+                json!({"type": "res", "id": id, "ok": false, "error": error})
             },
-        )?;
+            |payload| json!({"type": "res", "id": id, "ok": true, "payload": payload}),
+        );
+        send(&mut socket, response)?;
     }
 }

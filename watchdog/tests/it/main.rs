@@ -6,6 +6,7 @@ mod attacks;
 mod delivery;
 mod fake_gateway;
 mod http;
+mod memory;
 mod process;
 mod real_gateway;
 mod real_skills;

@@ -57,10 +57,10 @@ impl Receiver {
             received: Arc::default(),
             answers: Arc::default(),
         };
-        let (received, answers) = (Arc::clone(&receiver.received), Arc::clone(&receiver.answers));
+        let (requests, answers) = (Arc::clone(&receiver.received), Arc::clone(&receiver.answers));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let take = |stream| take(stream, &received, &answers);
+                let take = |stream| take(stream, &requests, &answers);
                 let _ = match &tls {
                     None => take(Box::new(stream) as Box<dyn Stream>),
                     Some(config) => {

@@ -58,10 +58,13 @@ fn has_reasons(reasons: &'static [&'static str]) -> impl Fn(&Value) -> bool {
 fn a_gateway_that_is_well_is_alive_and_asked_with_the_least_scope() {
     let (pod, gateway) = (Pod::new(), FakeGateway::start());
     let config = json!({"channels": {"telegram": {"enabled": true}}});
-    pod.mount(&Bundle::usual("one").with_config(&config));
+    let bundle = Bundle::usual("one").with_config(&config);
+    pod.mount(&bundle);
     let variables = [("KR8TIV_GATEWAY_MEMORY_LIMIT", "2147483648")];
     let watchdog = watch(&pod, &gateway, &[], &variables);
-    let mut status = watchdog.gateway_when("alive", is_state("Alive"));
+    let mut status = watchdog.gateway_when("alive with its bundle", |gateway| {
+        gateway["state"] == "Alive" && gateway["config"]["bundleHash"] == bundle.hash()
+    });
     assert!(status["since"].take().as_str().unwrap().ends_with('Z'));
     assert!(status["lastProbeAgeSeconds"].take().is_u64());
     assert!(status["disk"]["totalBytes"].as_u64() >= status["disk"].take()["usedBytes"].as_u64());
@@ -69,7 +72,9 @@ fn a_gateway_that_is_well_is_alive_and_asked_with_the_least_scope() {
         status,
         json!({
             "state": "Alive", "reasons": [], "since": null, "version": "2026.9.6",
-            "config": {"valid": true, "applied": true, "revisionHash": "one", "issues": []},
+            "config": {
+                "bundleHash": bundle.hash(), "valid": true, "applied": true, "revisionHash": "one", "issues": [],
+            },
             "channels": [{"channel": "telegram", "accountId": "default", "state": "Ready", "problem": null}],
             "notReady": [], "failingModels": [], "disk": null,
             "memory": {"usedBytes": 900_000_000, "limitBytes": 2_147_483_648_u64},
@@ -177,6 +182,24 @@ fn a_wrong_token_is_no_service_over_the_websocket_and_no_more() {
     let watchdog = watch(&pod, &gateway, &[], &[]);
     let status = watchdog.gateway_when("refused", has_reasons(&["RpcUnavailable"]));
     assert_eq!((&status["state"], &status["config"]), (&json!("Degraded"), &Value::Null));
+}
+
+#[test]
+fn what_the_gateway_says_after_a_delivery_is_known_soon() {
+    let (pod, gateway) = (Pod::new(), FakeGateway::start());
+    pod.mount(&Bundle::usual("one"));
+    // Only the delivery can explain a second round.
+    let address = gateway.address.to_string();
+    let rarely = ["--listen", "127.0.0.1:0", "--gateway", &address, "--probe-interval", "1h"];
+    let mut command = command("run", &pod, &rarely);
+    command.env("OPENCLAW_GATEWAY_TOKEN", "gateway-token");
+    let watchdog = Watchdog::start(command).listening();
+    watchdog.gateway_when("asked and settled", |gateway| {
+        gateway["state"] == "Alive" && gateway["config"]["bundleHash"] != Value::Null
+    });
+    let two = Bundle::usual("two");
+    pod.mount(&two);
+    watchdog.gateway_when("asked again", |gateway| gateway["config"]["bundleHash"] == two.hash());
 }
 
 #[test]
