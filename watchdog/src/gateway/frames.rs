@@ -91,13 +91,13 @@ pub(super) fn request(id: &str, method: &str, params: &Value) -> String {
 }
 
 /// The parameters of `connect`. Only this client on loopback keeps its scopes without a paired device.
-pub(super) fn connect(token: Option<&Secret>) -> Value {
+pub(super) fn connect(token: &Secret) -> Value {
     let client = json!({
         "id": "gateway-client", "version": env!("CARGO_PKG_VERSION"), "platform": "linux", "mode": "backend",
     });
     json!({
         "minProtocol": PROTOCOL, "maxProtocol": PROTOCOL, "client": client, "role": "operator",
-        "scopes": ["operator.read"], "caps": [], "auth": {"token": token.map_or("", Secret::expose)},
+        "scopes": ["operator.read"], "caps": [], "auth": {"token": token.expose()},
     })
 }
 

@@ -104,6 +104,7 @@ impl Prober {
     }
 
     async fn ask(&mut self) -> Result<Answers, RpcError> {
+        let Some(token) = &self.token else { return Err(RpcError::NoToken) };
         if let Some(mut rpc) = self.rpc.take() {
             // A connection that broke since the last round says nothing about the gateway now: one more try.
             if let Ok(answers) = answers(&mut rpc).await {
@@ -111,7 +112,7 @@ impl Prober {
                 return Ok(answers);
             }
         }
-        let mut rpc = Rpc::connect(self.address, self.token.as_ref(), self.within).await?;
+        let mut rpc = Rpc::connect(self.address, token, self.within).await?;
         let answers = answers(&mut rpc).await?;
         self.rpc = Some(rpc);
         Ok(answers)

@@ -25,6 +25,9 @@ const BUFFER: usize = 16 * 1024;
 /// Why a question over the WebSocket has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum RpcError {
+    /// We have no token, so it is not asked: it would only log that it refuses.
+    #[error("there is no token for the gateway")]
+    NoToken,
     /// There was no answer in time.
     #[error("the gateway does not answer within {} s", within.as_secs())]
     Timeout {
@@ -59,7 +62,7 @@ impl RpcError {
         match self {
             Self::Timeout { .. } => Failure::Frozen,
             Self::Transport(_) | Self::Closed => Failure::Unreachable,
-            Self::Refused { .. } | Self::NotUnderstood => Failure::Unexpected,
+            Self::NoToken | Self::Refused { .. } | Self::NotUnderstood => Failure::Unexpected,
         }
     }
 }
@@ -81,7 +84,7 @@ impl Rpc {
     /// Connects. The whole of it, and later each question, takes `within` at most.
     pub(super) async fn connect(
         address: SocketAddr,
-        token: Option<&Secret>,
+        token: &Secret,
         within: Duration,
     ) -> Result<Self, RpcError> {
         timeout(within, Self::connect_without_limit(address, token, within))
@@ -91,7 +94,7 @@ impl Rpc {
 
     async fn connect_without_limit(
         address: SocketAddr,
-        token: Option<&Secret>,
+        token: &Secret,
         within: Duration,
     ) -> Result<Self, RpcError> {
         let tcp = TcpStream::connect(address).await.map_err(tungstenite::Error::Io)?;

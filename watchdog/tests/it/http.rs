@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use kr8tiv_watchdog::judge::reason::{Reason, State};
 use serde_json::{Value, json};
 
 use crate::support::{Bundle, Pod, Watchdog, eventually};
@@ -81,5 +82,25 @@ fn slow_clients_are_let_go() {
         if stream.read_to_end(&mut rest).is_ok() {
             assert!(!rest.starts_with(b"HTTP/1.1 200"));
         }
+    }
+}
+
+#[test]
+fn every_reason_state_and_metric_is_documented() {
+    let documentation = include_str!("../../../docs/watchdog.md");
+    let documented = |name: &str| documentation.contains(&format!("`{name}`"));
+    for reason in Reason::ALL {
+        assert!(documented(reason.as_str()), "{reason:?}");
+    }
+    for state in State::ALL {
+        assert!(documented(state.as_str()), "{state:?}");
+    }
+    let pod = Pod::new();
+    let (code, metrics) = Watchdog::run(&pod).get("/metrics");
+    assert_eq!(code, 200);
+    for name in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = name.split_once(' ').unwrap();
+        let shown = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
+        assert!(documented(&shown), "{shown}");
     }
 }
