@@ -1,14 +1,20 @@
 //! Probing stage, pure: what the gateway's answers mean.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::judge::observation::Phase;
 
 /// For how long an error of a model counts, when no call of it came after.
 pub const MODEL_ERROR_WINDOW: Duration = Duration::from_mins(15);
+
+/// How many entries of a list are kept. The rest is read and forgotten: nothing that a gateway says fills our memory.
+const MAX_KEPT: usize = 100;
 
 /// The body of `/startupz`.
 #[derive(Debug, Clone, Deserialize)]
@@ -52,7 +58,7 @@ pub struct Readiness {
     /// Whether everything is ready, the channels too.
     pub ready: bool,
     /// What is not: ids of channels and names of parts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "first")]
     pub failing: Vec<String>,
 }
 
@@ -81,7 +87,7 @@ pub struct Config {
     /// Whether the file is accepted.
     pub valid: bool,
     /// What is wrong with it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "first")]
     pub issues: Vec<Issue>,
     /// Of the file, when it is valid.
     #[serde(default, rename = "configRevisionHash")]
@@ -134,7 +140,7 @@ impl SystemInfo {
 #[serde(rename_all = "camelCase")]
 pub struct Stability {
     generated_at: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "first")]
     events: Vec<ModelEvent>,
 }
 
@@ -169,6 +175,33 @@ pub fn failing_models(errors: &Stability, completions: &Stability) -> Vec<String
     failing.map(|(model, _)| model).collect()
 }
 
+/// The first entries of a list.
+fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct First<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for First<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut kept = Vec::new();
+            while kept.len() < MAX_KEPT {
+                match list.next_element()? {
+                    Some(entry) => kept.push(entry),
+                    None => return Ok(kept),
+                }
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(kept)
+        }
+    }
+
+    deserializer.deserialize_seq(First(PhantomData))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +234,16 @@ mod tests {
         assert_eq!(system.rss_bytes(), 863_571_968);
         let health: Health = parse(r#"{"ok":true,"eventLoop":{"degraded":true,"reasons":[]}}"#);
         assert!(health.event_loop.degraded && !health.model_runtime.degraded);
+    }
+
+    #[test]
+    fn of_a_long_list_the_first_entries_are_kept() {
+        let issues: Vec<_> = (0..1000).map(|n| serde_json::json!({"path": n.to_string()})).collect();
+        let config: Config =
+            serde_json::from_value(serde_json::json!({"issues": issues, "valid": false})).unwrap();
+        assert_eq!(config.issues.len(), MAX_KEPT);
+        assert_eq!(config.issues[MAX_KEPT - 1].path, (MAX_KEPT - 1).to_string());
+        assert!(!config.valid, "what stands behind it is read");
     }
 
     #[test]

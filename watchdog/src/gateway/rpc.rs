@@ -19,6 +19,10 @@ use crate::secret::Secret;
 /// `config.get` quotes the configuration five times, and a ConfigMap holds 1 MiB: this is what it can reach, as far as
 /// we put up with it. What is larger closes the connection.
 const MAX_MESSAGE: usize = 8 * 1024 * 1024;
+/// Every other answer is small; what is larger is not read.
+const MAX_OTHER: usize = 512 * 1024;
+/// The only answer that may be as large as a message.
+const LARGE: &str = "config.get";
 /// Answers are read in pieces of this; every tenant pays for the buffer.
 const BUFFER: usize = 16 * 1024;
 
@@ -127,6 +131,9 @@ impl Rpc {
         loop {
             let text = self.next().await?;
             if frames::kind(&text)? == Kind::Response(id.clone()) {
+                if text.len() > MAX_OTHER && method != LARGE {
+                    return Err(RpcError::NotUnderstood);
+                }
                 return frames::payload(&text);
             }
         }

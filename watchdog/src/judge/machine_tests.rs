@@ -175,6 +175,8 @@ fn contact() -> impl Strategy<Value = Result<Phase, Failure>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn incidents_open_and_close_in_turn(
         rounds in prop::collection::vec((contact(), 1_u64..60, prop::bool::ANY), 1..300),

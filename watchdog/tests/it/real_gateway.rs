@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::real_skills::openclaw;
 use crate::receiver::Receiver;
-use crate::support::{Bundle, Pod, Watchdog, command, eventually};
+use crate::support::{Bundle, Pod, Watchdog, command, eventually, within};
 
 /// For each thing that is waited for. A cold start takes half a minute on two cores, on busy ones more.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -145,6 +145,13 @@ fn unauthorized() -> u16 {
 struct Table<'a>(&'a Watchdog, Vec<String>);
 
 impl Table<'_> {
+    fn print(&self) {
+        println!("figure: from what happens to what the status says, probed each second:");
+        for row in &self.1 {
+            println!("figure: {row}");
+        }
+    }
+
     fn row(&mut self, what: &str, state: &str, reasons: &[&str], act: impl FnOnce()) -> Value {
         let start = Instant::now();
         act();
@@ -169,8 +176,9 @@ fn what_happens_to_a_real_gateway_shows() {
             "signingKeyVariable": "OWNER_WEBHOOK_SIGNING_KEY",
         }],
     }));
-    let bundle =
-        |name: &str, more: &Value| Bundle::usual(name).with_config(&config(port, unauthorized, more));
+    let of_model =
+        |name: &str, model: u16, more: &Value| Bundle::usual(name).with_config(&config(port, model, more));
+    let bundle = |name: &str, more: &Value| of_model(name, unauthorized, more);
     let good = bundle("good", &json!({}));
     pod.mount(&good);
     let gateway = format!("127.0.0.1:{port}");
@@ -238,10 +246,35 @@ fn what_happens_to_a_real_gateway_shows() {
     table.row("a new process", "Alive", &[], || restarted = Some(Gateway::start(&pod)));
     eventually("and its end", || receiver.with_status("recovered").len() == 2);
 
-    println!("figure: from what happens to what the status says, probed each second:");
-    for row in &table.1 {
-        println!("figure: {row}");
-    }
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let slow = of_model("slow", silent.local_addr().unwrap().port(), &json!({}));
+    pod.mount(&slow);
+    watchdog.gateway_within(PATIENCE, "the slow model is applied", |gateway| {
+        gateway["config"]["bundleHash"] == slow.hash() && gateway["config"]["applied"] == true
+    });
+    let arguments = ["agent", "--agent", "main", "--message", "hello", "--json"];
+    let mut turn = environment(&pod).args(arguments).process_group(0).spawn().unwrap();
+    // When the model is asked, the turn runs.
+    silent.set_nonblocking(true).unwrap();
+    let mut asked = None;
+    within(PATIENCE, "the model is asked", || {
+        asked = silent.accept().ok();
+        asked.is_some()
+    });
+    let running = restarted.take().unwrap();
+    let pid = Pid::from_child(&running.0);
+    table.row("SIGTERM in a turn", "Draining", &["GatewayDraining"], || {
+        rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    });
+    table.row("its end", "Starting", &["GatewayStarting"], || drop(running));
+    let _ = turn.kill();
+    let _ = turn.wait();
+
+    table.print();
+    assert_each_was_told_once(&receiver);
+}
+
+fn assert_each_was_told_once(receiver: &Receiver) {
     let told: Vec<_> =
         receiver.received().iter().map(|one| (one.status(), one.json()["incident"].take())).collect();
     let incidents: Vec<_> = told
