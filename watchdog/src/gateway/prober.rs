@@ -108,13 +108,13 @@ impl Prober {
         if let Some(mut rpc) = self.rpc.take() {
             // A connection that broke since the last round says nothing about the gateway now: one more try.
             if let Ok(answers) = answers(&mut rpc).await {
-                self.rpc = Some(rpc);
+                self.rpc = Some(rpc).filter(Rpc::is_small);
                 return Ok(answers);
             }
         }
         let mut rpc = Rpc::connect(self.address, token, self.within).await?;
         let answers = answers(&mut rpc).await?;
-        self.rpc = Some(rpc);
+        self.rpc = Some(rpc).filter(Rpc::is_small);
         Ok(answers)
     }
 }

@@ -23,6 +23,8 @@ const MAX_MESSAGE: usize = 8 * 1024 * 1024;
 const MAX_OTHER: usize = 512 * 1024;
 /// The only answer that may be as large as a message.
 const LARGE: &str = "config.get";
+/// A connection keeps the memory that its largest message took. One that had more than this is not kept.
+const MAX_KEPT: usize = 1024 * 1024;
 /// Answers are read in pieces of this; every tenant pays for the buffer.
 const BUFFER: usize = 16 * 1024;
 
@@ -82,6 +84,7 @@ pub(super) struct Rpc {
     stream: WebSocketStream<TcpStream>,
     within: Duration,
     asked: u64,
+    largest: usize,
 }
 
 impl Rpc {
@@ -108,10 +111,15 @@ impl Rpc {
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let (stream, _) = client_async_with_config(format!("ws://{address}/"), tcp, Some(config)).await?;
-        let mut rpc = Self { stream, within, asked: 0 };
+        let mut rpc = Self { stream, within, asked: 0, largest: 0 };
         while frames::kind(&rpc.next().await?)? != Kind::Challenge {}
         rpc.ask::<serde::de::IgnoredAny>("connect", &frames::connect(token)).await?;
         Ok(rpc)
+    }
+
+    /// Whether it may stay open.
+    pub(super) fn is_small(&self) -> bool {
+        self.largest <= MAX_KEPT
     }
 
     /// Asks one question.
@@ -152,7 +160,10 @@ impl Rpc {
     async fn next(&mut self) -> Result<tungstenite::Utf8Bytes, RpcError> {
         loop {
             match self.stream.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(text),
+                Some(Ok(Message::Text(text))) => {
+                    self.largest = self.largest.max(text.len());
+                    return Ok(text);
+                }
                 Some(Ok(Message::Close(_))) | None => return Err(RpcError::Closed),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error.into()),
