@@ -51,6 +51,12 @@ class WatchdogImage(BuiltImage):
         expected = {"/kr8tiv-watchdog", "/etc/ssl/certs/ca-certificates.crt"}
         self.assertEqual({path for path in files if not path.startswith("/dev/")}, expected)
 
+    def test_program_takes_at_most_ten_megabytes_at_rest(self) -> None:
+        """The crate's own test, with the program of the image instead of the one for tests."""
+        test = ["cargo", "test", "-p", "kr8tiv-watchdog", "--test", "it", "memory::", "--", "--nocapture"]
+        program = str(self.image.root / "kr8tiv-watchdog")
+        subprocess.run(test, cwd=images.ROOT, env={**os.environ, "KR8TIV_WATCHDOG_BINARY": program}, check=True)
+
 
 @unittest.skipUnless(os.environ.get("KR8TIV_IMAGES") == "1", "KR8TIV_IMAGES=1 is not set")
 class PluginsImage(BuiltImage):

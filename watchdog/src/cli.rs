@@ -74,6 +74,38 @@ pub struct Run {
     /// Where to answer HTTP.
     #[arg(long, default_value = "0.0.0.0:18800", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
+    /// How the gateway is watched.
+    #[command(flatten)]
+    pub gateway: Gateway,
+}
+
+/// How `run` watches the gateway.
+#[derive(Debug, Clone, Args)]
+pub struct Gateway {
+    /// Where the gateway answers; on loopback, where alone it lets a client with the token ask everything.
+    #[arg(long, default_value = "127.0.0.1:18789", value_name = "ADDRESS:PORT")]
+    pub gateway: SocketAddr,
+    /// How often the gateway is asked.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub probe_interval: Duration,
+    /// How often while something about it is unsettled: no answer, no service, a configuration that is not applied.
+    #[arg(long, default_value = "2s", value_parser = duration)]
+    pub probe_interval_unsettled: Duration,
+    /// How long one answer may take; the event loop of a healthy gateway stalls for up to 4 s.
+    #[arg(long, default_value = "8s", value_parser = duration)]
+    pub probe_timeout: Duration,
+    /// So many rounds in a row without an answer are a gateway that is down.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub down_rounds: u32,
+    /// And not before this long after the first of them.
+    #[arg(long, default_value = "15s", value_parser = duration)]
+    pub down_after: Duration,
+    /// How long a start may take.
+    #[arg(long, default_value = "10m", value_parser = duration)]
+    pub startup_budget: Duration,
+    /// How much memory the gateway's container may take, in bytes; from the downward API (`limits.memory`).
+    #[arg(long, env = "KR8TIV_GATEWAY_MEMORY_LIMIT", value_name = "BYTES")]
+    pub gateway_memory_limit: Option<u64>,
 }
 
 /// Options of `probe`.

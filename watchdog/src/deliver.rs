@@ -11,9 +11,9 @@ use crate::mount;
 use crate::names::{AgentId, Digest, MAX_FILE_BYTES, Target};
 use crate::plan::{self, Action, Observed, Plan, Reason, Step};
 use crate::record::Record;
-use crate::status::{Outcome, Report};
+use crate::status::{Outcome, Report, Restored};
 
-const CONFIG: &str = "openclaw.json";
+pub(crate) const CONFIG: &str = "openclaw.json";
 /// Where the record lies in the state directory.
 const RECORD_DIR: &str = ".kr8tiv";
 const RECORD: &str = "delivered.json";
@@ -40,6 +40,8 @@ pub struct Deliverer {
     paths: Paths,
     /// The `openclaw.json` that this process put in place: when it is another one, somebody changed it.
     config: Option<Digest>,
+    /// The gateway's watcher missed the file.
+    write_config_again: bool,
     /// Departed agents that were logged.
     departed: BTreeSet<AgentId>,
     /// How the last pass ended: the same end twice is not logged twice.
@@ -57,12 +59,12 @@ struct Volume {
 impl Deliverer {
     /// A deliverer that has not delivered anything.
     pub fn new(paths: Paths) -> Self {
-        Self { paths, config: None, departed: BTreeSet::new(), last: None }
+        Self { paths, config: None, write_config_again: false, departed: BTreeSet::new(), last: None }
     }
 
     /// One pass: makes the disk equal to the mounted bundle if that is coherent, and touches nothing if not.
     pub fn pass(&mut self) -> Report {
-        let mut restored = 0;
+        let mut restored = Restored::default();
         let outcome = match self.read_bundle() {
             Err(pending) => Outcome::Pending(pending),
             Ok(bundle) => match self.deliver(&bundle, &mut restored) {
@@ -74,6 +76,11 @@ impl Deliverer {
         Report { outcome, restored }
     }
 
+    /// In the next pass `openclaw.json` is written even if it is right.
+    pub fn write_config_again(&mut self) {
+        self.write_config_again = true;
+    }
+
     fn read_bundle(&self) -> Result<Bundle, Pending> {
         let manifest = mount::read_manifest(&self.paths.bundle)?;
         let files = mount::read_files(&self.paths.bundle, &manifest);
@@ -82,7 +89,7 @@ impl Deliverer {
 
     /// Workspaces first: the gateway reloads at the moment `openclaw.json` changes, and must find in place
     /// what a new agent is told to be. For the same reason a workspace that failed holds `openclaw.json` back.
-    fn deliver(&mut self, bundle: &Bundle, restored: &mut u64) -> Result<(), Vec<DeliveryError>> {
+    fn deliver(&mut self, bundle: &Bundle, restored: &mut Restored) -> Result<(), Vec<DeliveryError>> {
         let mut volume = self.open_volume().map_err(|error| vec![error])?;
         let mut errors = self.deliver_workspaces(&mut volume, bundle, restored);
         let workspaces_are_right = errors.is_empty();
@@ -123,7 +130,7 @@ impl Deliverer {
         &mut self,
         volume: &mut Volume,
         bundle: &Bundle,
-        restored: &mut u64,
+        restored: &mut Restored,
     ) -> Vec<DeliveryError> {
         let mut errors = Vec::new();
         let mut workspaces = BTreeMap::new();
@@ -158,7 +165,9 @@ impl Deliverer {
             match take(&step, dir, bundle) {
                 Ok(()) => {
                     volume.record.set(&step.target, step.entry);
-                    *restored += u64::from(step.action == Action::Write(Reason::Drifted));
+                    if step.action == Action::Write(Reason::Drifted) {
+                        restored.files.push(step.target.clone());
+                    }
                 }
                 Err((operation, error)) => {
                     errors.push(DeliveryError::new(operation, self.path_of(&step.target))(error));
@@ -182,7 +191,7 @@ impl Deliverer {
         dir.write(RECORD, &bytes).map_err(DeliveryError::new("write", path.join(RECORD)))
     }
 
-    fn deliver_config(&mut self, bundle: &Bundle, restored: &mut u64) -> Result<(), DeliveryError> {
+    fn deliver_config(&mut self, bundle: &Bundle, restored: &mut Restored) -> Result<(), DeliveryError> {
         let path = self.paths.config_dir.join(CONFIG);
         let dir =
             Dir::open(&self.paths.config_dir).map_err(DeliveryError::new("open", &self.paths.config_dir))?;
@@ -190,9 +199,13 @@ impl Deliverer {
         if observed != Observed::File(bundle.config_sha256) {
             dir.write(CONFIG, &bundle.config).map_err(DeliveryError::new("write", &path))?;
             let drifted = self.config == Some(bundle.config_sha256);
-            *restored += u64::from(drifted);
+            restored.config |= drifted;
             log_write(&path, if drifted { Reason::Drifted } else { Reason::Changed });
+        } else if self.write_config_again {
+            dir.write(CONFIG, &bundle.config).map_err(DeliveryError::new("write", &path))?;
+            tracing::warn!(file = %path.display(), "written again: the gateway has not taken it over");
         }
+        self.write_config_again = false;
         self.config = Some(bundle.config_sha256);
         Ok(())
     }

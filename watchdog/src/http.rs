@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
-use hyper_server::body::{Bytes, Incoming};
-use hyper_server::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper_server::server::conn::http1;
-use hyper_server::service::service_fn;
-use hyper_server::{Method, Request, Response, StatusCode};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util_tokio::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::clock::Clock;
+use crate::gateway_status::GatewayStatus;
+use crate::guard::Guard;
+use crate::metrics::{self, Metrics};
 use crate::status::Status;
 
 /// The whole life of a connection: one small request, one small answer. A client cannot hold it longer,
@@ -36,18 +40,33 @@ pub struct Snapshot {
     pub alive_until: Instant,
 }
 
+/// What is answered from.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// From the delivery loop.
+    pub snapshots: watch::Receiver<Snapshot>,
+    /// From who watches the gateway.
+    pub gateway: watch::Receiver<GatewayStatus>,
+    /// Counted by everybody.
+    pub metrics: Arc<Metrics>,
+    /// Who may see `/status`.
+    pub guard: Arc<Guard>,
+    /// Ages are by it.
+    pub clock: Clock,
+}
+
 /// Serves for ever.
-pub async fn serve(listener: TcpListener, snapshots: watch::Receiver<Snapshot>) -> Infallible {
+pub async fn serve(listener: TcpListener, sources: Sources) -> Infallible {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         // The semaphore is never closed; if it were, a connection without a permit is still answered.
         let permit = Arc::clone(&permits).acquire_owned().await.ok();
         match listener.accept().await {
             Ok((stream, _peer)) => {
-                let snapshots = snapshots.clone();
+                let sources = sources.clone();
                 tokio::spawn(async move {
                     let _permit = permit;
-                    let answered = tokio::time::timeout(CONNECTION_DEADLINE, answer(stream, snapshots)).await;
+                    let answered = tokio::time::timeout(CONNECTION_DEADLINE, answer(stream, sources)).await;
                     if answered.is_err() {
                         tracing::debug!("closed a connection that took too long");
                     }
@@ -61,9 +80,9 @@ pub async fn serve(listener: TcpListener, snapshots: watch::Receiver<Snapshot>) 
     }
 }
 
-async fn answer(stream: TcpStream, snapshots: watch::Receiver<Snapshot>) {
+async fn answer(stream: TcpStream, sources: Sources) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = route(&request, &snapshots);
+        let response = route(&request, &sources);
         async { Ok::<_, Infallible>(response) }
     });
     let served = http1::Builder::new()
@@ -76,7 +95,8 @@ async fn answer(stream: TcpStream, snapshots: watch::Receiver<Snapshot>) {
     }
 }
 
-fn route<B>(request: &Request<B>, snapshots: &watch::Receiver<Snapshot>) -> Response<Full<Bytes>> {
+fn route<B>(request: &Request<B>, sources: &Sources) -> Response<Full<Bytes>> {
+    let Sources { snapshots, gateway, metrics, guard, clock } = sources;
     let snapshot = snapshots.borrow();
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return json(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#);
@@ -87,9 +107,18 @@ fn route<B>(request: &Request<B>, snapshots: &watch::Receiver<Snapshot>) -> Resp
             flag(alive, r#"{"ok":true}"#, r#"{"ok":false}"#)
         }
         "/readyz" => flag(snapshot.status.is_ready(), r#"{"ready":true}"#, r#"{"ready":false}"#),
-        "/status" => match serde_json::to_vec(&snapshot.status) {
+        "/status" if !guard.admits(request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes)) => {
+            let mut response = json(StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#);
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+        }
+        "/status" => match serde_json::to_vec(&snapshot.status.body(clock.now(), &gateway.borrow())) {
             Ok(body) => json(StatusCode::OK, body),
             Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"status is not serialisable"}"#),
+        },
+        "/metrics" => match metrics.encode() {
+            Ok(text) => respond(StatusCode::OK, text, metrics::CONTENT_TYPE),
+            Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"metrics are not serialisable"}"#),
         },
         _ => json(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#),
     }
@@ -100,9 +129,13 @@ fn flag(good: bool, yes: &'static str, no: &'static str) -> Response<Full<Bytes>
 }
 
 fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    respond(status, body, "application/json")
+}
+
+fn respond(status: StatusCode, body: impl Into<Bytes>, media_type: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -110,9 +143,39 @@ fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
-    fn healthz(snapshots: &watch::Receiver<Snapshot>) -> StatusCode {
-        route(&Request::get("/healthz").body(()).unwrap(), snapshots).status()
+    fn sources(snapshots: watch::Receiver<Snapshot>, token: Option<&str>) -> Sources {
+        let (_, gateway) = watch::channel(GatewayStatus::unknown("2026-11-25T12:00:00Z".into()));
+        Sources {
+            snapshots,
+            gateway,
+            metrics: Arc::default(),
+            guard: Arc::new(Guard::new(token.map(|token| Secret::new(token.into())))),
+            clock: Clock::start(),
+        }
+    }
+
+    fn get(sources: &Sources, path: &str, authorization: Option<&str>) -> StatusCode {
+        let mut request = Request::get(path);
+        if let Some(value) = authorization {
+            request = request.header(AUTHORIZATION, value);
+        }
+        route(&request.body(()).unwrap(), sources).status()
+    }
+
+    #[test]
+    fn only_the_status_wants_a_token() {
+        let snapshot = Snapshot { status: Status::default(), alive_until: Instant::now() };
+        let (_sender, receiver) = watch::channel(snapshot);
+        let closed = sources(receiver.clone(), Some("canary"));
+        for path in ["/metrics", "/healthz", "/readyz"] {
+            assert_ne!(get(&closed, path, None), StatusCode::UNAUTHORIZED, "{path}");
+        }
+        assert_eq!(get(&closed, "/status", None), StatusCode::UNAUTHORIZED);
+        assert_eq!(get(&closed, "/status", Some("Bearer other")), StatusCode::UNAUTHORIZED);
+        assert_eq!(get(&closed, "/status", Some("Bearer canary")), StatusCode::OK);
+        assert_eq!(get(&sources(receiver, None), "/status", None), StatusCode::OK);
     }
 
     #[test]
@@ -122,12 +185,14 @@ mod tests {
         let stalled =
             Snapshot { alive_until: now.checked_sub(Duration::from_millis(1)).unwrap(), ..fresh.clone() };
         let (sender, receiver) = watch::channel(fresh.clone());
-        assert_eq!(healthz(&receiver), StatusCode::OK);
+        let sources = sources(receiver, None);
+        let healthz = || get(&sources, "/healthz", None);
+        assert_eq!(healthz(), StatusCode::OK);
         sender.send(stalled).unwrap();
-        assert_eq!(healthz(&receiver), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(healthz(), StatusCode::SERVICE_UNAVAILABLE);
         sender.send(fresh).unwrap();
-        assert_eq!(healthz(&receiver), StatusCode::OK);
+        assert_eq!(healthz(), StatusCode::OK);
         drop(sender);
-        assert_eq!(healthz(&receiver), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(healthz(), StatusCode::SERVICE_UNAVAILABLE);
     }
 }

@@ -20,6 +20,11 @@ pub fn read_manifest(bundle: &Path) -> Result<Manifest, Pending> {
     }
 }
 
+/// Reads `config/watchdog.json`.
+pub fn read_settings(bundle: &Path) -> Mounted {
+    read(&bundle.join("config/watchdog.json"))
+}
+
 /// Reads every file that the manifest lists.
 pub fn read_files(bundle: &Path, manifest: &Manifest) -> MountedFiles {
     let targets = manifest.workspaces.iter().flat_map(|(agent, files)| {

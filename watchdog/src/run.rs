@@ -1,18 +1,26 @@
-//! I/O: the sidecar. Delivers at the start, at every change of the mounts, and at every resync.
+//! I/O: the sidecar. Delivers at the start, at every change of the mounts, at every resync, and when the gateway missed
+//! its configuration; watches the gateway meanwhile.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::cli::{Paths, Run};
+use crate::clock::Clock;
 use crate::deliver::Deliverer;
-use crate::http::{self, Snapshot};
+use crate::environment::{self, STATUS_TOKEN};
+use crate::gateway_status::GatewayStatus;
+use crate::guard::Guard;
+use crate::http::{self, Snapshot, Sources};
+use crate::metrics::Metrics;
 use crate::status::{Outcome, Report, Status};
+use crate::supervise::Supervisor;
 use crate::watch::Watcher;
 
 /// The longest a pass may take before the loop counts as stalled: a volume that hangs, not one that is slow.
@@ -38,47 +46,89 @@ pub enum RunError {
 
 /// Runs until it is dropped or dies.
 pub async fn run(options: Run) -> Result<(), RunError> {
-    let Run { paths, resync, listen } = options;
+    let Run { paths, resync, listen, gateway } = options;
     let listen_error = |source| RunError::Listen { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
     tracing::info!(%address, "listening");
+    let status_token = environment::secret(STATUS_TOKEN);
+    if status_token.is_none() {
+        tracing::warn!("{STATUS_TOKEN} is not set: everybody who reaches the port may read /status");
+    }
 
+    let clock = Clock::start();
+    let metrics = Arc::new(Metrics::default());
+    let write_config_again = Arc::new(Notify::new());
     let snapshot = Snapshot { status: Status::default(), alive_until: Instant::now() + PASS_BUDGET };
-    let (sender, receiver) = watch::channel(snapshot);
+    let (snapshots, snapshots_seen) = watch::channel(snapshot);
+    let (status, status_seen) = watch::channel(GatewayStatus::unknown(clock.rfc3339(clock.now())));
+    let supervisor = Supervisor::new(
+        clock,
+        &paths,
+        gateway,
+        Arc::clone(&metrics),
+        status,
+        snapshots_seen.clone(),
+        Arc::clone(&write_config_again),
+    );
+    let sources = Sources {
+        snapshots: snapshots_seen,
+        gateway: status_seen,
+        metrics: Arc::clone(&metrics),
+        guard: Arc::new(Guard::new(status_token)),
+        clock,
+    };
+    let delivery = Delivery { paths, resync, clock, metrics, write_config_again };
     tokio::select! {
-        died = deliver_for_ever(paths, resync, &sender) => Err(died.into()),
-        never = http::serve(listener, receiver) => match never {},
+        died = delivery.deliver_for_ever(&snapshots) => Err(died.into()),
+        never = http::serve(listener, sources) => match never {},
+        never = supervisor.run() => match never {},
     }
 }
 
-async fn deliver_for_ever(paths: Paths, resync: Duration, snapshots: &watch::Sender<Snapshot>) -> JoinError {
-    let mut watcher = Watcher::new(&paths.bundle);
-    let mut deliverer = Deliverer::new(paths);
-    let mut retry = FIRST_RETRY;
-    loop {
-        watcher.arm();
-        let report = match pass(deliverer).await {
-            Ok((back, report)) => {
-                deliverer = back;
-                report
+/// What the delivery loop needs.
+struct Delivery {
+    paths: Paths,
+    resync: Duration,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    write_config_again: Arc<Notify>,
+}
+
+impl Delivery {
+    async fn deliver_for_ever(self, snapshots: &watch::Sender<Snapshot>) -> JoinError {
+        let Self { paths, resync, clock, metrics, write_config_again } = self;
+        let mut watcher = Watcher::new(&paths.bundle);
+        let mut deliverer = Deliverer::new(paths);
+        let mut retry = FIRST_RETRY;
+        loop {
+            watcher.arm();
+            let report = match pass(deliverer).await {
+                Ok((back, report)) => {
+                    deliverer = back;
+                    report
+                }
+                Err(died) => return died,
+            };
+            let pause = if matches!(report.outcome, Outcome::Failed { .. }) {
+                let pause = retry.min(resync);
+                retry = retry.saturating_mul(2).min(resync);
+                pause
+            } else {
+                retry = FIRST_RETRY;
+                resync
+            };
+            metrics.count_restored(report.restored.count());
+            snapshots.send_modify(|snapshot| {
+                snapshot.status.record(report, clock.now());
+                snapshot.alive_until = Instant::now() + pause + PASS_BUDGET;
+            });
+            // Whichever comes first; a change is looked at even in the pause after a failure.
+            tokio::select! {
+                _ = tokio::time::timeout(pause, watcher.changed()) => {}
+                () = write_config_again.notified() => deliverer.write_config_again(),
             }
-            Err(died) => return died,
-        };
-        let pause = if matches!(report.outcome, Outcome::Failed { .. }) {
-            let pause = retry.min(resync);
-            retry = retry.saturating_mul(2).min(resync);
-            pause
-        } else {
-            retry = FIRST_RETRY;
-            resync
-        };
-        snapshots.send_modify(|snapshot| {
-            snapshot.status.record(report);
-            snapshot.alive_until = Instant::now() + pause + PASS_BUDGET;
-        });
-        // Whichever comes first; a change is looked at even in the pause after a failure.
-        let _ = tokio::time::timeout(pause, watcher.changed()).await;
+        }
     }
 }
 

@@ -1,9 +1,18 @@
-//! Reporting stage, pure: what the watchdog says about itself.
+//! Reporting stage, pure: what the watchdog says about its deliveries, and the body of `/status`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::bundle::Pending;
-use crate::names::Digest;
+use crate::gateway_status::GatewayStatus;
+use crate::names::{Digest, Target};
+
+/// For how long a file counts as drifted after it was put back.
+pub const DRIFT_WINDOW: Duration = Duration::from_mins(10);
+/// How many drifted files are kept, the latest ones.
+const MAX_DRIFTED: usize = 50;
 
 /// How a pass ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,18 +35,55 @@ pub enum Outcome {
 pub struct Report {
     /// How it ended.
     pub outcome: Outcome,
-    /// How many drifted files it put back.
-    pub restored: u64,
+    /// What it put back.
+    pub restored: Restored,
 }
 
-/// The body of `/status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What was changed or deleted although it is the operator's, and was put back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Restored {
+    /// Workspace files.
+    pub files: Vec<Target>,
+    /// `openclaw.json`, which no agent can reach.
+    pub config: bool,
+}
+
+impl Restored {
+    /// How many files it was.
+    pub fn count(&self) -> u64 {
+        let files = u64::try_from(self.files.len()).unwrap_or(u64::MAX);
+        files.saturating_add(u64::from(self.config))
+    }
+}
+
+/// What the deliveries until now amount to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
-    version: &'static str,
     delivered: Option<Delivered>,
     pending: Option<Pending>,
     error: Option<String>,
+    restored_total: u64,
+    /// When each file was last put back, since the watchdog's start.
+    drifted: BTreeMap<Target, Duration>,
+}
+
+/// The body of `/status`.
+#[derive(Debug, Serialize)]
+pub struct Body<'a> {
+    version: &'static str,
+    delivered: Option<&'a Delivered>,
+    pending: Option<&'a Pending>,
+    error: Option<&'a str>,
     drift: Drift,
+    gateway: Gateway<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Gateway<'a> {
+    #[serde(flatten)]
+    status: &'a GatewayStatus,
+    last_probe_age_seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,18 +96,7 @@ struct Delivered {
 #[serde(rename_all = "camelCase")]
 struct Drift {
     restored_total: u64,
-}
-
-impl Default for Status {
-    fn default() -> Self {
-        Self {
-            version: env!("CARGO_PKG_VERSION"),
-            delivered: None,
-            pending: None,
-            error: None,
-            drift: Drift { restored_total: 0 },
-        }
-    }
+    files: Vec<String>,
 }
 
 impl Status {
@@ -70,10 +105,41 @@ impl Status {
         self.delivered.is_some()
     }
 
+    /// The bundle that was delivered last.
+    pub fn delivered(&self) -> Option<Digest> {
+        self.delivered.as_ref().map(|delivered| delivered.bundle_hash)
+    }
+
+    /// The body of `/status`, `now` since the watchdog's start.
+    pub fn body<'a>(&'a self, now: Duration, gateway: &'a GatewayStatus) -> Body<'a> {
+        let Self { delivered, pending, error, restored_total, drifted } = self;
+        let recent = drifted.iter().filter(|(_, at)| is_recent(**at, now));
+        Body {
+            version: env!("CARGO_PKG_VERSION"),
+            delivered: delivered.as_ref(),
+            pending: pending.as_ref(),
+            error: error.as_deref(),
+            drift: Drift {
+                restored_total: *restored_total,
+                files: recent.map(|(target, _)| shown(target)).collect(),
+            },
+            gateway: Gateway {
+                status: gateway,
+                last_probe_age_seconds: gateway.last_probe.map(|at| now.saturating_sub(at).as_secs()),
+            },
+        }
+    }
+
     /// Takes a pass into account. `delivered` is only ever replaced by a later complete delivery.
-    pub fn record(&mut self, report: Report) {
+    pub fn record(&mut self, report: Report, now: Duration) {
         let Report { outcome, restored } = report;
-        self.drift.restored_total += restored;
+        self.restored_total = self.restored_total.saturating_add(restored.count());
+        self.drifted.retain(|_, at| is_recent(*at, now));
+        self.drifted.extend(restored.files.into_iter().map(|target| (target, now)));
+        while self.drifted.len() > MAX_DRIFTED {
+            let oldest = self.drifted.iter().min_by_key(|(_, at)| **at).map(|(target, _)| target.clone());
+            oldest.map(|target| self.drifted.remove(&target));
+        }
         (self.pending, self.error) = match outcome {
             Outcome::Delivered(bundle_hash) => {
                 self.delivered = Some(Delivered { bundle_hash });
@@ -88,20 +154,48 @@ impl Status {
     }
 }
 
+fn shown(Target { agent, file }: &Target) -> String {
+    format!("{}/{}", agent.as_str(), file.as_str())
+}
+
+fn is_recent(at: Duration, now: Duration) -> bool {
+    now.saturating_sub(at) <= DRIFT_WINDOW
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
-    fn json(status: &Status) -> serde_json::Value {
-        serde_json::to_value(status).unwrap()
+    const NOW: Duration = Duration::from_hours(1);
+
+    fn json(status: &Status, now: Duration) -> Value {
+        serde_json::to_value(status.body(now, &GatewayStatus::unknown("2026-11-25T12:00:00Z".into())))
+            .unwrap()
+    }
+
+    fn restored(files: &[&str]) -> Restored {
+        let files = files.iter().map(|file| format!("workspace-{file}").try_into().unwrap()).collect();
+        Restored { files, config: false }
+    }
+
+    fn delivered(digest: Digest, restored: Restored) -> Report {
+        Report { outcome: Outcome::Delivered(digest), restored }
     }
 
     #[test]
     fn starts_with_nothing_delivered() {
-        let expected = serde_json::json!({
-            "version": "0.1.0", "delivered": null, "pending": null, "error": null, "drift": {"restoredTotal": 0}
+        let expected = json!({
+            "version": "0.1.0", "delivered": null, "pending": null, "error": null,
+            "drift": {"restoredTotal": 0, "files": []},
+            "gateway": {
+                "state": "Starting", "reasons": ["GatewayStarting"], "since": "2026-11-25T12:00:00Z",
+                "version": null, "config": null, "channels": [], "notReady": [], "failingModels": [],
+                "disk": null, "memory": null, "lastProbeAgeSeconds": null,
+            },
         });
-        assert_eq!(json(&Status::default()), expected);
+        assert_eq!(json(&Status::default(), NOW), expected);
         assert!(!Status::default().is_ready());
     }
 
@@ -109,25 +203,54 @@ mod tests {
     fn a_delivery_outlives_what_goes_wrong_after_it() {
         let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
         let mut status = Status::default();
-        status.record(Report { outcome: Outcome::Delivered(old), restored: 2 });
+        status.record(delivered(old, restored(&["a/X.md", "a/Y.md"])), NOW);
         let error = "write /x: No space left on device (os error 28)".to_owned();
         let failed = Outcome::Failed { bundle_hash: Some(new), error: error.clone() };
-        status.record(Report { outcome: failed, restored: 1 });
-        let body = json(&status);
+        status.record(Report { outcome: failed, restored: restored(&["a/X.md"]) }, NOW);
+        let body = json(&status, NOW);
         assert_eq!(body["delivered"]["bundleHash"], old.to_string());
         assert_eq!(body["pending"]["bundleHash"], new.to_string());
         assert_eq!(body["error"], error);
         assert_eq!(body["drift"]["restoredTotal"], 3);
 
-        status.record(Report { outcome: Outcome::Pending(Pending::no_manifest("missing")), restored: 0 });
-        let body = json(&status);
-        assert_eq!(body["pending"]["bundleHash"], serde_json::Value::Null);
+        let pending = Outcome::Pending(Pending::no_manifest("missing"));
+        status.record(Report { outcome: pending, restored: Restored::default() }, NOW);
+        let body = json(&status, NOW);
+        assert_eq!(body["pending"]["bundleHash"], Value::Null);
         assert_eq!(body["pending"]["reasons"][0], "config/delivery.json: missing");
-        assert_eq!(body["error"], serde_json::Value::Null);
+        assert_eq!(body["error"], Value::Null);
         assert!(status.is_ready());
 
-        status.record(Report { outcome: Outcome::Delivered(new), restored: 0 });
-        assert_eq!(json(&status)["delivered"]["bundleHash"], new.to_string());
-        assert_eq!(json(&status)["pending"], serde_json::Value::Null);
+        status.record(delivered(new, Restored::default()), NOW);
+        assert_eq!(json(&status, NOW)["delivered"]["bundleHash"], new.to_string());
+        assert_eq!(json(&status, NOW)["pending"], Value::Null);
+    }
+
+    #[test]
+    fn point_23_drift_lists_exactly_the_files_that_were_changed_and_is_over_after_a_while() {
+        let minutes = Duration::from_mins;
+        let mut status = Status::default();
+        status.record(delivered(Digest::of(b"x"), restored(&["b/SOUL.md", "a/AGENTS.md"])), NOW);
+        status.record(delivered(Digest::of(b"x"), restored(&["b/SOUL.md"])), NOW + minutes(5));
+        let config = Restored { files: Vec::new(), config: true };
+        status.record(delivered(Digest::of(b"x"), config), NOW + minutes(6));
+        let files = |now| json(&status, now)["drift"]["files"].clone();
+        assert_eq!(files(NOW + minutes(10)), json!(["a/AGENTS.md", "b/SOUL.md"]));
+        assert_eq!(files(NOW + minutes(11)), json!(["b/SOUL.md"]));
+        assert_eq!(files(NOW + minutes(16)), json!([]));
+        assert_eq!(json(&status, NOW)["drift"]["restoredTotal"], 4);
+    }
+
+    #[test]
+    fn the_list_of_drifted_files_is_bounded() {
+        let mut status = Status::default();
+        for second in 0..200 {
+            let at = NOW + Duration::from_secs(second);
+            status.record(delivered(Digest::of(b"x"), restored(&[&format!("a/F{second:03}.md")])), at);
+        }
+        let body = json(&status, NOW + Duration::from_secs(200));
+        let files = body["drift"]["files"].as_array().unwrap();
+        assert_eq!(files.len(), MAX_DRIFTED);
+        assert_eq!(files.first(), Some(&json!("a/F150.md")), "the latest are kept");
     }
 }

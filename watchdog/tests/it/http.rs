@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use kr8tiv_watchdog::judge::reason::{Reason, State};
 use serde_json::{Value, json};
 
 use crate::support::{Bundle, Pod, Watchdog, eventually};
@@ -13,11 +14,13 @@ fn probes_and_status_follow_the_delivery() {
     let watchdog = Watchdog::run(&pod);
     eventually("the first pass is reported", || watchdog.status()["pending"] != Value::Null);
     let reasons = json!(["config/delivery.json: missing"]);
+    let mut status = watchdog.status();
+    assert_eq!(status["gateway"].take()["state"], "Starting");
     assert_eq!(
-        watchdog.status(),
+        status,
         json!({
-            "version": env!("CARGO_PKG_VERSION"), "delivered": null, "error": null,
-            "pending": {"bundleHash": null, "reasons": reasons}, "drift": {"restoredTotal": 0},
+            "version": env!("CARGO_PKG_VERSION"), "delivered": null, "error": null, "gateway": null,
+            "pending": {"bundleHash": null, "reasons": reasons}, "drift": {"restoredTotal": 0, "files": []},
         })
     );
     assert_eq!(watchdog.get("/healthz"), (200, r#"{"ok":true}"#.to_owned()));
@@ -42,7 +45,7 @@ fn probes_and_status_follow_the_delivery() {
 fn only_get_and_head_of_known_paths_are_answered() {
     let pod = Pod::new();
     let watchdog = Watchdog::run(&pod);
-    for path in ["/", "/metrics", "/healthz/", "/status/../status", "//status"] {
+    for path in ["/", "/metrics/", "/healthz/", "/status/../status", "//status"] {
         assert_eq!(watchdog.get(path).0, 404, "{path}");
     }
     let head = watchdog.exchange("HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -79,5 +82,25 @@ fn slow_clients_are_let_go() {
         if stream.read_to_end(&mut rest).is_ok() {
             assert!(!rest.starts_with(b"HTTP/1.1 200"));
         }
+    }
+}
+
+#[test]
+fn every_reason_state_and_metric_is_documented() {
+    let documentation = include_str!("../../../docs/watchdog.md");
+    let documented = |name: &str| documentation.contains(&format!("`{name}`"));
+    for reason in Reason::ALL {
+        assert!(documented(reason.as_str()), "{reason:?}");
+    }
+    for state in State::ALL {
+        assert!(documented(state.as_str()), "{state:?}");
+    }
+    let pod = Pod::new();
+    let (code, metrics) = Watchdog::run(&pod).get("/metrics");
+    assert_eq!(code, 200);
+    for name in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = name.split_once(' ').unwrap();
+        let shown = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
+        assert!(documented(&shown), "{shown}");
     }
 }

@@ -4,9 +4,15 @@
 
 mod attacks;
 mod delivery;
+mod fake_gateway;
 mod http;
+mod memory;
 mod process;
+mod real_gateway;
 mod real_skills;
+mod receiver;
 mod skills;
 mod skills_attacks;
 mod support;
+mod watching;
+mod webhooks;

@@ -88,7 +88,8 @@ fn a_partial_failure_is_reported_and_mended() {
     let two = Bundle::usual("two").file("zeta", "AGENTS.md", &big, Operator);
     pod.mount(&one);
     // A file size limit behaves as a full disk does: the write fails half way.
-    let limited = command("run", &pod, &["--listen", "127.0.0.1:0", "--resync", "200ms"]);
+    let limited =
+        command("run", &pod, &["--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:1", "--resync", "200ms"]);
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; ulimit -S -f 8; exec \"$0\" \"$@\""]);
     shell.arg(limited.get_program()).args(limited.get_args());
@@ -138,7 +139,8 @@ fn an_address_in_use_is_one_clear_error() {
     let pod = Pod::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mut watchdog = Watchdog::start(command("run", &pod, &["--listen", &address]));
+    let mut watchdog =
+        Watchdog::start(command("run", &pod, &["--listen", &address, "--gateway", "127.0.0.1:1"]));
     assert_eq!(watchdog.wait().code(), Some(1));
     let log = watchdog.line_with("cannot listen");
     assert!(log.contains(&address) && log.contains("--listen"), "{log}");

@@ -26,7 +26,7 @@ const SAMPLES: &[(&str, bool, &str)] = &[
     ("none", false, "# None\n"),
 ];
 
-fn openclaw() -> std::path::PathBuf {
+pub(crate) fn openclaw() -> std::path::PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let output = Command::new(root.join("dev/build-images")).arg("--openclaw-dir").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

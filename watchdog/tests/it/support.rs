@@ -22,10 +22,15 @@ use serde_json::{Value, json};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits for a condition.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    within(PATIENCE, what, condition);
+}
+
+/// Waits longer for one that takes longer.
+pub(crate) fn within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + patience;
     while !condition() {
-        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < end, "not within {patience:?}: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -60,6 +65,11 @@ impl Bundle {
 
     pub(crate) fn file(mut self, agent: &str, file: &str, text: &str, ownership: Ownership) -> Self {
         self.workspaces.entry(agent.into()).or_default().insert(file.into(), (text.into(), ownership));
+        self
+    }
+
+    pub(crate) fn with_config(mut self, config: &Value) -> Self {
+        self.config = config.to_string();
         self
     }
 
@@ -102,6 +112,8 @@ impl Bundle {
 pub(crate) struct Pod {
     _root: tempfile::TempDir,
     pub(crate) paths: Paths,
+    /// `watchdog.json`.
+    pub(crate) settings: Option<Value>,
 }
 
 impl Pod {
@@ -113,7 +125,7 @@ impl Pod {
             path
         };
         let paths = Paths { bundle: at("bundle"), config_dir: at("config"), state_dir: at("state") };
-        Self { _root: root, paths }
+        Self { _root: root, paths, settings: None }
     }
 
     /// Mounts all ConfigMaps of a bundle, workspaces first.
@@ -123,7 +135,8 @@ impl Pod {
     }
 
     pub(crate) fn mount_config(&self, bundle: &Bundle) {
-        let files = [("openclaw.json", bundle.config.clone()), ("delivery.json", bundle.delivery())];
+        let mut files = vec![("openclaw.json", bundle.config.clone()), ("delivery.json", bundle.delivery())];
+        files.extend(self.settings.as_ref().map(|settings| ("watchdog.json", settings.to_string())));
         swap(&self.paths.bundle.join("config"), files.iter().map(|(name, text)| (*name, text.as_str())));
     }
 
@@ -219,7 +232,10 @@ impl Watchdog {
     }
 
     pub(crate) fn run_with(pod: &Pod, arguments: &[&str]) -> Self {
-        let arguments: Vec<&str> = ["--listen", "127.0.0.1:0"].iter().chain(arguments).copied().collect();
+        // Nobody listens on port 1: without a gateway of its own a test must not find one of another.
+        let usual = ["--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:1"];
+        let usual = if arguments.contains(&"--gateway") { &usual[..2] } else { &usual[..] };
+        let arguments: Vec<&str> = usual.iter().chain(arguments).copied().collect();
         Self::start(command("run", pod, &arguments)).listening()
     }
 
@@ -287,6 +303,28 @@ impl Watchdog {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
+    }
+
+    /// Waits until the gateway's part of the status is as it should be, and returns it.
+    pub(crate) fn gateway_when(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        self.gateway_within(PATIENCE, what, is_it)
+    }
+
+    pub(crate) fn gateway_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let end = Instant::now() + patience;
+        loop {
+            let last = self.status()["gateway"].take();
+            if is_it(&last) {
+                return last;
+            }
+            assert!(Instant::now() < end, "{what}: {last:#}; log: {:#?}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Code and body of a GET.

@@ -1,0 +1,103 @@
+//! Judging stage, pure: when the webhooks are told something, and what.
+//!
+//! - *alive* at the heartbeat, while the gateway serves.
+//! - *down* once in an incident, when it has lasted long enough.
+//! - *recovered* once, when an incident ends of which *down* was told.
+//!
+//! One watchdog is one tenant, and it speaks of the gateway as a whole: of what an alert is told apart by (tenant,
+//! agent, status, reason), status and reason are left. After a *down* the next one with the same reason waits until
+//! the dedupe window is over. An incident that ends before is suppressed: nothing is told of it. One that lasts is told
+//! then, so no lasting incident is missed. Only what was told begins a window: what is suppressed never prolongs it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::judge::machine::Incident;
+use crate::judge::reason::Reason;
+
+/// What is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alert {
+    /// The gateway serves.
+    Alive,
+    /// It does not, for long enough.
+    Down(Incident),
+    /// It does again.
+    Recovered(Incident),
+}
+
+/// How often, how soon, how seldom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Between two *alive*.
+    pub heartbeat: Duration,
+    /// How long an incident lasts before *down*.
+    pub down_alert: Duration,
+    /// For how long a *down* with the same reason is not told again.
+    pub dedupe: Duration,
+}
+
+/// Decides what is told.
+#[derive(Debug, Default)]
+pub struct Alerts {
+    next_alive: Option<Duration>,
+    /// When *down* was last told, by its reason.
+    told: BTreeMap<Reason, Duration>,
+    /// The incident of which *down* was told and *recovered* was not yet.
+    announced: Option<Incident>,
+}
+
+impl Alerts {
+    /// What is to be told now. `incident` is the open one; `serving` is whether the gateway serves and answered when it
+    /// was last asked.
+    pub fn step(
+        &mut self,
+        now: Duration,
+        incident: Option<&Incident>,
+        serving: bool,
+        rules: &Rules,
+    ) -> Vec<Alert> {
+        let mut alerts = Vec::new();
+        if let Some(over) =
+            self.announced.filter(|told| incident.map(|open| open.number) != Some(told.number))
+        {
+            self.announced = None;
+            self.next_alive = Some(now + rules.heartbeat);
+            alerts.push(Alert::Recovered(over));
+        }
+        if let Some(incident) = incident
+            && self.announced.is_none()
+            && now >= self.down_due(incident, rules)
+        {
+            self.told.insert(incident.reason, now);
+            self.announced = Some(*incident);
+            alerts.push(Alert::Down(*incident));
+        }
+        if serving && self.next_alive.is_none_or(|due| now >= due) {
+            // From the due time, so that the interval does not grow by the pause between two rounds; but never sooner
+            // than half a heartbeat after this one.
+            let due = self.next_alive.unwrap_or(now) + rules.heartbeat;
+            self.next_alive = Some(due.max(now + rules.heartbeat / 2));
+            alerts.push(Alert::Alive);
+        }
+        alerts
+    }
+
+    /// When there is something to tell if nothing changes.
+    pub fn next_due(&self, incident: Option<&Incident>, serving: bool, rules: &Rules) -> Option<Duration> {
+        let down =
+            incident.filter(|_| self.announced.is_none()).map(|incident| self.down_due(incident, rules));
+        let alive = self.next_alive.filter(|_| serving);
+        down.into_iter().chain(alive).min()
+    }
+
+    fn down_due(&self, incident: &Incident, rules: &Rules) -> Duration {
+        let old_enough = incident.since + rules.down_alert;
+        let window_over = self.told.get(&incident.reason).map(|told| *told + rules.dedupe);
+        window_over.map_or(old_enough, |over| old_enough.max(over))
+    }
+}
+
+#[cfg(test)]
+#[path = "alerts_tests.rs"]
+mod tests;

@@ -1,0 +1,273 @@
+//! I/O: watches the gateway. Asks it, has the answers judged, publishes what is known, and has webhooks told.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep_until;
+
+use crate::bundle::Mounted;
+use crate::cli::{Gateway, Paths};
+use crate::clock::Clock;
+use crate::environment::{self, GATEWAY_TOKEN};
+use crate::gateway::channels::{Channel, Wanted, channels};
+use crate::gateway::prober::{Prober, Round};
+use crate::gateway_status::{ConfigStatus, GatewayStatus, Memory, channel_statuses, config_status, names};
+use crate::http::Snapshot;
+use crate::judge::alerts::Alerts;
+use crate::judge::applied::{Applied, Verdict};
+use crate::judge::machine::{Event, Machine, Thresholds};
+use crate::judge::observation::Phase;
+use crate::judge::symptoms::{Surroundings, observe};
+use crate::local::{Local, Looker};
+use crate::metrics::{Levels, Metrics};
+use crate::names::Digest;
+use crate::secret::Redactor;
+use crate::settings::Settings;
+use crate::tell::Tellers;
+
+/// Watches one gateway.
+pub struct Supervisor {
+    clock: Clock,
+    options: Gateway,
+    looker: Looker,
+    prober: Prober,
+    machine: Machine,
+    alerts: Alerts,
+    applied: Applied,
+    settings: Settings,
+    /// The `watchdog.json` that was last looked at.
+    settings_seen: Option<Mounted>,
+    redactor: Redactor,
+    tellers: Tellers,
+    metrics: Arc<Metrics>,
+    seen: Seen,
+    publish: watch::Sender<GatewayStatus>,
+    deliveries: watch::Receiver<Snapshot>,
+    write_config_again: Arc<Notify>,
+}
+
+/// The latest answers, which outlive a round in which the gateway served and did not say.
+#[derive(Debug, Default)]
+struct Seen {
+    version: Option<String>,
+    config: Option<ConfigStatus>,
+    channels: Vec<Channel>,
+    not_ready: Vec<String>,
+    failing_models: Vec<String>,
+    memory_bytes: Option<u64>,
+}
+
+impl Supervisor {
+    /// `write_config_again` is told when the gateway has missed its configuration.
+    pub fn new(
+        clock: Clock,
+        paths: &Paths,
+        options: Gateway,
+        metrics: Arc<Metrics>,
+        publish: watch::Sender<GatewayStatus>,
+        deliveries: watch::Receiver<Snapshot>,
+        write_config_again: Arc<Notify>,
+    ) -> Self {
+        let settings = Settings::default();
+        let thresholds = Thresholds {
+            down_rounds: options.down_rounds,
+            down_after: options.down_after,
+            startup_budget: options.startup_budget,
+            ..Thresholds::default()
+        };
+        let token = environment::secret(GATEWAY_TOKEN);
+        if token.is_none() {
+            tracing::warn!(
+                "{GATEWAY_TOKEN} is not set: the gateway will not answer questions over its WebSocket"
+            );
+        }
+        Self {
+            looker: Looker::new(paths),
+            prober: Prober::new(options.gateway, token, options.probe_timeout),
+            machine: Machine::new(thresholds, clock.now()),
+            alerts: Alerts::default(),
+            applied: Applied::default(),
+            redactor: environment::redactor(&settings),
+            settings,
+            settings_seen: None,
+            tellers: Tellers::start(clock, &metrics),
+            metrics,
+            seen: Seen::default(),
+            publish,
+            deliveries,
+            write_config_again,
+            options,
+            clock,
+        }
+    }
+
+    /// Watches for ever.
+    pub async fn run(mut self) -> Infallible {
+        loop {
+            let delivered = self.deliveries.borrow_and_update().status.delivered();
+            let (round, local) = tokio::join!(self.prober.round(), self.looker.look());
+            if let Some(local) = &local {
+                self.take_settings(&local.settings);
+            }
+            let settled = self.take(&round, local.as_ref(), delivered);
+            let Gateway { probe_interval, probe_interval_unsettled, .. } = self.options;
+            let pause = if settled { probe_interval } else { probe_interval_unsettled.min(probe_interval) };
+            let mut next_round = self.clock.now() + pause;
+            loop {
+                self.tell();
+                let serving = self.machine.is_serving_now();
+                let due = self.alerts.next_due(self.machine.incident(), serving, &self.settings.rules);
+                let wake = due.map_or(next_round, |due| due.min(next_round));
+                tokio::select! {
+                    () = sleep_until(self.clock.instant(wake)) => {}
+                    () = self.prober.idle() => {}
+                    changed = self.deliveries.changed() => {
+                        // Its sender outlives this loop; should it not, rounds go on by time.
+                        if changed.is_err() {
+                            sleep_until(self.clock.instant(wake)).await;
+                        } else if self.deliveries.borrow_and_update().status.delivered() != delivered {
+                            // The gateway has it within 2 s: what it says of it is to be known soon.
+                            next_round = next_round.min(self.clock.now() + probe_interval_unsettled);
+                        }
+                    }
+                }
+                if self.clock.now() >= next_round {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn take_settings(&mut self, mounted: &Mounted) {
+        if self.settings_seen.as_ref() == Some(mounted) {
+            return;
+        }
+        match mounted {
+            Mounted::Bytes(bytes) => match Settings::parse(bytes) {
+                Ok(settings) => {
+                    self.tellers.configure(&settings);
+                    self.redactor = environment::redactor(&settings);
+                    self.settings = settings;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "config/watchdog.json cannot be used, going on as before");
+                }
+            },
+            Mounted::Missing => tracing::info!("no config/watchdog.json: nobody is told anything"),
+            Mounted::Unreadable(why) => tracing::error!(why, "config/watchdog.json cannot be read"),
+        }
+        self.settings_seen = Some(mounted.clone());
+    }
+
+    /// Takes a round into account, and returns whether the next one has time.
+    fn take(&mut self, round: &Round, local: Option<&Local>, delivered: Option<Digest>) -> bool {
+        let now = self.clock.now();
+        self.metrics.count_round(round);
+        let answers = round.rpc.as_ref().and_then(|answers| answers.as_ref().ok());
+        if let Some(Err(error)) = &round.rpc {
+            tracing::debug!(%error, "no answers over the WebSocket");
+        }
+        let config = answers.and_then(|answers| answers.config.as_ref());
+        let verdict = config.map(|config| self.applied.step(now, config));
+        if verdict.is_some_and(|Verdict { write_again, .. }| write_again) {
+            self.metrics.count_config_write();
+            self.write_config_again.notify_one();
+        }
+        let nothing = Wanted::default();
+        let wanted = local.and_then(|local| local.wanted.as_ref()).unwrap_or(&nothing);
+        let accounts =
+            answers.and_then(|answers| answers.channels.as_ref()).map(|status| channels(status, wanted));
+        let disk = local.and_then(|local| local.disk);
+        let surroundings = Surroundings {
+            channels: accounts.as_deref(),
+            disk,
+            memory_limit: self.options.gateway_memory_limit,
+            config_not_applied: verdict.map(|verdict| verdict.not_applied),
+        };
+        for event in self.machine.step(now, &observe(round, &surroundings)) {
+            self.log(event);
+        }
+        self.remember(round, accounts, delivered);
+
+        let reasons = self.machine.reasons();
+        let state = self.machine.state();
+        let applied = self.seen.config.as_ref().map(|config| config.applied);
+        let levels = Levels { memory_bytes: self.seen.memory_bytes, disk, config_applied: applied };
+        self.metrics.set(state, &reasons, self.machine.incidents(), &levels);
+        let Seen { version, config, channels, not_ready, failing_models, memory_bytes } = &self.seen;
+        self.publish.send_replace(GatewayStatus {
+            state,
+            reasons,
+            since: self.clock.rfc3339(self.machine.since()),
+            version: version.clone(),
+            config: config.clone(),
+            channels: channel_statuses(channels, &self.redactor),
+            not_ready: not_ready.clone(),
+            failing_models: failing_models.clone(),
+            disk,
+            memory: memory_bytes
+                .map(|used_bytes| Memory { used_bytes, limit_bytes: self.options.gateway_memory_limit }),
+            last_probe: Some(now),
+        });
+        // What the gateway refuses, or does not tell, it refuses at the usual pace, too.
+        let is_awaited = |config: &ConfigStatus| config.valid && !config.applied;
+        self.machine.is_serving_now() && !self.seen.config.as_ref().is_some_and(is_awaited)
+    }
+
+    fn remember(&mut self, round: &Round, accounts: Option<Vec<Channel>>, delivered: Option<Digest>) {
+        let clean = |name: &String| names([name].into_iter(), &self.redactor).pop();
+        if let Some(version) = &round.version {
+            self.seen.version = clean(version);
+        }
+        if round.contact != Ok(Phase::Started) && !self.machine.state().is_serving() {
+            // What it said before says nothing about how it is now.
+            self.seen = Seen { version: self.seen.version.take(), ..Seen::default() };
+            return;
+        }
+        if let Ok(readiness) = &round.readiness {
+            let accounts = accounts.as_deref().unwrap_or(&self.seen.channels);
+            let is_channel = |name: &&String| accounts.iter().any(|account| account.channel == **name);
+            let others = readiness.failing.iter().filter(|name| !is_channel(name));
+            self.seen.not_ready = names(others, &self.redactor);
+        }
+        if let Some(accounts) = accounts {
+            self.seen.channels = accounts;
+        }
+        if let Some(Ok(answers)) = &round.rpc {
+            if let Some(config) = &answers.config {
+                self.seen.config = Some(config_status(config, delivered, &self.redactor));
+            }
+            if let Some(models) = &answers.failing_models {
+                self.seen.failing_models = names(models.iter(), &self.redactor);
+            }
+            self.seen.memory_bytes = answers.rss_bytes.or(self.seen.memory_bytes);
+        }
+    }
+
+    fn tell(&mut self) {
+        let now = self.clock.now();
+        let serving = self.machine.is_serving_now();
+        for alert in self.alerts.step(now, self.machine.incident(), serving, &self.settings.rules) {
+            let version = self.seen.version.as_deref();
+            self.tellers.tell(&alert, &self.settings, &self.machine, version, now);
+        }
+    }
+
+    fn log(&self, event: Event) {
+        match event {
+            Event::StateChanged { from, to } => {
+                let reasons: Vec<_> = self.machine.reasons().iter().map(|reason| reason.as_str()).collect();
+                let reasons = reasons.join(", ");
+                let (from, to) = (from.as_str(), to.as_str());
+                tracing::info!(from, to, reasons, "the gateway's state changed");
+            }
+            Event::IncidentOpened(incident) => {
+                tracing::warn!(incident = incident.number, reason = incident.reason.as_str(), "incident");
+            }
+            Event::IncidentClosed(incident) => {
+                tracing::info!(incident = incident.number, "incident over");
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Alerting stage, I/O: gives messages to the receivers' tasks, in the order owner, management.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::Clock;
+use crate::environment;
+use crate::judge::alerts::Alert;
+use crate::judge::machine::Machine;
+use crate::metrics::Metrics;
+use crate::settings::{Receiver, Settings};
+use crate::webhook::message::{Context, Message};
+use crate::webhook::post::{Poster, Target};
+use crate::webhook::sender::Sender;
+
+/// The tasks of both receivers.
+#[derive(Debug)]
+pub struct Tellers {
+    clock: Clock,
+    run: String,
+    sequence: u64,
+    receivers: BTreeMap<Receiver, Teller>,
+}
+
+#[derive(Debug)]
+struct Teller {
+    target: watch::Sender<Option<Target>>,
+    messages: mpsc::UnboundedSender<Message>,
+}
+
+impl Tellers {
+    /// Starts the tasks; they end with this value.
+    pub fn start(clock: Clock, metrics: &Arc<Metrics>) -> Self {
+        let poster = Arc::new(Poster::default());
+        let start = |receiver| {
+            let (target, targets) = watch::channel(None);
+            let (messages, arriving) = mpsc::unbounded_channel();
+            let sender = Sender {
+                receiver,
+                target: targets,
+                messages: arriving,
+                poster: Arc::clone(&poster),
+                metrics: Arc::clone(metrics),
+            };
+            tokio::spawn(sender.run());
+            (receiver, Teller { target, messages })
+        };
+        Self { clock, run: run(), sequence: 0, receivers: Receiver::ALL.into_iter().map(start).collect() }
+    }
+
+    /// Takes over who is told.
+    pub fn configure(&self, settings: &Settings) {
+        for (receiver, teller) in &self.receivers {
+            let webhook = settings.webhooks.iter().find(|webhook| webhook.receiver == *receiver);
+            let target = webhook.and_then(|webhook| {
+                environment::target(webhook)
+                    .inspect_err(|problem| {
+                        let receiver = receiver.as_str();
+                        tracing::error!(receiver, problem, "this webhook is not told anything");
+                    })
+                    .ok()
+            });
+            teller.target.send_if_modified(|current| {
+                let differs = *current != target;
+                *current = target;
+                differs
+            });
+        }
+    }
+
+    /// Tells everybody.
+    pub fn tell(
+        &mut self,
+        alert: &Alert,
+        settings: &Settings,
+        machine: &Machine,
+        version: Option<&str>,
+        now: Duration,
+    ) {
+        self.sequence += 1;
+        let incident = match alert {
+            Alert::Alive => None,
+            Alert::Down(incident) | Alert::Recovered(incident) => Some(incident),
+        };
+        let timestamp = self.clock.rfc3339(now);
+        let since = incident.map(|incident| self.clock.rfc3339(incident.since));
+        let reasons = machine.reasons();
+        let context = Context {
+            run: &self.run,
+            sequence: self.sequence,
+            tenant_id: &settings.tenant_id,
+            state: machine.state(),
+            reasons: &reasons,
+            gateway_version: version,
+            timestamp: &timestamp,
+            incident_since: since.as_deref(),
+            incident_seconds: incident.map(|incident| now.saturating_sub(incident.since).as_secs()),
+            heartbeat_seconds: settings.rules.heartbeat.as_secs(),
+        };
+        let message = Message::new(alert, &context);
+        for teller in self.receivers.values() {
+            if teller.target.borrow().is_some() {
+                // A task ends with this value only.
+                let _ = teller.messages.send(message.clone());
+            }
+        }
+    }
+}
+
+/// What tells this run of the watchdog from others. Without randomness the time does.
+fn run() -> String {
+    let mut bytes = [0_u8; 16];
+    if SystemRandom::new().fill(&mut bytes).is_err() {
+        return format!("{:?}", std::time::SystemTime::now());
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
