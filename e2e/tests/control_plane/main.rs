@@ -1,6 +1,7 @@
 //! Tests against a real API server with its garbage collector and StatefulSet controller, and without a node: gateways
 //! stay Pending unless a stand-in makes them Ready. The operator runs as a process with the rights of its chart.
 
+mod additions;
 mod api;
 mod command_line;
 mod context;
@@ -76,6 +77,8 @@ fn main() -> ExitCode {
         .test("wrong_input_taken_id", wrong_owners::taken_id)
         .test("a_hand_edited_object_is_put_back", drift::edited)
         .test("a_hand_deleted_object_is_put_back", drift::deleted)
+        .test("additions_of_a_tenant_are_taken_over", additions::everything)
+        .test("a_token_is_rotated_once_for_each_value", additions::rotation)
         .test("fields_of_others_are_left_alone", drift::others_fields)
         .test("deletion_keeps_the_retained_volume", lifecycle::deletion_retains)
         .test("deletion_takes_the_volume_when_asked_to", lifecycle::deletion_deletes)

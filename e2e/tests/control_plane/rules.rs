@@ -87,6 +87,54 @@ pub async fn of_tenants_and_agents(context: &Context) -> Outcome {
         ),
         ("watchdog", webhook, "spec.watchdog.ownerWebhook", "set exactly one of url and urlSecretRef"),
         ("tools", json!({"allow": ["read"], "deny": ["read"]}), "spec.tools", in_both),
+        (
+            "network",
+            json!({"egress": [{"cidr": "10.0.0.0/33"}]}),
+            "spec.network.egress[0].cidr",
+            "cidr must be a block of addresses such as 10.20.0.0/16 or 10.20.0.7/32",
+        ),
+        (
+            "network",
+            json!({"egress": [{"ports": [{"port": 80}]}]}),
+            "spec.network.egress[0]",
+            "set either cidr, or podSelector and namespaceSelector",
+        ),
+        (
+            "network",
+            json!({"egress": [{"podSelector": {}, "ports": [{"port": 80, "endPort": 79}]}]}),
+            "spec.network.egress[0].ports[0].endPort",
+            "endPort must not be below port",
+        ),
+        (
+            "network",
+            json!({"ingressFrom": [{"cidr": "10.0.0.0/8", "podSelector": {}}]}),
+            "spec.network.ingressFrom[0]",
+            "set either cidr, or podSelector and namespaceSelector",
+        ),
+        (
+            "network",
+            json!({"ingressFrom": [{"podSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}]}),
+            "spec.network.ingressFrom[0].podSelector.matchExpressions[0].values",
+            "values goes with the operators In and NotIn, which need it",
+        ),
+        (
+            "gateway",
+            json!({"env": [{"name": "A"}]}),
+            "spec.gateway.env[0]",
+            "set exactly one of value and valueFrom",
+        ),
+        (
+            "gateway",
+            json!({"env": [{"name": "A", "valueFrom": {}}]}),
+            "spec.gateway.env[0].valueFrom",
+            "set exactly one of secretKeyRef and configMapKeyRef",
+        ),
+        (
+            "gateway",
+            json!({"envFrom": [{"prefix": "APP_"}]}),
+            "spec.gateway.envFrom[0]",
+            "set exactly one of secretRef and configMapRef",
+        ),
     ];
     for (section, value, field, rule) in cases {
         refused::<Tenant>(&scope, &with(tenant("acme", "h"), section, value), field, rule).await;

@@ -1,0 +1,136 @@
+//! What a Tenant adds to its Pod: taken over as it is, or refused by name.
+
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
+
+mod common;
+
+use common::{Case, case};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use kr8tiv_compiler::compose_file::{ComposeFileError, render};
+use kr8tiv_compiler::{Bundle, Object};
+use serde_json::json;
+
+fn with(gateway: &str) -> Case {
+    case(&format!(
+        "apiVersion: kr8tiv.ai/v1alpha1\nkind: Harness\nmetadata: {{name: desk}}\nspec:\n  identity: {{role: r, \
+         purpose: p, personality: c}}\n  soul: {{coreTruths: [t], vibe: v}}\n  jobFunctions: {{responsibilities: \
+         [r], successCriteria: [s]}}\n  channels: {{allow: [telegram]}}\n  models: {{primary: \
+         anthropic/claude-sonnet-4-6}}\n---\napiVersion: kr8tiv.ai/v1alpha1\nkind: Tenant\nmetadata: {{name: \
+         acme}}\nspec: {{displayName: Acme, harnessRef: {{name: desk}}, modelCredentials: [{{provider: anthropic, \
+         apiKeySecretRef: {{name: s, key: k}}}}], gateway: {{{gateway}}}}}\n"
+    ))
+}
+
+fn template(bundle: &Bundle) -> PodTemplateSpec {
+    let set = bundle.objects.iter().find_map(|object| match object {
+        Object::StatefulSet(set) => set.spec.clone(),
+        _ => None,
+    });
+    set.unwrap().template
+}
+
+#[test]
+fn what_is_the_operators_is_refused_by_name() {
+    for (gateway, field, code) in [
+        ("podTemplate: {hostNetwork: true}", "podTemplate.hostNetwork", "K8T0111"),
+        ("podTemplate: {securityContext: {}}", "podTemplate.securityContext", "K8T0111"),
+        ("podTemplate: {serviceAccountName: x}", "podTemplate.serviceAccountName", "K8T0111"),
+        ("podTemplate: {containers: []}", "podTemplate.containers", "K8T0111"),
+        ("podTemplate: {initContainers: []}", "podTemplate.initContainers", "K8T0111"),
+        ("podTemplate: {spec: {}}", "podTemplate.spec", "K8T0111"),
+        (
+            "podTemplate: {labels: {app.kubernetes.io/name: x}}",
+            "podTemplate.labels[app.kubernetes.io/name]",
+            "K8T0111",
+        ),
+        ("podTemplate: {labels: {kr8tiv.ai/x: x}}", "podTemplate.labels[kr8tiv.ai/x]", "K8T0111"),
+        (
+            "podTemplate: {annotations: {kr8tiv.ai/rotate-token: x}}",
+            "podTemplate.annotations[kr8tiv.ai/rotate-token]",
+            "K8T0111",
+        ),
+        (
+            "podTemplate: {volumes: [{name: a, mountPath: /mnt/a, hostPath: {path: /}}]}",
+            "podTemplate.volumes[0].hostPath",
+            "K8T0111",
+        ),
+        (
+            "podTemplate: {volumes: [{name: a, mountPath: /mnt/a, secret: {secretName: s}}]}",
+            "podTemplate.volumes[0].secret",
+            "K8T0111",
+        ),
+        (
+            "podTemplate: {volumes: [{name: a, mountPath: /home/node/.openclaw, emptyDir: {}}]}",
+            "podTemplate.volumes[0].mountPath",
+            "K8T0327",
+        ),
+        (
+            "podTemplate: {volumes: [{name: a, mountPath: /mnt/../app, emptyDir: {}}]}",
+            "podTemplate.volumes[0].mountPath",
+            "K8T0327",
+        ),
+        ("podTemplate: {volumes: [{name: a, mountPath: /mnt/a}]}", "podTemplate.volumes[0]", "K8T0327"),
+        ("podTemplate: {tolerations: [{kye: a}]}", "podTemplate.tolerations[0].kye", "K8T0327"),
+        ("env: [{name: PATH, value: x}]", "env[0].name", "K8T0112"),
+        ("env: [{name: LD_PRELOAD, value: x}]", "env[0].name", "K8T0112"),
+        ("env: [{name: NODE_OPTIONS, value: x}]", "env[0].name", "K8T0112"),
+        ("env: [{name: NPM_CONFIG_REGISTRY, value: x}]", "env[0].name", "K8T0112"),
+        ("env: [{name: TELEGRAM_BOT_TOKEN, value: x}]", "env[0].name", "K8T0112"),
+        ("env: [{name: ANTHROPIC_API_KEY, value: x}]", "env[0].name", "K8T0112"),
+        ("env: [{name: A, value: x}, {name: A, value: z}]", "env[1].name", "K8T0328"),
+        ("envFrom: [{prefix: OPEN, secretRef: {name: s}}]", "envFrom[0].prefix", "K8T0112"),
+        ("envFrom: [{prefix: ANTHROPIC_, secretRef: {name: s}}]", "envFrom[0].prefix", "K8T0112"),
+        ("envFrom: [{prefix: '', secretRef: {name: s}}]", "envFrom[0].prefix", "K8T0112"),
+        ("envFrom: [{prefix: APP_}]", "envFrom[0]", "K8T0328"),
+    ] {
+        let found = with(gateway).compile().expect_err(gateway);
+        let found: Vec<_> = found.iter().map(|found| (found.field.as_str(), found.code.as_str())).collect();
+        assert_eq!(found, [(format!("spec.gateway.{field}").as_str(), code)], "{gateway}");
+    }
+}
+
+#[test]
+fn what_is_added_is_in_the_pod_and_the_rest_stays() {
+    let bundle = with(
+        "env: [{name: A, value: 'x$(HOME)$$'}, {name: B, valueFrom: {secretKeyRef: {name: mine, key: b}}}], \
+         envFrom: [{prefix: APP_, configMapRef: {name: app, optional: true}}], podTemplate: {runtimeClassName: \
+         gvisor, labels: {team: blue}}",
+    )
+    .compile()
+    .unwrap();
+    let plain = with("").compile().unwrap();
+    let (with, without) = (template(&bundle), template(&plain));
+    let (spec, before) = (with.spec.unwrap(), without.spec.unwrap());
+    let (gateway, gateway_before) = (&spec.containers[0], &before.containers[0]);
+    let (env, env_before) = (gateway.env.as_ref().unwrap(), gateway_before.env.as_ref().unwrap());
+    assert_eq!(env[..env_before.len()], env_before[..]);
+    assert_eq!(
+        env[env_before.len()].value.as_deref(),
+        Some("x$$(HOME)$$$$"),
+        "kubelet makes x$(HOME)$$ of it"
+    );
+    let from = serde_json::to_value(&gateway.env_from).unwrap();
+    assert_eq!(from, json!([{"prefix": "APP_", "configMapRef": {"name": "app", "optional": true}}]));
+    assert_eq!(spec.init_containers, before.init_containers, "only the gateway has the variables");
+    assert_eq!(spec.security_context, before.security_context);
+    assert_eq!(spec.runtime_class_name.as_deref(), Some("gvisor"));
+    let labels = with.metadata.unwrap().labels.unwrap();
+    assert!(
+        without.metadata.unwrap().labels.unwrap().iter().all(|(name, value)| labels.get(name) == Some(value))
+    );
+
+    let named: Vec<_> = bundle.secret_references.iter().map(|reference| reference.field.as_str()).collect();
+    assert!(named.contains(&"spec.gateway.env[1].valueFrom.secretKeyRef"), "{named:?}");
+}
+
+#[test]
+fn what_compose_has_not_is_said_by_name() {
+    let case =
+        with("envFrom: [{prefix: APP_, secretRef: {name: app}}], podTemplate: {runtimeClassName: gvisor}");
+    let ComposeFileError::Unsupported(found) = render(&case.compile().unwrap()).unwrap_err() else {
+        panic!()
+    };
+    let fields: Vec<_> = found.problems.iter().map(|problem| problem.field.as_str()).collect();
+    assert!(fields.contains(&"spec.template.spec.runtimeClassName"), "{fields:?}");
+    assert!(fields.iter().any(|field| field.contains("containers[0].envFrom[0]")), "{fields:?}");
+}
