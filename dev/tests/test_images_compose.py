@@ -66,7 +66,8 @@ class ComposeProject(unittest.TestCase):
 
     def get(self, port: int, path: str) -> dict[str, object]:
         """What the gateway's container gets from an address of its own; nothing while there is no good answer."""
-        done = self.engine.execute("gateway", "curl", "--silent", f"http://127.0.0.1:{port}{path}")
+        authorization = f"Authorization: Bearer {SECRET}"
+        done = self.engine.execute("gateway", "curl", "--silent", "--header", authorization, f"http://127.0.0.1:{port}{path}")
         return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
 
     def delivered(self) -> object:
@@ -117,6 +118,8 @@ class ComposeProject(unittest.TestCase):
         environment = self.succeeds("gateway", "printenv")
         for variable in ("ANTHROPIC_API_KEY", "OPENCLAW_GATEWAY_TOKEN"):
             self.assertIn(f"{variable}={SECRET}\n", environment)
+        self.assertNotIn("KR8TIV_STATUS_TOKEN", environment)
+        self.assertEqual(self.succeeds("gateway", "curl", "--silent", "http://127.0.0.1:18800/status"), '{"error":"unauthorized"}')
         self.assertNotIn("s3cret", (self.folder / FILE).read_text())
 
     def takes_a_change(self) -> None:

@@ -34,6 +34,8 @@ const BUNDLE_FOLDER: &str = "/etc/kr8tiv/bundle";
 pub const WATCHDOG_PORT: i32 = 18800;
 /// Variable in which the watchdog finds the token that it asks for.
 const STATUS_TOKEN_VARIABLE: &str = "KR8TIV_STATUS_TOKEN";
+/// What the gateway's container may take, in bytes, by which the watchdog judges what it does take.
+const MEMORY_LIMIT_VARIABLE: &str = "KR8TIV_GATEWAY_MEMORY_LIMIT";
 /// User and group `node` of the official image.
 const NODE: i64 = 1000;
 /// A stopping gateway finishes its running turns, which it gives 315 s, and then cleans up for 10 s.
@@ -174,6 +176,7 @@ fn sidecar(resolved: &Resolved<'_>, watchdog: Container) -> Container {
     let mut variables = vec![
         from_secret(openclaw::TOKEN_VARIABLE, &token(&resolved.tenant)),
         from_secret(STATUS_TOKEN_VARIABLE, &status_token(&resolved.tenant)),
+        plain(MEMORY_LIMIT_VARIABLE, memory_limit(&resolved.tenant).to_string()),
     ];
     let webhooks = settings::watchdog_variables(resolved).into_iter();
     variables.extend(webhooks.map(|variable| from_secret(&variable.name, variable.secret)));
@@ -282,9 +285,13 @@ pub(super) fn from_secret(name: &str, reference: &SecretKeyReference) -> EnvVar 
     }
 }
 
+/// In bytes.
+fn memory_limit(tenant: &ResolvedTenant<'_>) -> u64 {
+    Amounts::of(tenant.spec).memory_limit.base_units().unwrap_or_default()
+}
+
 fn heap_megabytes(tenant: &ResolvedTenant<'_>) -> u64 {
-    let limit = Amounts::of(tenant.spec).memory_limit;
-    (limit.base_units().unwrap_or_default() >> 20) * HEAP_SHARE.0 / HEAP_SHARE.1
+    (memory_limit(tenant) >> 20) * HEAP_SHARE.0 / HEAP_SHARE.1
 }
 
 fn resources(tenant: &ResolvedTenant<'_>) -> ResourceRequirements {
