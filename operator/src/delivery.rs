@@ -19,6 +19,7 @@ use crate::backoff::jittered;
 use crate::health::{Applied, Health, State};
 use crate::key::Key;
 use crate::queue::Queues;
+use crate::secrets::StatusToken;
 
 /// Watchdogs asked at the same time. An answer takes milliseconds; the bound is for the many that don't answer.
 const CONCURRENCY: usize = 64;
@@ -57,7 +58,11 @@ pub struct Unreachable(pub String);
 /// Asks one watchdog. A trait, so that tests answer in its place.
 pub trait Ask: Send + Sync {
     /// Asks the watchdog in the Pod with this address.
-    fn ask<'a>(&'a self, ip: &'a str) -> BoxFuture<'a, Result<Answer, Unreachable>>;
+    fn ask<'a>(
+        &'a self,
+        ip: &'a str,
+        token: Option<&'a StatusToken>,
+    ) -> BoxFuture<'a, Result<Answer, Unreachable>>;
 }
 
 /// What is known of a gateway by its watchdog.
@@ -110,6 +115,8 @@ pub struct Expected {
     pub ip: String,
     /// The bundle.
     pub hash: String,
+    /// What its watchdog is asked with.
+    pub token: Option<StatusToken>,
 }
 
 /// Follows the deliveries of all tenants.
@@ -207,7 +214,7 @@ async fn ask_again_and_again(
         let answer = {
             // The semaphore is never closed.
             let Ok(_slot) = slots.acquire().await else { return };
-            ask.ask(&expected.ip).await
+            ask.ask(&expected.ip, expected.token.as_ref()).await
         };
         match &answer {
             Ok(_) => unanswered = 0,

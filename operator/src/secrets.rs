@@ -6,6 +6,8 @@
 
 mod minted;
 
+pub use minted::StatusToken;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 

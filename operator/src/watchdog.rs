@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http_body_util::{BodyExt, Empty, Limited};
+use hyper::Request;
 use hyper::body::Bytes;
+use hyper::header::AUTHORIZATION;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -16,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::delivery::{Answer, Ask, Unreachable};
 use crate::health::{self, Health};
+use crate::secrets::StatusToken;
 
 /// A watchdog answers from memory; one that takes longer is as good as silent.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -68,9 +71,13 @@ struct Pending {
 }
 
 impl Ask for Http {
-    fn ask<'a>(&'a self, ip: &'a str) -> BoxFuture<'a, Result<Answer, Unreachable>> {
+    fn ask<'a>(
+        &'a self,
+        ip: &'a str,
+        token: Option<&'a StatusToken>,
+    ) -> BoxFuture<'a, Result<Answer, Unreachable>> {
         async move {
-            let answer = timeout(PATIENCE, self.get(ip)).await;
+            let answer = timeout(PATIENCE, self.get(ip, token)).await;
             answer.unwrap_or_else(|_| Err(Unreachable(format!("no answer within {} s", PATIENCE.as_secs()))))
         }
         .boxed()
@@ -78,13 +85,19 @@ impl Ask for Http {
 }
 
 impl Http {
-    async fn get(&self, ip: &str) -> Result<Answer, Unreachable> {
+    async fn get(&self, ip: &str, token: Option<&StatusToken>) -> Result<Answer, Unreachable> {
         let failed = |error: &dyn std::fmt::Display| Unreachable(error.to_string());
         let address: IpAddr = ip.parse().map_err(|error| failed(&error))?;
         let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
         let uri = format!("http://{host}:{WATCHDOG_PORT}/status");
-        let uri = uri.parse().map_err(|error| failed(&error))?;
-        let response = self.0.get(uri).await.map_err(|error| failed(&error))?;
+        let mut request = Request::get(uri);
+        if let (Some(headers), Some(authorization)) =
+            (request.headers_mut(), token.and_then(StatusToken::authorization))
+        {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        let request = request.body(Empty::new()).map_err(|error| failed(&error))?;
+        let response = self.0.request(request).await.map_err(|error| failed(&error))?;
         if !response.status().is_success() {
             return Err(Unreachable(format!("status {}", response.status())));
         }

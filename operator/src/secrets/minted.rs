@@ -1,7 +1,9 @@
 //! Apply stage: the tokens that the operator makes. Reads, creates and completes one Secret.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use hyper::header::HeaderValue;
 use k8s_openapi::api::core::v1::Secret;
 use kr8tiv_compiler::{MintedSecret, asked_rotation};
 use kr8tiv_crds::{Tenant, meta};
@@ -23,13 +25,43 @@ pub(super) struct Minted {
     secret: MintedSecret,
     /// The value of [`meta::ROTATE_TOKEN`] that its token was made for.
     rotation: Option<String>,
+    status_token: StatusToken,
     checked: Instant,
+}
+
+/// What a watchdog is asked with. It can be compared and sent, and not be shown.
+#[derive(Clone, Eq, PartialEq)]
+pub struct StatusToken(String);
+
+impl StatusToken {
+    /// Takes a token. For tests; the operator mints its own.
+    pub fn new(token: String) -> Self {
+        Self(token)
+    }
+
+    /// The value of the header `Authorization`. Marked so that nobody logs it.
+    pub fn authorization(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0)).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+impl fmt::Debug for StatusToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StatusToken")
+    }
 }
 
 impl Secrets {
     /// The rotation that the gateway's token was made for, as far as it is known.
     pub fn rotation(&self, tenant: &Key) -> Option<String> {
         self.known.lock().get(tenant)?.minted.as_ref()?.rotation.clone()
+    }
+
+    /// What the tenant's watchdog is asked with, once its Secret has been seen or made.
+    pub fn status_token(&self, tenant: &Key) -> Option<StatusToken> {
+        Some(self.known.lock().get(tenant)?.minted.as_ref()?.status_token.clone())
     }
 
     /// Makes sure that the tokens exist: creates the Secret once, adds keys that it lacks, and replaces the gateway's
@@ -57,36 +89,37 @@ impl Secrets {
         // A tenant that has never been applied has no Secret, but for one that is retained or somebody else's: creating it
         // tells, and spares the look.
         let is_new = tenant.status.as_ref().is_none_or(|status| status.bundle_hash.is_none());
-        let made = is_new && self.mint(tenant, tenant_id, secret, asked).await?;
-        let found = if made { None } else { self.get(&key, &secret.name).await? };
-        let rotation = match found {
-            Some(found) => {
+        let made = if is_new { self.mint(tenant, tenant_id, secret, asked).await? } else { None };
+        let found = if made.is_some() { None } else { self.get(&key, &secret.name).await? };
+        let (rotation, status_token) = match (found, made) {
+            (Some(found), _) => {
                 accept(&found, uid, tenant_id)?;
                 self.complete(&key, &found, secret, asked).await?
             }
-            None => {
-                if !made && !self.mint(tenant, tenant_id, secret, asked).await? {
-                    return Err(Error::Leaving { name: secret.name.clone() });
-                }
-                asked.map(str::to_owned)
-            }
+            (None, Some(status_token)) => (asked.map(str::to_owned), status_token),
+            (None, None) => match self.mint(tenant, tenant_id, secret, asked).await? {
+                Some(status_token) => (asked.map(str::to_owned), status_token),
+                None => return Err(Error::Leaving { name: secret.name.clone() }),
+            },
         };
-        let minted = Minted { secret: secret.clone(), rotation: rotation.clone(), checked: now };
+        let minted =
+            Minted { secret: secret.clone(), rotation: rotation.clone(), status_token, checked: now };
         self.known.lock().entry(key).or_default().minted = Some(minted);
         Ok(rotation)
     }
 
-    /// Creates the Secret. Says whether it did: there may be one of that name.
+    /// Creates the Secret. Gives its token for the watchdog; `None` when there is one of that name.
     async fn mint(
         &self,
         tenant: &Tenant,
         tenant_id: &str,
         secret: &MintedSecret,
         rotation: Option<&str>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<StatusToken>, Error> {
         let key = Key::of(&tenant.metadata);
         let tokens = secret.keys().map(|key| Ok((key.to_owned(), token()?)));
         let tokens: BTreeMap<String, String> = tokens.collect::<Result<_, Error>>()?;
+        let status_token = StatusToken(tokens.get(&secret.status_token).cloned().unwrap_or_default());
         let labels = [
             (meta::MANAGED_BY, meta::MANAGED_BY_VALUE),
             (meta::NAME, meta::NAME_VALUE),
@@ -113,22 +146,23 @@ impl Secrets {
         match self.api(&key).create(&parameters, &object).await {
             Ok(_) => {
                 said(&key, &secret.name, "tokens made");
-                Ok(true)
+                Ok(Some(status_token))
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
             Err(source) => Err(Error::Api { name: secret.name.clone(), source: Box::new(source) }),
         }
     }
 
     /// Adds what a Secret lacks, and a new token when another rotation is asked for. The Secret must be as it was
-    /// read: of two operators, one makes the token. Gives the rotation that the Secret's token is of.
+    /// read: of two operators, one makes the token. Gives the rotation that the Secret's token is of, and the watchdog's
+    /// token.
     async fn complete(
         &self,
         tenant: &Key,
         found: &Secret,
         secret: &MintedSecret,
         asked: Option<&str>,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<(Option<String>, StatusToken), Error> {
         let annotations = found.metadata.annotations.as_ref();
         let done = annotations.and_then(|all| all.get(meta::ROTATE_TOKEN));
         let rotated = asked.filter(|asked| done.map(String::as_str) != Some(asked));
@@ -138,8 +172,12 @@ impl Secrets {
         let due: Vec<&str> = secret.keys().filter(is_due).collect();
         let tokens = due.iter().map(|key| Ok((key.to_string(), token()?)));
         let tokens: BTreeMap<String, String> = tokens.collect::<Result<_, Error>>()?;
+        let held = found.data.as_ref().and_then(|data| data.get(&secret.status_token));
+        let held = held.and_then(|value| String::from_utf8(value.0.clone()).ok());
+        let status_token = tokens.get(&secret.status_token).cloned().or(held).unwrap_or_default();
+        let status_token = StatusToken(status_token);
         if tokens.is_empty() {
-            return Ok(done.cloned());
+            return Ok((done.cloned(), status_token));
         }
         let mut patch = json!({
             "metadata": {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version},
@@ -154,7 +192,7 @@ impl Secrets {
         let answer = self.api(tenant).patch_metadata(&secret.name, &parameters, &Patch::Merge(&patch)).await;
         answer.map_err(|source| Error::Api { name: secret.name.clone(), source: Box::new(source) })?;
         said(tenant, &secret.name, if rotated.is_some() { "token rotated" } else { "missing tokens made" });
-        Ok(rotated.map(str::to_owned).or_else(|| done.cloned()))
+        Ok((rotated.map(str::to_owned).or_else(|| done.cloned()), status_token))
     }
 
     fn api(&self, tenant: &Key) -> Api<Secret> {

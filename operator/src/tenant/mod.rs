@@ -180,16 +180,8 @@ async fn advance(
         context.deliveries.forget(&observed.key);
         return Ok(Some((Ending::Applied(Box::new(plan), Served::default()), None)));
     }
-    let rollout = roll_out(
-        &context.client,
-        &context.stores,
-        &context.deliveries,
-        &observed.key,
-        &observed.gateway,
-        &plan.bundle.hash,
-    )
-    .await
-    .map_err(|source| {
+    let rolled_out = roll_out(context, &observed.key, &observed.gateway, &plan.bundle.hash).await;
+    let rollout = rolled_out.map_err(|source| {
         let (kind, name) = ("Pod", format!("of {}", observed.key.name));
         Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
     })?;

@@ -11,7 +11,8 @@ use serde_json::json;
 use crate::FIELD_MANAGER;
 use crate::child::Workload;
 use crate::client::said;
-use crate::delivery::{Deliveries, Expected, Known};
+use crate::context::Context;
+use crate::delivery::{Expected, Known};
 use crate::key::Key;
 use crate::pod::GatewayPod;
 use crate::stores::Stores;
@@ -66,13 +67,12 @@ fn step(workload: Option<&Workload>, pod: &GatewayPod, hash: &str) -> Step {
 
 /// Gets the running Pod, if there is one, to take up the bundle.
 pub async fn roll_out(
-    client: &Client,
-    stores: &Stores,
-    deliveries: &Deliveries,
+    context: &Context,
     tenant: &Key,
     gateway: &Gateway,
     hash: &str,
 ) -> Result<Rollout, kube::Error> {
+    let Context { client, stores, deliveries, secrets, .. } = context;
     let idle = Rollout { known: Known::default(), again: None };
     let Some((name, pod)) = &gateway.pod else {
         deliveries.forget(tenant);
@@ -101,7 +101,8 @@ pub async fn roll_out(
                 annotate(&api, stores, name, pod, meta::BUNDLE_HASH, hash).await?;
             }
             let Some(ip) = &pod.ip else { return Ok(idle) };
-            let expected = Expected { pod_uid: pod.uid.clone(), ip: ip.clone(), hash: hash.to_owned() };
+            let (pod_uid, token) = (pod.uid.clone(), secrets.status_token(tenant));
+            let expected = Expected { pod_uid, ip: ip.clone(), hash: hash.to_owned(), token };
             let known = deliveries.follow(tenant, &expected);
             let mut again = deliveries.next_nudge(tenant);
             if again == Some(Duration::ZERO) {

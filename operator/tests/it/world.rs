@@ -17,6 +17,7 @@ use kr8tiv_operator::election::Candidate;
 use kr8tiv_operator::health::{Config, Health, State};
 use kr8tiv_operator::lease::Election;
 use kr8tiv_operator::metrics::Metrics;
+use kr8tiv_operator::secrets::StatusToken;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -59,7 +60,12 @@ impl Watchdogs {
 }
 
 impl Ask for Watchdogs {
-    fn ask<'a>(&'a self, ip: &'a str) -> BoxFuture<'a, Result<Answer, Unreachable>> {
+    fn ask<'a>(
+        &'a self,
+        ip: &'a str,
+        token: Option<&'a StatusToken>,
+    ) -> BoxFuture<'a, Result<Answer, Unreachable>> {
+        assert!(token.is_some(), "a watchdog is asked without its token");
         let answer = self.0.lock().get(ip).cloned();
         async move { answer.ok_or_else(|| Unreachable("nobody there".into())) }.boxed()
     }
