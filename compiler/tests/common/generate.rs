@@ -222,7 +222,7 @@ impl Generator {
     }
 
     fn object(&mut self, path: &str, schema: &Value) -> Value {
-        if schema["x-kubernetes-preserve-unknown-fields"] == true {
+        if schema["x-kubernetes-preserve-unknown-fields"] == true && schema["properties"].is_null() {
             return self.setting();
         }
         let required: Vec<&str> =

@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         .test("rules_of_changed_objects", api::rules_of_changed_objects)
         .test("rules_of_harnesses", rules::of_harnesses)
         .test("rules_of_tenants_and_agents", rules::of_tenants_and_agents)
+        .test("rules_of_networks_and_environments", rules::of_networks_and_environments)
         .test("validate_agrees_with_the_api_server", command_line::agreement)
         .test("files_are_read_as_kubectl_reads_them", command_line::reading)
         .test("diff_and_compile_know_the_cluster", command_line::cluster)

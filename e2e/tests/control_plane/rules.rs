@@ -87,6 +87,60 @@ pub async fn of_tenants_and_agents(context: &Context) -> Outcome {
         ),
         ("watchdog", webhook, "spec.watchdog.ownerWebhook", "set exactly one of url and urlSecretRef"),
         ("tools", json!({"allow": ["read"], "deny": ["read"]}), "spec.tools", in_both),
+    ];
+    for (section, value, field, rule) in cases {
+        refused::<Tenant>(&scope, &with(tenant("acme", "h"), section, value), field, rule).await;
+    }
+    let mut tagged = tenant("acme", "h");
+    tagged["spec"]["containerTag"] = json!("mine");
+    scope.apply::<Tenant>(&tagged).await?;
+    tagged["spec"]["containerTag"] = json!("theirs");
+    let rule =
+        "containerTag can't be changed: the tenant's memory is found by it; create a new Tenant instead";
+    refused::<Tenant>(&scope, &tagged, "spec", rule).await;
+
+    let cases = [
+        (
+            "heartbeat",
+            json!({"every": "5m", "prompt": "Look around."}),
+            "spec.heartbeat.every",
+            "every must be at least 15m: each turn costs a call of the model",
+        ),
+        ("tools", json!({"allow": ["read"], "deny": ["read"]}), "spec.tools", in_both),
+        (
+            "bindings",
+            json!([{"channel": "discord", "guildId": "1", "peer": {"kind": "channel", "id": "2"}}]),
+            "spec.bindings[0]",
+            "peer, guildId and teamId exclude each other: make a binding of each",
+        ),
+        (
+            "bindings",
+            json!([{"channel": "telegram", "guildId": "1"}]),
+            "spec.bindings[0]",
+            "guildId is for the channel discord",
+        ),
+        (
+            "bindings",
+            json!([{"channel": "discord", "teamId": "T1"}]),
+            "spec.bindings[0]",
+            "teamId is for the channel slack",
+        ),
+        (
+            "bindings",
+            json!([{"channel": "discord", "roles": ["1"]}]),
+            "spec.bindings[0]",
+            "roles are those of a Discord server: set guildId",
+        ),
+    ];
+    for (section, value, field, rule) in cases {
+        refused::<Agent>(&scope, &with(agent("desk", "acme"), section, value), field, rule).await;
+    }
+    scope.discard().await
+}
+
+pub async fn of_networks_and_environments(context: &Context) -> Outcome {
+    let scope = context.scope("rules-network").await?;
+    let cases = [
         (
             "network",
             json!({"egress": [{"cidr": "10.0.0.0/33"}]}),
@@ -138,50 +192,6 @@ pub async fn of_tenants_and_agents(context: &Context) -> Outcome {
     ];
     for (section, value, field, rule) in cases {
         refused::<Tenant>(&scope, &with(tenant("acme", "h"), section, value), field, rule).await;
-    }
-    let mut tagged = tenant("acme", "h");
-    tagged["spec"]["containerTag"] = json!("mine");
-    scope.apply::<Tenant>(&tagged).await?;
-    tagged["spec"]["containerTag"] = json!("theirs");
-    let rule =
-        "containerTag can't be changed: the tenant's memory is found by it; create a new Tenant instead";
-    refused::<Tenant>(&scope, &tagged, "spec", rule).await;
-
-    let cases = [
-        (
-            "heartbeat",
-            json!({"every": "5m", "prompt": "Look around."}),
-            "spec.heartbeat.every",
-            "every must be at least 15m: each turn costs a call of the model",
-        ),
-        ("tools", json!({"allow": ["read"], "deny": ["read"]}), "spec.tools", in_both),
-        (
-            "bindings",
-            json!([{"channel": "discord", "guildId": "1", "peer": {"kind": "channel", "id": "2"}}]),
-            "spec.bindings[0]",
-            "peer, guildId and teamId exclude each other: make a binding of each",
-        ),
-        (
-            "bindings",
-            json!([{"channel": "telegram", "guildId": "1"}]),
-            "spec.bindings[0]",
-            "guildId is for the channel discord",
-        ),
-        (
-            "bindings",
-            json!([{"channel": "discord", "teamId": "T1"}]),
-            "spec.bindings[0]",
-            "teamId is for the channel slack",
-        ),
-        (
-            "bindings",
-            json!([{"channel": "discord", "roles": ["1"]}]),
-            "spec.bindings[0]",
-            "roles are those of a Discord server: set guildId",
-        ),
-    ];
-    for (section, value, field, rule) in cases {
-        refused::<Agent>(&scope, &with(agent("desk", "acme"), section, value), field, rule).await;
     }
     scope.discard().await
 }

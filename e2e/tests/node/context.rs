@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
 use kr8tiv_crds::{Harness, Tenant};
-use kr8tiv_e2e::cluster::{Cluster, Mode, repository_file};
+use kr8tiv_e2e::cluster::{Cluster, Mode, NODE_ADDRESS, repository_file};
 use kr8tiv_e2e::kubectl::kubectl;
 use kr8tiv_e2e::manifests::{harness, secret, tenant};
 use kr8tiv_e2e::model_server::ModelServer;
@@ -89,6 +89,8 @@ impl Context {
         let mut object = tenant("house", "scripted");
         object["spec"]["modelCredentials"] =
             json!([{"provider": "house", "apiKeySecretRef": {"name": "keys", "key": "house"}}]);
+        // The model is neither public nor on port 443.
+        object["spec"]["network"] = json!({"egress": [{"cidr": format!("{NODE_ADDRESS}/32")}]});
         let started = Instant::now();
         scope.apply::<Tenant>(&object).await?;
         scope.until_ready::<Tenant>("house", START).await?;

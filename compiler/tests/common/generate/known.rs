@@ -77,9 +77,66 @@ impl Generator {
             "Harness.tools.elevated" => json!(self.chance(10)),
             "Tenant.tools.allow" | "Agent.tools.allow" => json!(["message", "read"]),
             "Tenant.tools.deny[]" | "Agent.tools.deny[]" => json!(self.pick(&["web_fetch", "edit"])),
+            "Tenant.network.egress[]" => {
+                let mut rule = self.peer();
+                if self.chance(50) {
+                    rule["ports"] = json!([{"protocol": "UDP", "port": 8000, "endPort": 8010}]);
+                }
+                rule
+            }
+            "Tenant.network.ingressFrom[]" => self.peer(),
+            "Tenant.gateway.env[]" => self.variable(),
+            "Tenant.gateway.envFrom[]" => {
+                let kind = *self.pick(&["secretRef", "configMapRef"]);
+                json!({"prefix": "APP_", kind: {"name": "app", "optional": true}})
+            }
+            "Tenant.gateway.podTemplate.affinity" => json!({"podAntiAffinity": {}}),
+            "Tenant.gateway.podTemplate.tolerations[]" => json!({"key": "dedicated", "operator": "Exists"}),
+            "Tenant.gateway.podTemplate.topologySpreadConstraints[]" => {
+                json!({"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"})
+            }
+            "Tenant.gateway.podTemplate.volumes[]" => self.volume(),
             path if path.ends_with("Webhook.url") => json!("https://hooks.example.com/in?a=b"),
             _ => return None,
         })
+    }
+
+    /// Addresses, or Pods.
+    fn peer(&mut self) -> Value {
+        let expression = json!({"key": "app", "operator": "In", "values": ["a", "b"]});
+        let selector = json!({"matchLabels": {"team": "models"}, "matchExpressions": [expression]});
+        self.pick(&[
+            json!({"cidr": "10.20.0.0/16"}),
+            json!({"cidr": "2001:db8::/48"}),
+            json!({"podSelector": selector}),
+            json!({"namespaceSelector": selector, "podSelector": {}}),
+        ])
+        .clone()
+    }
+
+    fn variable(&mut self) -> Value {
+        let name = format!("VARIABLE_{}", self.below(1_000_000));
+        let reference = json!({"name": "app", "key": "region"});
+        let mut variable = self
+            .pick(&[
+                json!({"value": "$(HOME)"}),
+                json!({"valueFrom": {"secretKeyRef": reference}}),
+                json!({"valueFrom": {"configMapKeyRef": reference}}),
+            ])
+            .clone();
+        variable["name"] = json!(name);
+        variable
+    }
+
+    fn volume(&mut self) -> Value {
+        let name = format!("v{}", self.below(1_000_000));
+        let kind = *self.pick(&["configMap", "emptyDir", "persistentVolumeClaim"]);
+        let source = match kind {
+            "configMap" => json!({"name": "app"}),
+            "emptyDir" => json!({"sizeLimit": "1Gi"}),
+            _ => json!({"claimName": "app"}),
+        };
+        json!({"name": name, "mountPath": format!("/mnt/{name}"), "subPath": "a", "readOnly": false, kind: source})
     }
 
     /// What everybody may use, and something beside.
