@@ -51,6 +51,7 @@ impl OperatorProcess {
 
     /// One that goes another way to the API server, and does not stand for election: the first one must be stopped. It
     /// is not started yet.
+    #[must_use]
     pub fn through(&self, proxy: &ApiProxy) -> Self {
         let (log, kubeconfig) = (self.log.clone(), proxy.kubeconfig().clone());
         Self { child: None, log, listen: LISTEN_BESIDE, kubeconfig, identity: None }

@@ -57,8 +57,8 @@ pub fn decide(at_fault: Duration, restarts: &[Time], now: Timestamp, limits: &Re
     if allowed == 0 {
         return Decision::Never;
     }
-    if at_fault < GRACE {
-        return Decision::Wait(GRACE - at_fault);
+    if let Some(left) = GRACE.checked_sub(at_fault).filter(|left| !left.is_zero()) {
+        return Decision::Wait(left);
     }
     let mut recent: Vec<Timestamp> = recent(restarts, now).map(|time| time.0).collect();
     recent.sort();

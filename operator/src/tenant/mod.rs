@@ -96,7 +96,9 @@ impl Reconciler for Tenants {
         self.report(&observed, &ending).await?;
         // After the status, which counts it: an operator that is killed in between has restarted too little, not too
         // much.
-        if let Ending::Applied(_, Served { recovery: Some(Decision::Restart), .. }) = &ending {
+        if let Ending::Applied(_, served) = &ending
+            && served.recovery == Some(Decision::Restart)
+        {
             restart(&context.client, &observed.key, &observed.gateway).await;
         }
         Ok(again.map_or_else(Action::await_change, Action::requeue))
@@ -178,7 +180,7 @@ async fn advance(
         .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;
     if observed.tenant.spec.suspend {
         context.deliveries.forget(&observed.key);
-        return Ok(Some((Ending::Applied(Box::new(plan), Served::default()), None)));
+        return Ok(Some((Ending::Applied(Box::new(plan), Box::default()), None)));
     }
     let rolled_out = roll_out(context, &observed.key, &observed.gateway, &plan.bundle.hash).await;
     let rollout = rolled_out.map_err(|source| {
@@ -188,7 +190,7 @@ async fn advance(
     let Rollout { known, again } = rollout;
     let recovery = recovery_of(observed, &known);
     let again = [again, recovery.and_then(Decision::again)].into_iter().flatten().min();
-    Ok(Some((Ending::Applied(Box::new(plan), Served { known, recovery }), again)))
+    Ok(Some((Ending::Applied(Box::new(plan), Box::new(Served { known, recovery })), again)))
 }
 
 /// What is done about a gateway that is at fault.

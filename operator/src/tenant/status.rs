@@ -21,7 +21,7 @@ const SUSPENDED: &str = "the Tenant is suspended; set spec.suspend to false to s
 #[derive(Debug)]
 pub enum Ending {
     /// The cluster holds the plan; the bundle is on its way to the Pod, or there.
-    Applied(Box<Plan<Applied>>, Served),
+    Applied(Box<Plan<Applied>>, Box<Served>),
     /// It doesn't.
     Stopped(Stop),
 }
@@ -304,7 +304,8 @@ fn gateway_state(
 /// How a gateway is whose Pod is ready, by its watchdog.
 fn inner_state(previous: &TenantStatus, ending: &Ending) -> (Reason, String) {
     let up = || (Reason::Serving, "the gateway is up".to_owned());
-    let Ending::Applied(plan, Served { known, recovery }) = ending else { return up() };
+    let Ending::Applied(plan, served) = ending else { return up() };
+    let Served { known, recovery } = &**served;
     let starting = || (Reason::Starting, "the gateway is starting".to_owned());
     // Its watchdog is asked within a second, and knows within some more whether it has its first configuration. To tell
     // each step of a start would be a write each.

@@ -124,7 +124,7 @@ async fn while_a_harness_and_an_agent_change() {
     };
     sweep("change", begin, |world| {
         world.api.update("Harness", NAMESPACE, "desk", |harness| {
-            harness["spec"]["soul"]["vibe"] = json!("bright")
+            harness["spec"]["soul"]["vibe"] = json!("bright");
         });
         world.api.delete("Agent", NAMESPACE, "support");
         world.api.create(NAMESPACE, agent("sales", "acme"));
