@@ -65,6 +65,9 @@ pub struct Surroundings {
     /// Tokens of this tenant's channels that somebody else's channel had before: the same value, whatever the Secrets
     /// are called. Who compares them does so by a keyed hash; here is only the outcome.
     pub taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
+    /// What was looked up in the tenant's memory, a line each, the best first. It is text of people: the agents get it as
+    /// data, in CONTEXT.md.
+    pub retrieved_context: Vec<String>,
 }
 
 /// Whose channel has a token already.

@@ -11,6 +11,7 @@ pub(crate) mod objects;
 pub(crate) mod plugins;
 mod pod;
 pub(crate) mod raw_config;
+pub(crate) mod retrieved;
 pub(crate) mod settings;
 pub use pod::WATCHDOG_PORT;
 pub(crate) mod skill_manifest;

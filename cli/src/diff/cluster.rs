@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kr8tiv_compiler::{PLUGINS_CONTAINER, Platform, PluginSource};
+use kr8tiv_compiler::{CONTEXT_FILE, PLUGINS_CONTAINER, Platform, PluginSource};
 use kr8tiv_crds::meta;
 use kr8tiv_crds::sharing::SharedFrom;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
@@ -173,6 +173,13 @@ pub fn platform(arguments: &PlatformArguments, children: &[Value]) -> Platform {
         }
     }
     platform
+}
+
+/// The lines of context that the tenant's agents have: no change of files changes what is remembered.
+pub fn context(children: &[Value]) -> Vec<String> {
+    let mut maps = children.iter().filter(|object| object["kind"] == "ConfigMap");
+    let content = maps.find_map(|map| map["data"][CONTEXT_FILE].as_str());
+    content.map(kr8tiv_compiler::read_context).unwrap_or_default()
 }
 
 struct Reader<'a> {

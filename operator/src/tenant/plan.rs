@@ -99,6 +99,7 @@ fn surroundings(
         running_version: observed.previous.gateway.as_ref().map(|gateway| gateway.version.clone()),
         unavailable_images: unavailable.map(|unavailable| unavailable.image.clone()).collect(),
         taken_tokens,
+        retrieved_context: Vec::new(),
     }
 }
 
