@@ -20,6 +20,9 @@ pub enum ConditionType {
     /// The plugins that the channels need are in the gateway. Present while a channel needs one. The gateway runs
     /// without a plugin that can't be had, so `Ready` does not depend on it.
     PluginsReady,
+    /// Context from Supermemory is fetched. Present while the Harness asks for it or the Tenant has a key for it. The
+    /// gateway runs with the context that was fetched last, so `Ready` does not depend on it.
+    MemoryHealthy,
     /// The Agent's Tenant exists and takes it.
     Accepted,
     /// Present only while true: the operator is on the way to the current generation, or waits for an object
@@ -38,6 +41,7 @@ impl ConditionType {
             Self::GatewayReady => "GatewayReady",
             Self::SkillsReady => "SkillsReady",
             Self::PluginsReady => "PluginsReady",
+            Self::MemoryHealthy => "MemoryHealthy",
             Self::Accepted => "Accepted",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
@@ -80,6 +84,22 @@ pub enum Reason {
     SkillPackUnavailable,
     /// The gateway runs without the plugin of a channel; the message names each, and why.
     PluginUnavailable,
+    /// The Tenant has a key for Supermemory, and its Harness asks for nothing.
+    Disabled,
+    /// There is no key for Supermemory: none is named, or it is not in its Secret. Supermemory is not asked.
+    NoApiKey,
+    /// Supermemory refuses the key.
+    AuthFailed,
+    /// The plan at Supermemory is used up.
+    QuotaExceeded,
+    /// Supermemory asks for fewer requests.
+    RateLimited,
+    /// Supermemory did not answer in time.
+    Timeout,
+    /// Supermemory can't be reached, may not be talked to at its address, or is out of order.
+    Unreachable,
+    /// What answers at the base URL is no Supermemory, or one of another API.
+    BadResponse,
     /// The API server refused an object of the tenant.
     ApplyFailed,
     /// Another object of the same tenant is at fault; its condition says more.
@@ -110,6 +130,14 @@ impl Reason {
             Self::Conflict => "Conflict",
             Self::SkillPackUnavailable => "SkillPackUnavailable",
             Self::PluginUnavailable => "PluginUnavailable",
+            Self::Disabled => "Disabled",
+            Self::NoApiKey => "NoApiKey",
+            Self::AuthFailed => "AuthFailed",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::RateLimited => "RateLimited",
+            Self::Timeout => "Timeout",
+            Self::Unreachable => "Unreachable",
+            Self::BadResponse => "BadResponse",
             Self::ApplyFailed => "ApplyFailed",
             Self::TenantInvalid => "TenantInvalid",
             Self::Unreadable => "Unreadable",

@@ -1,12 +1,13 @@
 //! The Tenant: one trust boundary with one OpenClaw gateway. Types only.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::channels::Channels;
 use crate::coordination::Tier;
+use crate::duration::{self, Duration};
 use crate::quantity::Quantity;
 use crate::reference::{HarnessReference, SecretKeyReference};
 use crate::status::conditions_schema;
@@ -31,6 +32,7 @@ use crate::watchdog::Watchdog;
     printcolumn = r#"{"name":"Harness","type":"string","jsonPath":".spec.harnessRef.name"}"#,
     printcolumn = r#"{"name":"Revision","type":"string","jsonPath":".status.harness.revision"}"#,
     printcolumn = r#"{"name":"Agents","type":"integer","jsonPath":".status.agents.desired"}"#,
+    printcolumn = r#"{"name":"Memory","type":"string","jsonPath":".status.conditions[?(@.type==\"MemoryHealthy\")].reason"}"#,
     printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.gateway.version"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Tenant-ID","type":"string","priority":1,"jsonPath":".status.tenantId"}"#,
@@ -267,8 +269,11 @@ pub struct TenantStatus {
     /// Images that the gateway does without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<TenantImages>,
-    /// `Compiled`, `GatewayReady`, `Ready`, while there is something to say of them `SkillsReady`, `PluginsReady`, and
-    /// while true `Reconciling`, `Stalled`.
+    /// What is known of the tenant's memory in Supermemory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<TenantMemory>,
+    /// `Compiled`, `GatewayReady`, `Ready`, while there is something to say of them `SkillsReady`, `PluginsReady`,
+    /// `MemoryHealthy`, and while true `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
@@ -319,6 +324,28 @@ pub struct UnavailableImage {
     pub image: String,
     /// Why it can't be pulled, as kubelet said first.
     pub problem: String,
+}
+
+/// What is known of a tenant's memory. It is written when the lines or the condition `MemoryHealthy` change, not at each
+/// refresh: while that condition is true, `lastSuccess` and `latency` are of the refresh that last changed something.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantMemory {
+    /// When every query was last answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<Time>,
+    /// Lines of context that the agents have in `CONTEXT.md`.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 50))]
+    pub lines: i64,
+    /// How long the slowest query took then, with its retries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "duration::schema")]
+    pub latency: Option<Duration>,
+    /// The `customId` of the memory seed that was put into Supermemory last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub ingested: Option<String>,
 }
 
 /// The agents of a tenant.

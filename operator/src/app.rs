@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use kr8tiv_supermemory::Transport;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -53,13 +54,15 @@ pub struct Parts {
     pub compiler: Compiler,
     /// The way to the watchdogs.
     pub ask: Arc<dyn Ask>,
+    /// The way to Supermemory.
+    pub memory: Arc<dyn Transport>,
     /// Where probes are answered; `None` for nowhere.
     pub listener: Option<TcpListener>,
 }
 
 /// Runs until `stop`, then finishes the passes that have begun.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
-    let Parts { client, compiler, ask, listener } = parts;
+    let Parts { client, compiler, ask, memory, listener } = parts;
     let (stores, writers) = Stores::new();
     let stores = Arc::new(stores);
     let (queues, receivers) = Queues::new();
@@ -75,7 +78,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
         });
     }
     spawn_watches(&mut tasks, &client, &stores, &queues, &readiness, writers);
-    let context = Arc::new(Context::new(client, Arc::clone(&stores), queues, compiler, ask));
+    let context = Arc::new(Context::new(client, Arc::clone(&stores), queues, compiler, ask, memory));
     let mut passes = JoinSet::new();
     spawn_controllers(&mut passes, &context, &readiness, receivers, &stop);
     let ended = tokio::select! {

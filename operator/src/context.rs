@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kr8tiv_crds::Tenant;
+use kr8tiv_supermemory::Transport;
 use kube::Client;
 
 use crate::backoff::Failures;
@@ -10,6 +11,7 @@ use crate::compiler::Compiler;
 use crate::delivery::{Ask, Deliveries};
 use crate::key::Key;
 use crate::ledger::Ledger;
+use crate::memory::Memories;
 use crate::queue::Queues;
 use crate::results::{Results, TenantResult};
 use crate::secrets::Secrets;
@@ -34,6 +36,8 @@ pub struct Context {
     pub ledger: Ledger,
     /// The follower of deliveries.
     pub deliveries: Deliveries,
+    /// The fetcher of context.
+    pub memories: Memories,
     /// What the last passes over the tenants came to.
     pub results: Results,
     /// Failures in a row, by Tenant.
@@ -48,11 +52,13 @@ impl Context {
         queues: Queues,
         compiler: Compiler,
         ask: Arc<dyn Ask>,
+        memory: Arc<dyn Transport>,
     ) -> Self {
         Self {
             statuses: Statuses::new(client.clone()),
             secrets: Secrets::new(client.clone()),
             deliveries: Deliveries::new(ask, queues.clone()),
+            memories: Memories::new(client.clone(), memory, queues.clone()),
             ledger: Ledger::default(),
             results: Results::default(),
             failures: Failures::default(),
@@ -85,6 +91,7 @@ impl Context {
             secrets,
             ledger,
             deliveries,
+            memories,
             results,
             failures,
         } = self;
@@ -95,6 +102,7 @@ impl Context {
         secrets.forget(tenant);
         ledger.forget(tenant);
         deliveries.forget(tenant);
+        memories.forget(tenant);
         failures.forget(tenant);
         if let Some(result) = results.get(tenant) {
             queues.wake_harness(result.harness.0.clone());

@@ -38,6 +38,7 @@ pub mod images;
 pub mod index;
 pub mod key;
 pub mod ledger;
+pub mod memory;
 pub mod pod;
 pub mod queue;
 pub mod readiness;

@@ -8,6 +8,7 @@ use kr8tiv_operator::app::{self, Parts};
 use kr8tiv_operator::compiler::Compiler;
 use kr8tiv_operator::settings::Settings;
 use kr8tiv_operator::{client, watchdog};
+use kr8tiv_supermemory::Https;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,8 @@ enum Error {
     Log { directives: String, source: tracing_subscriber::filter::ParseError },
     #[error("another TLS provider is installed already")]
     TlsProvider,
+    #[error("the client of Supermemory can't be made: {0}")]
+    Memory(#[source] rustls::Error),
     #[error(transparent)]
     Client(#[from] client::Error),
     #[error("--listen {address}: {source}")]
@@ -60,6 +63,7 @@ async fn run(settings: Settings) -> Result<(), Error> {
         client,
         compiler: Compiler::new(settings.platform()),
         ask: Arc::new(watchdog::Http::default()),
+        memory: Arc::new(Https::new(settings.supermemory_addresses.into()).map_err(Error::Memory)?),
         listener: Some(listener),
     };
     app::run(parts, stop).await?;

@@ -24,6 +24,7 @@ use crate::delivery::Delivery;
 use crate::guard::Guarded;
 use crate::index::Edition;
 use crate::key::Key;
+use crate::memory;
 use crate::results::{Compiled, Failure, Progress, TenantResult};
 use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
@@ -160,6 +161,11 @@ async fn advance(
     observed: &Observed<'_>,
 ) -> Result<Option<(Ending, Option<Duration>)>, Stop> {
     let Some(plan) = secured_plan(context, observed).await? else { return Ok(None) };
+    match plan.memory.wanted.clone() {
+        Some(_) if observed.tenant.spec.suspend => context.memories.pause(&observed.key),
+        Some(wanted) => context.memories.follow(&observed.key, wanted),
+        None => context.memories.forget(&observed.key),
+    }
     let tools = Tools { client: &context.client, stores: &context.stores, ledger: &context.ledger };
     let plan = apply::apply(tools, observed, plan)
         .await
@@ -181,7 +187,9 @@ async fn advance(
         let (kind, name) = ("Pod", format!("of {}", observed.key.name));
         Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
     })?;
-    Ok(Some((Ending::Applied(Box::new(plan), rollout.delivery), rollout.again)))
+    let was_ready = status::was_ready(observed.tenant, &observed.previous);
+    let delivery = context.memories.judge(&observed.key, &plan.bundle, was_ready, rollout.delivery);
+    Ok(Some((Ending::Applied(Box::new(plan), delivery), rollout.again)))
 }
 
 /// Plans, and sees to the Secrets.
@@ -196,15 +204,27 @@ async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Opti
         Claimed::Waiting => return Ok(None),
         Claimed::Read(taken) | Claimed::Unread(taken, _) => taken.clone(),
     };
-    let prepare = |taken| plan::prepare(observed, taken, &context.stores.index, &context.compiler);
+    let recalled = recall(context, observed).await;
+    let facts = context.memories.facts(&observed.key);
+    let prepare = |taken| plan::prepare(observed, taken, &facts, &context.stores.index, &context.compiler);
     let plan = prepare(before.clone()).map_err(|stop| Stop { retry: claimed.retry(stop.retry), ..stop })?;
     if let Claimed::Unread(_, error) = &claimed {
         return Err(Stop::by_secret(plan.compiled(), error));
     }
+    recalled.map_err(|error| Stop::by_memory(plan.compiled(), &error))?;
     secure(context, observed, &plan, in_doubt).await?;
     // A token that was missing until now may be somebody else's.
     let taken = claims::compare(context, observed, &tokens);
     if taken == before { Ok(Some(plan)) } else { prepare(taken).map(Some) }
+}
+
+/// Sees to it that agents keep the context that they had before a start, when their Harness has a use for it.
+async fn recall(context: &Context, observed: &Observed<'_>) -> Result<(), memory::Error> {
+    let harness = observed.harness.as_ref().and_then(|harness| harness.readable().ok());
+    match harness {
+        Some(harness) if harness.spec.supermemory.enabled => context.memories.recall(observed).await,
+        _ => Ok(()),
+    }
 }
 
 /// Makes sure that the Secrets are there.

@@ -15,6 +15,9 @@ use crate::compiler::Compiler;
 use crate::guard::Guarded;
 use crate::images;
 use crate::index::{Claim, Index};
+use crate::memory::report::report;
+use crate::memory::wanted::wanted;
+use crate::memory::{Facts, Planned};
 use crate::results::{Compiled, Failure, Progress};
 use crate::tenant::observe::Observed;
 use crate::tenant::stop::{Retry, Stop};
@@ -35,13 +38,15 @@ pub struct Plan<Stage> {
     pub bundle: Bundle,
     /// Images that it does without.
     pub images: Option<TenantImages>,
+    /// The tenant's memory.
+    pub memory: Planned,
     stage: PhantomData<Stage>,
 }
 
 impl Plan<Prepared> {
     /// Every object of the plan is in the cluster, and none besides. For the apply stage.
     pub(in crate::tenant) fn applied(self) -> Plan<Applied> {
-        Plan { bundle: self.bundle, images: self.images, stage: PhantomData }
+        Plan { bundle: self.bundle, images: self.images, memory: self.memory, stage: PhantomData }
     }
 }
 
@@ -56,13 +61,14 @@ impl<Stage> Plan<Stage> {
 pub fn prepare(
     observed: &Observed<'_>,
     taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
+    facts: &Facts,
     index: &Index,
     compiler: &Compiler,
 ) -> Result<Plan<Prepared>, Stop> {
     let agents = readable_agents(observed)?;
     let harness = readable_harness(observed)?;
     let images = images(observed, harness, &compiler.platform.plugins);
-    let surroundings = surroundings(observed, images.as_ref(), taken_tokens);
+    let surroundings = surroundings(observed, images.as_ref(), taken_tokens, facts);
     let inputs = Inputs {
         tenant: observed.tenant,
         harness,
@@ -71,7 +77,12 @@ pub fn prepare(
         surroundings: &surroundings,
     };
     let bundle = (compiler.compile)(&inputs).map_err(|diagnostics| not_compiled(&diagnostics))?;
-    let plan = Plan { bundle, images, stage: PhantomData };
+    let tenant = &observed.tenant.spec;
+    let memory = Planned {
+        wanted: wanted(tenant, &bundle),
+        report: report(tenant, &bundle, facts, &observed.previous),
+    };
+    let plan = Plan { bundle, images, memory, stage: PhantomData };
     match index.earlier_claim(&plan.bundle.tenant_id, &Claim::of(&observed.tenant.metadata)) {
         None => Ok(plan),
         Some(other) => Err(Stop {
@@ -92,6 +103,7 @@ fn surroundings(
     observed: &Observed<'_>,
     images: Option<&TenantImages>,
     taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
+    facts: &Facts,
 ) -> Surroundings {
     let unavailable = images.iter().flat_map(|images| &images.unavailable);
     Surroundings {
@@ -99,7 +111,7 @@ fn surroundings(
         running_version: observed.previous.gateway.as_ref().map(|gateway| gateway.version.clone()),
         unavailable_images: unavailable.map(|unavailable| unavailable.image.clone()).collect(),
         taken_tokens,
-        retrieved_context: Vec::new(),
+        retrieved_context: facts.lines.clone(),
     }
 }
 

@@ -6,6 +6,7 @@ use kr8tiv_crds::tenant::{TenantAgents, TenantGateway, TenantHarness};
 use kr8tiv_crds::{Tenant, TenantStatus};
 
 use crate::delivery::Delivery;
+use crate::memory;
 use crate::reports;
 use crate::results::Progress;
 use crate::tenant::observe::Gateway;
@@ -71,13 +72,15 @@ pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, en
 /// since is not told of the bundle yet, and nobody has heard of it what it serves.
 fn was_serving(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, hash: &str) -> bool {
     let is_told = gateway.pod.as_ref().is_some_and(|(_, pod)| pod.bundle_hash.as_deref() == Some(hash));
+    is_told && previous.bundle_hash.as_deref() == Some(hash) && was_ready(tenant, previous)
+}
+
+/// Whether the stored status says that this generation of the tenant is served.
+pub fn was_ready(tenant: &Tenant, previous: &TenantStatus) -> bool {
     let ready = |condition: &Condition| {
         condition.type_ == ConditionType::Ready.as_str() && condition.status == ConditionStatus::True.as_str()
     };
-    is_told
-        && previous.observed_generation == tenant.metadata.generation
-        && previous.bundle_hash.as_deref() == Some(hash)
-        && previous.conditions.iter().any(ready)
+    previous.observed_generation == tenant.metadata.generation && previous.conditions.iter().any(ready)
 }
 
 /// Builds a tenant's status from the one before and from how the pass ended.
@@ -94,6 +97,10 @@ pub fn status(
     findings.extend(match ending {
         Ending::Stopped(_) => reports::kept(previous),
         Ending::Applied(plan, _) => brought(tenant, previous, gateway, plan),
+    });
+    findings.extend(match ending {
+        Ending::Stopped(_) => memory::report::kept(previous),
+        Ending::Applied(plan, _) => plan.memory.report.finding.clone(),
     });
     findings.extend(progress(summary));
     let conditions = conditions(&previous.conditions, findings, generation, now);
@@ -120,6 +127,7 @@ pub fn status(
                 desired: i64::try_from(plan.bundle.workspaces.len()).unwrap_or(i64::MAX),
             }),
             images: plan.images.clone(),
+            memory: plan.memory.report.memory.clone(),
             conditions,
         },
     }

@@ -13,6 +13,8 @@ mod command_line;
 mod dependants;
 mod faults;
 mod gateway;
+mod memory;
+mod memory_life;
 mod objects;
 mod reports;
 mod sharing;

@@ -13,6 +13,7 @@ use kr8tiv_compiler::{Bundle, Diagnostics, Inputs, Platform, PluginSource};
 use kr8tiv_operator::app::{self, Parts};
 use kr8tiv_operator::compiler::Compiler;
 use kr8tiv_operator::delivery::{Answer, Ask, Unreachable};
+use kr8tiv_supermemory::stub::Stub;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -21,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 use crate::fake::Fake;
 
 pub const NAMESPACE: &str = "acme";
+
+/// The key that Supermemory takes.
+pub const MEMORY_KEY: &str = "sm-canary-0123456789";
 
 /// Longer than every backoff of the operator together.
 const DEADLINE: Duration = Duration::from_mins(10);
@@ -49,6 +53,7 @@ impl Ask for Watchdogs {
 pub struct World {
     pub api: Fake,
     pub watchdogs: Watchdogs,
+    pub memory: Stub,
     /// Where gateways get plugins from, for an operator that starts from now on.
     pub plugins: PluginSource,
     compilations: Arc<AtomicUsize>,
@@ -85,7 +90,9 @@ pub fn agent(name: &str, tenant: &str) -> Value {
 impl World {
     pub fn empty() -> Self {
         let (api, watchdogs) = (Fake::new(), Watchdogs::default());
-        Self { api, watchdogs, compilations: Arc::default(), operator: None, plugins: PluginSource::Registry }
+        let memory = Stub::new(MEMORY_KEY);
+        let (compilations, plugins) = (Arc::default(), PluginSource::Registry);
+        Self { api, watchdogs, memory, compilations, operator: None, plugins }
     }
 
     /// A running operator, a Harness `desk` and a Tenant `acme` that has been applied.
@@ -130,6 +137,7 @@ impl World {
             client: self.api.client(),
             compiler,
             ask: Arc::new(self.watchdogs.clone()),
+            memory: Arc::new(self.memory.clone()),
             listener: None,
         };
         let stop = CancellationToken::new();
