@@ -12,6 +12,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "misspelt value of an image": ({"image": {"digests": "x"}}, "digests"),
     "misspelt value of the watchdog": ({"watchdog": {"pullPolicy": "Always"}}, "pullPolicy"),
     "unknown log level": ({"logLevel": "verbose"}, "logLevel"),
+    "addresses of this machine": ({"supermemory": {"addresses": "loopback"}}, "addresses"),
     "unknown pull policy": ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
     "tag within the repository": ({"image": {"repository": "ghcr.io/kr8tiv-ai/operator:1"}}, "repository"),
     "tag within the gateway's repository": ({"gateway": {"repository": "ghcr.io/openclaw/openclaw:1"}}, "repository"),

@@ -86,7 +86,8 @@ pub fn with_cluster(found: &Found, arguments: &PlatformArguments) -> Result<Vec<
     for read in input.objects.tenants.iter().filter(|read| concerned.contains(&key(read))) {
         let key = key(read);
         let objects = children.get(&key).map(Vec::as_slice).unwrap_or_default();
-        match one(input, read, &identities, &cluster::platform(arguments, objects)) {
+        let platform = cluster::platform(arguments, objects);
+        match one(input, read, &identities, &platform, cluster::context(objects)) {
             Ok(bundle) => {
                 let difference = Difference::from_live(objects, FIELD_MANAGER, &bundle);
                 entries.push(entry(&key, !objects.is_empty(), difference));
@@ -134,7 +135,7 @@ fn compiled(
     let mut bundles = BTreeMap::new();
     let mut problems: Vec<Problem> = errors(&input.problems);
     for read in &input.objects.tenants {
-        match one(input, read, identities, platform) {
+        match one(input, read, identities, platform, Vec::new()) {
             Ok(bundle) => {
                 bundles.insert(key(read), bundle);
             }
@@ -150,8 +151,10 @@ fn one(
     read: &Read<kr8tiv_crds::Tenant>,
     identities: &Identities,
     platform: &Platform,
+    context: Vec<String>,
 ) -> Result<Bundle, Vec<Problem>> {
-    let parts = Parts::of(input, read).ok_or_else(|| errors(&input.problems))?;
+    let mut parts = Parts::of(input, read).ok_or_else(|| errors(&input.problems))?;
+    parts.surroundings.retrieved_context = context;
     let mut tenant = parts.tenant.clone();
     if let Some((uid, id)) = identities.0.get(&key(read)) {
         tenant.metadata.uid = tenant.metadata.uid.or_else(|| uid.clone());

@@ -1,12 +1,14 @@
 //! What a compilation gives. Types, and the few questions the operator asks of them; no I/O.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kr8tiv_crds::memory::MemoryIngestion;
 use kr8tiv_crds::reference::SecretKeyReference;
 
 use crate::diagnostics::Diagnostics;
@@ -27,6 +29,8 @@ pub struct Bundle {
     /// Hash of what is delivered into the running gateway (configuration and workspaces), 64 hexadecimal digits.
     /// The watchdog reports it as delivered.
     pub hash: String,
+    /// The same without what was looked up in memory: equal when nothing but that differs.
+    pub hash_without_context: String,
     /// `openclaw.json`.
     pub config: String,
     /// The workspace files by agent id and file name.
@@ -37,6 +41,8 @@ pub struct Bundle {
     pub skill_manifest: String,
     /// The packs of skills, by name.
     pub skill_packs: Vec<SkillPack>,
+    /// What is done about the tenant's memory, as `memory.json` says it; `None` while nothing is.
+    pub memory: Option<MemorySettings>,
     /// The Secret that the operator makes.
     pub minted: MintedSecret,
     /// Secrets of the user's that must exist before the gateway can start.
@@ -67,6 +73,29 @@ impl MintedSecret {
     pub fn has(&self, name: &str, key: &str) -> bool {
         self.name == name && self.keys().any(|own| own == key)
     }
+}
+
+/// What is done about a tenant's memory in Supermemory: by the operator, not by the gateway.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemorySettings {
+    /// Base URL of the service.
+    pub base_url: String,
+    /// The tag under which the tenant's memory is kept.
+    pub container_tag: String,
+    /// Lines of context at most, over all queries; 1 to 50.
+    pub top_k: i64,
+    /// How similar a line must be, from 0 to 1.
+    pub threshold: f64,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// How often the context is fetched.
+    pub refresh_interval: Duration,
+    /// What is looked up.
+    pub queries: Vec<String>,
+    /// How documents are stored.
+    pub ingestion: MemoryIngestion,
+    /// The text that is to be stored; `None` for none.
+    pub seed: Option<String>,
 }
 
 /// A file of an agent's workspace.

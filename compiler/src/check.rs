@@ -14,7 +14,7 @@ use crate::resolve::ResolvedAgent;
 
 /// The API server refuses a ConfigMap of more than 1 MiB, and etcd a request of more than 1.5 MiB. Below both, with
 /// room for what the API server adds.
-const OBJECT_LIMIT: usize = 1_000_000;
+pub(crate) const OBJECT_LIMIT: usize = 1_000_000;
 
 /// Checks the configuration as OpenClaw does. What the tenant added itself is named by its field; anything else is a
 /// value of the harness, the tenant or an agent that OpenClaw does not take there.

@@ -91,6 +91,9 @@ pub struct Surroundings {
     /// The value of the annotation [`kr8tiv_crds::meta::ROTATE_TOKEN`] that the gateway's token was made for. When not
     /// known: the Tenant's.
     pub token_rotation: Option<String>,
+    /// What was looked up in the tenant's memory, a line each, the best first. It is text of people: the agents get it as
+    /// data, in CONTEXT.md.
+    pub retrieved_context: Vec<String>,
 }
 
 /// Whose channel has a token already.

@@ -30,7 +30,9 @@ use kr8tiv_crds::harness::HarnessSpec;
 
 use resolve::Resolved;
 
-pub use bundle::{Bundle, MintedSecret, Object, Ownership, SecretReference, SkillPack, WorkspaceFile};
+pub use bundle::{
+    Bundle, MemorySettings, MintedSecret, Object, Ownership, SecretReference, SkillPack, WorkspaceFile,
+};
 pub use channels::{CredentialClaim, credential_claims};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
 pub use difference::{Change, Difference, Effect, FieldChange, FileChange, ObjectChange, config_changes};
@@ -42,6 +44,7 @@ pub use openclaw::version::image_tag;
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations, supported_release};
 pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
 pub use render::WATCHDOG_PORT;
+pub use render::retrieved::{CONTEXT_FILE, read_context};
 pub use resolve::{agent_id, asked_rotation, harness_namespace, tenant_id};
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.
@@ -67,11 +70,14 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
     let config = render::config::text(&config);
     let mut workspaces = BTreeMap::new();
     for agent in &resolved.agents {
-        let files = render::workspace::files(&resolved, &composition, agent);
+        let files =
+            render::workspace::files(&resolved, &composition, agent, &inputs.surroundings.retrieved_context);
         check::workspace(agent, &files, &mut diagnostics);
         workspaces.insert(agent.id.to_owned(), files);
     }
     let (hash, delivery) = render::delivery::render(&config, &workspaces);
+    let hash_without_context = render::retrieved::without(&workspaces)
+        .map_or_else(|| hash.clone(), |workspaces| render::delivery::render(&config, &workspaces).0);
     let contents = render::objects::Contents {
         config: &config,
         delivery: &delivery,
@@ -97,12 +103,14 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
             tenant.namespace
         ),
         hash,
+        hash_without_context,
         config,
         workspaces,
         objects,
         skill_manifest: render::skill_manifest::render(&resolved, &packs),
         skill_packs: packs.iter().map(skill_pack).collect(),
         minted: render::object_names::minted(tenant),
+        memory: render::settings::memory(&resolved),
         secret_references: secret_references(&resolved),
         warnings: diagnostics,
     })

@@ -14,6 +14,7 @@ pub(crate) mod plugins;
 mod pod;
 mod pod_additions;
 pub(crate) mod raw_config;
+pub(crate) mod retrieved;
 pub(crate) mod settings;
 pub use pod::WATCHDOG_PORT;
 pub(crate) mod skill_manifest;

@@ -7,6 +7,7 @@
 mod common;
 
 use common::{Case, case};
+use kr8tiv_compiler::Ownership;
 use serde_json::{Value, json};
 
 const HARNESS: &str = "
@@ -206,6 +207,22 @@ fn point_14_regular_turns_are_at_least_a_quarter_of_an_hour_apart() {
         let config = config(&every(given));
         assert_eq!(config["agents"]["entries"]["a"]["heartbeat"]["every"], rendered);
         assert_eq!(config["cron"]["enabled"], true, "without it, no heartbeat happens");
+    }
+}
+
+/// That the agent's files are left alone from then on is in the watchdog's `tests/it/delivery.rs`.
+#[test]
+fn point_15_user_and_memory_files_are_the_agents_whatever_the_harness_says_later() {
+    let mut case = with("workspace: {memorySeed: Opened in 1999.}", "", &[]);
+    case.harness.as_mut().unwrap().spec.supermemory.enabled = true;
+    let first = case.compile().unwrap();
+    case.harness.as_mut().unwrap().spec.workspace.memory_seed = Some("Opened in 2000.".into());
+    case.surroundings.retrieved_context = vec!["Opened in 2001.".into()];
+    let second = case.compile().unwrap();
+    for bundle in [first, second] {
+        let files = &bundle.workspaces["main"];
+        let of_agent = files.iter().filter(|(_, file)| file.ownership == Ownership::Agent);
+        assert_eq!(of_agent.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["MEMORY.md", "USER.md"]);
     }
 }
 

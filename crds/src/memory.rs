@@ -39,7 +39,7 @@ pub struct Supermemory {
         regex(pattern = r"^[A-Za-z0-9_-]+$")
     )]
     pub container_tag_prefix: String,
-    /// How many lines of context a query gives at most.
+    /// How many lines of context there are at most, over all queries.
     #[serde(default = "default_top_k")]
     #[schemars(default = "default_top_k", range(min = 1, max = 50))]
     pub top_k: i64,

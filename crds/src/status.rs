@@ -33,6 +33,9 @@ pub enum ConditionType {
     /// Present only while true: a file that belongs to the operator was changed within the last minutes. It has been put
     /// back.
     Drifted,
+    /// Context from Supermemory is fetched. Present while the Harness asks for it or the Tenant has a key for it. The
+    /// gateway runs with the context that was fetched last, so `Ready` does not depend on it.
+    MemoryHealthy,
     /// The Agent's Tenant exists and takes it.
     Accepted,
     /// Present only while true: `spec.suspend` is set. The gateway is stopped, or about to be.
@@ -58,6 +61,7 @@ impl ConditionType {
             Self::Drifted => "Drifted",
             Self::SkillsReady => "SkillsReady",
             Self::PluginsReady => "PluginsReady",
+            Self::MemoryHealthy => "MemoryHealthy",
             Self::Accepted => "Accepted",
             Self::Suspended => "Suspended",
             Self::Reconciling => "Reconciling",
@@ -129,6 +133,22 @@ pub enum Reason {
     SkillPackUnavailable,
     /// The gateway runs without the plugin of a channel; the message names each, and why.
     PluginUnavailable,
+    /// The Tenant has a key for Supermemory, and its Harness asks for nothing.
+    Disabled,
+    /// There is no key for Supermemory: none is named, or it is not in its Secret. Supermemory is not asked.
+    NoApiKey,
+    /// Supermemory refuses the key.
+    AuthFailed,
+    /// The plan at Supermemory is used up.
+    QuotaExceeded,
+    /// Supermemory asks for fewer requests.
+    RateLimited,
+    /// Supermemory did not answer in time.
+    Timeout,
+    /// Supermemory can't be reached, may not be talked to at its address, or is out of order.
+    Unreachable,
+    /// What answers at the base URL is no Supermemory, or one of another API.
+    BadResponse,
     /// The API server refused an object of the tenant.
     ApplyFailed,
     /// Another object of the same tenant is at fault; its condition says more.
@@ -173,6 +193,14 @@ impl Reason {
             Self::Conflict => "Conflict",
             Self::SkillPackUnavailable => "SkillPackUnavailable",
             Self::PluginUnavailable => "PluginUnavailable",
+            Self::Disabled => "Disabled",
+            Self::NoApiKey => "NoApiKey",
+            Self::AuthFailed => "AuthFailed",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::RateLimited => "RateLimited",
+            Self::Timeout => "Timeout",
+            Self::Unreachable => "Unreachable",
+            Self::BadResponse => "BadResponse",
             Self::ApplyFailed => "ApplyFailed",
             Self::TenantInvalid => "TenantInvalid",
             Self::Unreadable => "Unreadable",

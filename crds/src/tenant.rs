@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channels::Channels;
 use crate::coordination::Tier;
+use crate::duration::{self, Duration};
 use crate::ingress::GatewayIngress;
 use crate::network::Network;
 use crate::pod_template::{PodTemplate, Variable, VariablesSource};
@@ -34,6 +35,7 @@ use crate::watchdog::Watchdog;
     printcolumn = r#"{"name":"Harness","type":"string","jsonPath":".spec.harnessRef.name"}"#,
     printcolumn = r#"{"name":"Revision","type":"string","jsonPath":".status.harness.revision"}"#,
     printcolumn = r#"{"name":"Agents","type":"integer","jsonPath":".status.agents.desired"}"#,
+    printcolumn = r#"{"name":"Memory","type":"string","jsonPath":".status.conditions[?(@.type==\"MemoryHealthy\")].reason"}"#,
     printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.gateway.version"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Tenant-ID","type":"string","priority":1,"jsonPath":".status.tenantId"}"#,
@@ -294,9 +296,12 @@ pub struct TenantStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "times_schema")]
     pub restarts: Vec<Time>,
+    /// What is known of the tenant's memory in Supermemory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<TenantMemory>,
     /// `Ready`, `Compiled`, `GatewayReady`; while there is something to say of them `ConfigApplied`, `PolicyEnforced`,
-    /// `WatchdogHealthy`, `SkillsReady`, `PluginsReady`; and while true `Degraded`, `Drifted`, `Suspended`,
-    /// `Reconciling`, `Stalled`.
+    /// `WatchdogHealthy`, `SkillsReady`, `PluginsReady`, `MemoryHealthy`; and while true `Degraded`, `Drifted`,
+    /// `Suspended`, `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
@@ -352,6 +357,28 @@ pub struct UnavailableImage {
     pub image: String,
     /// Why it can't be pulled, as kubelet said first.
     pub problem: String,
+}
+
+/// What is known of a tenant's memory. It is written when the lines or the condition `MemoryHealthy` change, not at each
+/// refresh: while that condition is true, `lastSuccess` and `latency` are of the refresh that last changed something.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantMemory {
+    /// When every query was last answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<Time>,
+    /// Lines of context that the agents have in `CONTEXT.md`.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 50))]
+    pub lines: i64,
+    /// How long the slowest query took then, with its retries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "duration::schema")]
+    pub latency: Option<Duration>,
+    /// The `customId` of the memory seed that was put into Supermemory last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub ingested: Option<String>,
 }
 
 /// The agents of a tenant.

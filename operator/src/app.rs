@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kr8tiv_supermemory::Transport;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -20,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::agent::Agents;
 use crate::child::ChildKind;
 use crate::compiler::Compiler;
-use crate::context::Context;
+use crate::context::{Context, Ways};
 use crate::controller;
 use crate::delivery::Ask;
 use crate::events::{self, Events};
@@ -62,6 +63,8 @@ pub struct Parts {
     pub compiler: Compiler,
     /// The way to the watchdogs.
     pub ask: Arc<dyn Ask>,
+    /// The way to Supermemory.
+    pub memory: Arc<dyn Transport>,
     /// Where probes are answered; `None` for nowhere.
     pub listener: Option<TcpListener>,
     /// The Lease without which nothing is written; `None` for a process that is alone.
@@ -75,7 +78,7 @@ pub struct Parts {
 /// Runs until `stop`, then finishes the passes that have begun. A process that does not hold the Lease watches and
 /// answers like the one that does, so that it can take over at once.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
-    let Parts { client, compiler, ask, listener, election, instance, metrics } = parts;
+    let Parts { client, compiler, ask, memory, listener, election, instance, metrics } = parts;
     let (stores, writers) = Stores::new();
     let stores = Arc::new(stores);
     let (queues, receivers) = Queues::new();
@@ -101,8 +104,8 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
         publisher.await;
         "publisher of events".to_owned()
     });
-    let context =
-        Arc::new(Context::new(client, Arc::clone(&stores), queues, compiler, ask, events, metrics.clone()));
+    let ways = Ways { ask, memory, events, metrics: metrics.clone() };
+    let context = Arc::new(Context::new(client, Arc::clone(&stores), queues, compiler, ways));
     let (leading, finished) = (CancellationToken::new(), CancellationToken::new());
     let mut leadership = AbortOnDropHandle::new(tokio::spawn(lead(
         election,

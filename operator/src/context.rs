@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kr8tiv_crds::Tenant;
+use kr8tiv_supermemory::Transport;
 use kube::Client;
 
 use crate::backoff::Failures;
@@ -11,6 +12,7 @@ use crate::delivery::{Ask, Deliveries};
 use crate::events::Events;
 use crate::key::Key;
 use crate::ledger::Ledger;
+use crate::memory::Memories;
 use crate::metrics::Metrics;
 use crate::queue::Queues;
 use crate::results::{Results, TenantResult};
@@ -36,6 +38,8 @@ pub struct Context {
     pub ledger: Ledger,
     /// The follower of deliveries.
     pub deliveries: Deliveries,
+    /// The fetcher of context.
+    pub memories: Memories,
     /// What the last passes over the tenants came to.
     pub results: Results,
     /// Failures in a row, by Tenant.
@@ -44,21 +48,27 @@ pub struct Context {
     pub metrics: Metrics,
 }
 
+/// The ways to everything but the API server.
+pub struct Ways {
+    /// To the watchdogs.
+    pub ask: Arc<dyn Ask>,
+    /// To Supermemory.
+    pub memory: Arc<dyn Transport>,
+    /// To whoever reads events.
+    pub events: Events,
+    /// To whoever reads metrics.
+    pub metrics: Metrics,
+}
+
 impl Context {
     /// Makes a context that remembers nothing.
-    pub fn new(
-        client: Client,
-        stores: Arc<Stores>,
-        queues: Queues,
-        compiler: Compiler,
-        ask: Arc<dyn Ask>,
-        events: Events,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(client: Client, stores: Arc<Stores>, queues: Queues, compiler: Compiler, ways: Ways) -> Self {
+        let Ways { ask, memory, events, metrics } = ways;
         Self {
             statuses: Statuses::new(client.clone(), events),
             secrets: Secrets::new(client.clone()),
             deliveries: Deliveries::new(ask, queues.clone()),
+            memories: Memories::new(client.clone(), memory, queues.clone()),
             ledger: Ledger::default(),
             results: Results::default(),
             failures: Failures::default(),
@@ -92,6 +102,7 @@ impl Context {
             secrets,
             ledger,
             deliveries,
+            memories,
             results,
             failures,
             metrics: _,
@@ -103,6 +114,7 @@ impl Context {
         secrets.forget(tenant);
         ledger.forget(tenant);
         deliveries.forget(tenant);
+        memories.forget(tenant);
         failures.forget(tenant);
         if let Some(result) = results.get(tenant) {
             queues.wake_harness(result.harness.0.clone());

@@ -42,6 +42,7 @@ pub mod index;
 pub mod key;
 pub mod lease;
 pub mod ledger;
+pub mod memory;
 pub mod metrics;
 pub mod pod;
 pub mod queue;

@@ -10,6 +10,7 @@ use kr8tiv_operator::lease::Election;
 use kr8tiv_operator::metrics::Metrics;
 use kr8tiv_operator::settings::Settings;
 use kr8tiv_operator::{client, watchdog};
+use kr8tiv_supermemory::Https;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,8 @@ enum Error {
     Log { directives: String, source: tracing_subscriber::filter::ParseError },
     #[error("another TLS provider is installed already")]
     TlsProvider,
+    #[error("the client of Supermemory can't be made: {0}")]
+    Memory(#[source] rustls::Error),
     #[error(transparent)]
     Client(#[from] client::Error),
     #[error("--listen {address}: {source}")]
@@ -68,6 +71,7 @@ async fn run(settings: Settings) -> Result<(), Error> {
         client,
         compiler: Compiler::new(settings.platform()),
         ask: Arc::new(watchdog::Http::default()),
+        memory: Arc::new(Https::new(settings.supermemory_addresses.into()).map_err(Error::Memory)?),
         listener: Some(listener),
         election,
         instance: Some(settings.identity.clone()),

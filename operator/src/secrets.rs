@@ -269,7 +269,8 @@ fn keys_of(secret: &Secret) -> BTreeSet<String> {
     data.filter(|(_, value)| !value.0.is_empty()).map(|(key, _)| key.clone()).collect()
 }
 
-fn missing_line(reference: &SecretReference, namespace: &str, secret_exists: bool) -> String {
+/// What is missing, for whom, and how to make it.
+pub(crate) fn missing_line(reference: &SecretReference, namespace: &str, secret_exists: bool) -> String {
     let SecretReference { field, secret: SecretKeyReference { name, key } } = reference;
     if secret_exists {
         format!(

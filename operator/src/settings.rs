@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
+use kr8tiv_supermemory::Reach;
 
 use crate::election::Candidate;
 
@@ -53,6 +54,16 @@ pub struct Settings {
         value_parser = labels
     )]
     pub operator_labels: BTreeMap<String, String>,
+    /// Which addresses of Supermemory the operator talks to. Harnesses name the service, so that anything but the
+    /// public internet is refused unless it is allowed here.
+    #[arg(
+        long,
+        env = "KR8TIV_SUPERMEMORY_ADDRESSES",
+        default_value = "public",
+        value_name = "ADDRESSES",
+        value_enum
+    )]
+    pub supermemory_addresses: Addresses,
     /// Where /livez and /readyz are answered.
     #[arg(long, env = "KR8TIV_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
@@ -69,6 +80,27 @@ pub struct Settings {
     /// What is logged: a level, or directives such as `info,kr8tiv_operator=debug`.
     #[arg(long, env = "KR8TIV_LOG", default_value = "info", value_name = "DIRECTIVES")]
     pub log: String,
+}
+
+/// Addresses that may be talked to. Those of metadata services are none of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Addresses {
+    /// The public internet.
+    Public,
+    /// Private networks too, such as a Service of the cluster.
+    Private,
+    /// This machine too, for tests.
+    Loopback,
+}
+
+impl From<Addresses> for Reach {
+    fn from(addresses: Addresses) -> Self {
+        match addresses {
+            Addresses::Public => Self::Public,
+            Addresses::Private => Self::Private,
+            Addresses::Loopback => Self::Loopback,
+        }
+    }
 }
 
 impl Settings {
@@ -150,6 +182,7 @@ mod tests {
         Settings::command().debug_assert();
         let settings = parse(&["--watchdog-image", "w:1"]).unwrap();
         assert_eq!(settings.gateway_repository, "ghcr.io/openclaw/openclaw");
+        assert_eq!(settings.supermemory_addresses, Addresses::Public);
         assert_eq!((settings.listen.to_string(), settings.log), ("0.0.0.0:8080".into(), "info".into()));
     }
 

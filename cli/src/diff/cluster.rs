@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kr8tiv_compiler::{OperatorPods, PLUGINS_CONTAINER, Platform, PluginSource};
+use kr8tiv_compiler::{CONTEXT_FILE, OperatorPods, PLUGINS_CONTAINER, Platform, PluginSource};
 use kr8tiv_crds::meta;
 use kr8tiv_crds::sharing::SharedFrom;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
@@ -190,6 +190,13 @@ pub fn platform(arguments: &PlatformArguments, children: &[Value]) -> Platform {
         platform.operator = OperatorPods { namespace: namespace.into(), labels };
     }
     platform
+}
+
+/// The lines of context that the tenant's agents have: no change of files changes what is remembered.
+pub fn context(children: &[Value]) -> Vec<String> {
+    let mut maps = children.iter().filter(|object| object["kind"] == "ConfigMap");
+    let content = maps.find_map(|map| map["data"][CONTEXT_FILE].as_str());
+    content.map(kr8tiv_compiler::read_context).unwrap_or_default()
 }
 
 struct Reader<'a> {

@@ -177,7 +177,8 @@ fn configuration(resolved: &Resolved<'_>, contents: &Contents<'_>) -> ConfigMap 
         ("delivery.json".to_owned(), contents.delivery.to_owned()),
         ("watchdog.json".to_owned(), settings::watchdog(resolved)),
     ]);
-    data.extend(settings::memory(resolved).map(|memory| ("memory.json".to_owned(), memory)));
+    let memory = settings::memory(resolved).as_ref().map(settings::memory_file);
+    data.extend(memory.map(|memory| ("memory.json".to_owned(), memory)));
     ConfigMap {
         metadata: metadata(tenant, config_name(tenant.name), "gateway"),
         data: Some(data),

@@ -11,6 +11,7 @@ use kr8tiv_crds::watchdog::Webhook;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::bundle::MemorySettings;
 use crate::resolve::Resolved;
 
 /// A variable of the watchdog's container that comes from a Secret.
@@ -53,27 +54,53 @@ pub(crate) fn watchdog(resolved: &Resolved<'_>) -> String {
     }))
 }
 
-/// `memory.json`; `None` while nothing is fetched.
-pub(crate) fn memory(resolved: &Resolved<'_>) -> Option<String> {
+/// What is done about the tenant's memory; `None` while nothing is.
+pub(crate) fn memory(resolved: &Resolved<'_>) -> Option<MemorySettings> {
     let memory = &resolved.harness.supermemory;
     let ingestion = &resolved.harness.memory_ingestion;
-    memory.enabled.then(|| {
-        text(&json!({
-            "apiVersion": "kr8tiv.ai/memory/v1",
-            "baseUrl": memory.base_url,
-            "containerTag": resolved.tenant.container_tag,
-            "topK": memory.top_k,
-            "threshold": memory.threshold,
-            "timeoutSeconds": seconds(memory.timeout),
-            "refreshSeconds": seconds(memory.refresh_interval),
-            "queries": memory.queries,
-            "ingestion": {
-                "enabled": ingestion.enabled,
-                "dedupeByCustomId": ingestion.dedupe_by_custom_id,
-                "namespace": ingestion.metadata_namespace,
-            },
-        }))
+    let seed = resolved.harness.workspace.memory_seed.as_ref();
+    memory.enabled.then(|| MemorySettings {
+        base_url: memory.base_url.clone(),
+        container_tag: resolved.tenant.container_tag.clone(),
+        top_k: memory.top_k,
+        threshold: memory.threshold,
+        timeout: memory.timeout.into(),
+        refresh_interval: memory.refresh_interval.into(),
+        queries: memory.queries.clone(),
+        ingestion: ingestion.clone(),
+        seed: seed.filter(|seed| ingestion.enabled && !seed.trim().is_empty()).cloned(),
     })
+}
+
+/// `memory.json`.
+pub(crate) fn memory_file(settings: &MemorySettings) -> String {
+    // Without `..`: a new setting must not be forgotten here. The seed is a file of the workspace already.
+    let MemorySettings {
+        base_url,
+        container_tag,
+        top_k,
+        threshold,
+        timeout,
+        refresh_interval,
+        queries,
+        ingestion,
+        seed: _,
+    } = settings;
+    text(&json!({
+        "apiVersion": "kr8tiv.ai/memory/v1",
+        "baseUrl": base_url,
+        "containerTag": container_tag,
+        "topK": top_k,
+        "threshold": threshold,
+        "timeoutSeconds": timeout.as_secs(),
+        "refreshSeconds": refresh_interval.as_secs(),
+        "queries": queries,
+        "ingestion": {
+            "enabled": ingestion.enabled,
+            "dedupeByCustomId": ingestion.dedupe_by_custom_id,
+            "namespace": ingestion.metadata_namespace,
+        },
+    }))
 }
 
 /// The variables of the watchdog's container that come from Secrets.

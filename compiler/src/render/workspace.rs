@@ -10,6 +10,7 @@ use kr8tiv_crds::duration;
 use crate::bundle::{Ownership, WorkspaceFile};
 use crate::compose::Composition;
 use crate::render::markdown::{line, list, paragraphs};
+use crate::render::retrieved::{self, CONTEXT_FILE};
 use crate::render::{instructions, mission_control};
 use crate::resolve::{Resolved, ResolvedAgent};
 
@@ -21,6 +22,7 @@ pub(crate) fn files(
     resolved: &Resolved<'_>,
     composition: &Composition<'_>,
     agent: &ResolvedAgent<'_>,
+    retrieved_context: &[String],
 ) -> BTreeMap<String, WorkspaceFile> {
     let mut files = BTreeMap::new();
     let mut add = |name: &str, ownership, content: String| {
@@ -38,6 +40,10 @@ pub(crate) fn files(
     }
     for file in resolved.harness.workspace.files.iter().chain(agent.own_files) {
         add(&file.name, Ownership::Operator, ended(&file.content));
+    }
+    let context = resolved.harness.supermemory.enabled.then(|| retrieved::render(retrieved_context, &files));
+    if let Some(content) = context.flatten() {
+        files.insert(CONTEXT_FILE.into(), WorkspaceFile { content, ownership: Ownership::Operator });
     }
     files
 }

@@ -25,6 +25,7 @@ use crate::delivery::Known;
 use crate::guard::Guarded;
 use crate::index::Edition;
 use crate::key::Key;
+use crate::memory;
 use crate::metrics::Metrics;
 use crate::recovery::{self, Decision};
 use crate::results::{Compiled, Failure, Progress, TenantResult};
@@ -174,6 +175,11 @@ async fn advance(
     observed: &Observed<'_>,
 ) -> Result<Option<(Ending, Option<Duration>)>, Stop> {
     let Some(plan) = secured_plan(context, observed).await? else { return Ok(None) };
+    match plan.memory.wanted.clone() {
+        Some(_) if observed.tenant.spec.suspend => context.memories.pause(&observed.key),
+        Some(wanted) => context.memories.follow(&observed.key, wanted),
+        None => context.memories.forget(&observed.key),
+    }
     let tools = Tools { client: &context.client, stores: &context.stores, ledger: &context.ledger };
     let plan = apply::apply(tools, observed, plan)
         .await
@@ -188,9 +194,12 @@ async fn advance(
         Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
     })?;
     let Rollout { known, again } = rollout;
+    let was_ready = status::was_ready(observed.tenant, &observed.previous);
+    let lacks_context = context.memories.lacks_context(&observed.key, &plan.bundle, was_ready, &known);
     let recovery = recovery_of(observed, &known);
     let again = [again, recovery.and_then(Decision::again)].into_iter().flatten().min();
-    Ok(Some((Ending::Applied(Box::new(plan), Box::new(Served { known, recovery })), again)))
+    let served = Served { known, lacks_context, recovery };
+    Ok(Some((Ending::Applied(Box::new(plan), Box::new(served)), again)))
 }
 
 /// What is done about a gateway that is at fault.
@@ -212,7 +221,9 @@ async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Opti
         Claimed::Waiting => return Ok(None),
         Claimed::Read(taken) | Claimed::Unread(taken, _) => taken.clone(),
     };
-    let prepare = |told| plan::prepare(observed, told, &context.stores.index, &context.compiler);
+    let recalled = recall(context, observed).await;
+    let facts = context.memories.facts(&observed.key);
+    let prepare = |told| plan::prepare(observed, told, &facts, &context.stores.index, &context.compiler);
     // The annotation may be taken off again: which token the Pod was last started for, the Secret knows.
     let asked = asked_rotation(observed.tenant).map(str::to_owned);
     let told =
@@ -221,12 +232,22 @@ async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Opti
     if let Claimed::Unread(_, error) = &claimed {
         return Err(Stop::by_secret(plan.compiled(), error));
     }
+    recalled.map_err(|error| Stop::by_memory(plan.compiled(), &error))?;
     let rotation = secure(context, observed, &plan, in_doubt).await?;
     // A token that was missing until now may be somebody else's.
     let taken_tokens = claims::compare(context, observed, &tokens);
     let is_ours = plan.bundle.minted.token.is_some();
     let now = Told { taken_tokens, rotation: if is_ours { rotation } else { told.rotation.clone() } };
     if now == told { Ok(Some(plan)) } else { prepare(now).map(Some) }
+}
+
+/// Sees to it that agents keep the context that they had before a start, when their Harness has a use for it.
+async fn recall(context: &Context, observed: &Observed<'_>) -> Result<(), memory::Error> {
+    let harness = observed.harness.as_ref().and_then(|harness| harness.readable().ok());
+    match harness {
+        Some(harness) if harness.spec.supermemory.enabled => context.memories.recall(observed).await,
+        _ => Ok(()),
+    }
 }
 
 /// Makes sure that the Secrets are there. Gives the rotation that the gateway's token was made for.

@@ -15,6 +15,9 @@ use crate::compiler::Compiler;
 use crate::guard::Guarded;
 use crate::images;
 use crate::index::{Claim, Index};
+use crate::memory::report::report;
+use crate::memory::wanted::wanted;
+use crate::memory::{Facts, Planned};
 use crate::results::{Compiled, Failure, Progress};
 use crate::tenant::observe::Observed;
 use crate::tenant::stop::{Retry, Stop};
@@ -35,13 +38,15 @@ pub struct Plan<Stage> {
     pub bundle: Bundle,
     /// Images that it does without.
     pub images: Option<TenantImages>,
+    /// The tenant's memory.
+    pub memory: Planned,
     stage: PhantomData<Stage>,
 }
 
 impl Plan<Prepared> {
     /// Every object of the plan is in the cluster, and none besides. For the apply stage.
     pub(in crate::tenant) fn applied(self) -> Plan<Applied> {
-        Plan { bundle: self.bundle, images: self.images, stage: PhantomData }
+        Plan { bundle: self.bundle, images: self.images, memory: self.memory, stage: PhantomData }
     }
 }
 
@@ -65,13 +70,14 @@ pub struct Told {
 pub fn prepare(
     observed: &Observed<'_>,
     told: Told,
+    facts: &Facts,
     index: &Index,
     compiler: &Compiler,
 ) -> Result<Plan<Prepared>, Stop> {
     let agents = readable_agents(observed)?;
     let harness = readable_harness(observed)?;
     let images = images(observed, harness, &compiler.platform.plugins);
-    let surroundings = surroundings(observed, images.as_ref(), told);
+    let surroundings = surroundings(observed, images.as_ref(), told, facts);
     let inputs = Inputs {
         tenant: observed.tenant,
         harness,
@@ -80,7 +86,12 @@ pub fn prepare(
         surroundings: &surroundings,
     };
     let bundle = (compiler.compile)(&inputs).map_err(|diagnostics| not_compiled(&diagnostics))?;
-    let plan = Plan { bundle, images, stage: PhantomData };
+    let tenant = &observed.tenant.spec;
+    let memory = Planned {
+        wanted: wanted(tenant, &bundle),
+        report: report(tenant, &bundle, facts, &observed.previous),
+    };
+    let plan = Plan { bundle, images, memory, stage: PhantomData };
     match index.earlier_claim(&plan.bundle.tenant_id, &Claim::of(&observed.tenant.metadata)) {
         None => Ok(plan),
         Some(other) => Err(Stop {
@@ -97,7 +108,12 @@ pub fn prepare(
     }
 }
 
-fn surroundings(observed: &Observed<'_>, images: Option<&TenantImages>, told: Told) -> Surroundings {
+fn surroundings(
+    observed: &Observed<'_>,
+    images: Option<&TenantImages>,
+    told: Told,
+    facts: &Facts,
+) -> Surroundings {
     let Told { taken_tokens, rotation } = told;
     let unavailable = images.iter().flat_map(|images| &images.unavailable);
     Surroundings {
@@ -106,6 +122,7 @@ fn surroundings(observed: &Observed<'_>, images: Option<&TenantImages>, told: To
         unavailable_images: unavailable.map(|unavailable| unavailable.image.clone()).collect(),
         taken_tokens,
         token_rotation: rotation,
+        retrieved_context: facts.lines.clone(),
     }
 }
 

@@ -7,6 +7,7 @@ use kr8tiv_crds::{Tenant, TenantStatus};
 
 use crate::delivery::{Delivery, Known};
 use crate::health::{self, Applied as ConfigApplied, State};
+use crate::memory;
 use crate::recovery::{self, Decision};
 use crate::reports;
 use crate::results::Progress;
@@ -31,6 +32,8 @@ pub enum Ending {
 pub struct Served {
     /// What its watchdog says.
     pub known: Known,
+    /// Whether it serves all but lines of context that are on their way.
+    pub lacks_context: bool,
     /// What is done about it, when it is at fault.
     pub recovery: Option<Decision>,
 }
@@ -49,9 +52,9 @@ pub struct Summary {
 /// Sums up a pass.
 pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, ending: &Ending) -> Summary {
     let summary = |progress, reason, message: &str| Summary { progress, reason, message: message.to_owned() };
-    let (plan, known) = match ending {
+    let (plan, Served { known, lacks_context, recovery: _ }) = match ending {
         Ending::Stopped(stop) => return summary(stop.progress, stop.reason, &stop.message),
-        Ending::Applied(plan, served) => (plan, &served.known),
+        Ending::Applied(plan, served) => (plan, &**served),
     };
     let finding = gateway_finding(tenant, previous, gateway, ending);
     if tenant.spec.suspend {
@@ -67,7 +70,7 @@ pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, en
     let hash = &plan.bundle.hash;
     // An operator that has just started has not asked yet. What was confirmed before holds until a watchdog says
     // otherwise, or nothing for too long: a restart must not look like an outage.
-    if is_unheard(known) && was_serving(tenant, previous, gateway, hash) {
+    if *lacks_context || is_unheard(known) && was_serving(tenant, previous, gateway, hash) {
         return serving();
     }
     match &known.delivery {
@@ -112,13 +115,15 @@ pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, en
 /// since is not told of the bundle yet, and nobody has heard of it what it serves.
 fn was_serving(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, hash: &str) -> bool {
     let is_told = gateway.pod.as_ref().is_some_and(|(_, pod)| pod.bundle_hash.as_deref() == Some(hash));
+    is_told && previous.bundle_hash.as_deref() == Some(hash) && was_ready(tenant, previous)
+}
+
+/// Whether the stored status says that this generation of the tenant is served.
+pub fn was_ready(tenant: &Tenant, previous: &TenantStatus) -> bool {
     let ready = |condition: &Condition| {
         condition.type_ == ConditionType::Ready.as_str() && condition.status == ConditionStatus::True.as_str()
     };
-    is_told
-        && previous.observed_generation == tenant.metadata.generation
-        && previous.bundle_hash.as_deref() == Some(hash)
-        && previous.conditions.iter().any(ready)
+    previous.observed_generation == tenant.metadata.generation && previous.conditions.iter().any(ready)
 }
 
 /// Builds a tenant's status from the one before and from how the pass ended.
@@ -137,10 +142,12 @@ pub fn status(
         Ending::Stopped(_) => {
             findings.extend(health::kept(previous));
             findings.extend(reports::kept(previous));
+            findings.extend(memory::report::kept(previous));
         }
         Ending::Applied(plan, served) => {
-            let brought = brought(tenant, previous, gateway, plan);
-            findings.extend(told(tenant, previous, gateway, plan, &served.known, &brought));
+            let mut brought = brought(tenant, previous, gateway, plan);
+            brought.extend(plan.memory.report.finding.clone());
+            findings.extend(told(tenant, previous, gateway, plan, served, &brought));
             findings.extend(brought);
         }
     }
@@ -174,6 +181,7 @@ pub fn status(
                 Some(Decision::Restart) => recovery::with_restart(&previous.restarts, now),
                 _ => previous.restarts.clone(),
             },
+            memory: plan.memory.report.memory.clone(),
             conditions,
         },
     }
@@ -197,15 +205,16 @@ fn told(
     previous: &TenantStatus,
     gateway: &Gateway,
     plan: &Plan<Applied>,
-    known: &Known,
+    served: &Served,
     brought: &[Finding],
 ) -> Vec<Finding> {
+    let Served { known, lacks_context, recovery: _ } = served;
     let hash = &plan.bundle.hash;
     if tenant.spec.suspend {
         return Vec::new();
     }
     let runs = gateway.pod.is_some();
-    if runs && is_unheard(known) && was_serving(tenant, previous, gateway, hash) {
+    if runs && (*lacks_context || is_unheard(known) && was_serving(tenant, previous, gateway, hash)) {
         return health::kept(previous);
     }
     let waiting = if was_up(previous) { Reason::Delivering } else { Reason::Starting };
@@ -305,7 +314,7 @@ fn gateway_state(
 fn inner_state(previous: &TenantStatus, ending: &Ending) -> (Reason, String) {
     let up = || (Reason::Serving, "the gateway is up".to_owned());
     let Ending::Applied(plan, served) = ending else { return up() };
-    let Served { known, recovery } = &**served;
+    let Served { known, lacks_context: _, recovery } = &**served;
     let starting = || (Reason::Starting, "the gateway is starting".to_owned());
     // Its watchdog is asked within a second, and knows within some more whether it has its first configuration. To tell
     // each step of a start would be a write each.

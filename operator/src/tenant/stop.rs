@@ -5,6 +5,7 @@ use std::time::Duration;
 use kr8tiv_crds::status::Reason;
 
 use crate::backoff::Pace;
+use crate::memory;
 use crate::results::{Compiled, Failure, Progress};
 use crate::secrets;
 use crate::tenant::apply;
@@ -65,6 +66,12 @@ impl Stop {
             }
             apply::Error::Api { source, .. } => refusal(source),
         };
+        Self { compiled: Ok(compiled), reason, message: error.to_string(), progress, retry }
+    }
+
+    /// The context that the agents have could not be read.
+    pub fn by_memory(compiled: Compiled, error: &memory::Error) -> Self {
+        let (reason, progress, retry) = refusal(&error.source);
         Self { compiled: Ok(compiled), reason, message: error.to_string(), progress, retry }
     }
 

@@ -129,3 +129,13 @@ async fn diff_says_what_the_api_server_would_refuse() {
     let problems = diff(&world, &[&acme]).await.unwrap_err();
     assert_eq!(problems, ["there is no Harness nobody in namespace acme"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn diff_takes_what_is_remembered_as_it_is() {
+    let world = crate::memory::at_rest(crate::memory::memory_harness()).await;
+    let (desk, acme) = (crate::memory::memory_harness(), crate::memory::memory_tenant());
+    for files in [&[&desk][..], &[&acme]] {
+        let entries = diff(&world, files).await.unwrap();
+        assert_eq!(only(&entries), ("acme", Change::Unchanged, Effect::None), "{entries:?}");
+    }
+}

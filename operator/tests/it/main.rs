@@ -18,6 +18,8 @@ mod faults;
 mod gateway;
 mod health;
 mod kinds;
+mod memory;
+mod memory_life;
 mod minted;
 mod objects;
 mod reports;

@@ -18,6 +18,7 @@ use kr8tiv_operator::health::{Config, Health, State};
 use kr8tiv_operator::lease::Election;
 use kr8tiv_operator::metrics::Metrics;
 use kr8tiv_operator::secrets::StatusToken;
+use kr8tiv_supermemory::stub::Stub;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -26,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 use crate::fake::Fake;
 
 pub const NAMESPACE: &str = "acme";
+
+/// The key that Supermemory takes.
+pub const MEMORY_KEY: &str = "sm-canary-0123456789";
 
 /// Longer than every backoff of the operator together.
 const DEADLINE: Duration = Duration::from_mins(10);
@@ -74,6 +78,7 @@ impl Ask for Watchdogs {
 pub struct World {
     pub api: Fake,
     pub watchdogs: Watchdogs,
+    pub memory: Stub,
     /// Where gateways get plugins from, for an operator that starts from now on.
     pub plugins: PluginSource,
     /// What an operator that starts from now on calls itself in the Lease; `None` for one that needs no Lease.
@@ -112,14 +117,9 @@ pub fn agent(name: &str, tenant: &str) -> Value {
 impl World {
     pub fn empty() -> Self {
         let (api, watchdogs) = (Fake::new(), Watchdogs::default());
-        Self {
-            api,
-            watchdogs,
-            compilations: Arc::default(),
-            operator: None,
-            plugins: PluginSource::Registry,
-            identity: None,
-        }
+        let memory = Stub::new(MEMORY_KEY);
+        let (compilations, plugins) = (Arc::default(), PluginSource::Registry);
+        Self { api, watchdogs, memory, compilations, operator: None, plugins, identity: None }
     }
 
     /// Another operator's, of the same cluster.
@@ -170,6 +170,7 @@ impl World {
             client: self.api.client(),
             compiler,
             ask: Arc::new(self.watchdogs.clone()),
+            memory: Arc::new(self.memory.clone()),
             listener: None,
             election: self.identity.map(|identity| {
                 let candidate = Candidate {
