@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_fault_has_a_beginning() {
-        let (start, later) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        let (start, later) = (Instant::now(), Instant::now() + Duration::from_mins(1));
         let with =
             |state| Some(Answer { health: Some(Health { state, ..Health::default() }), ..Answer::default() });
         let down = learn(&Known::default(), with(State::Down), 0, "h", start);
