@@ -55,14 +55,18 @@ pub async fn secrets(context: &Context) -> Outcome {
     let planted = planted.filter(|value| value.0.starts_with(CANARY.as_bytes())).count();
     assert!(planted > 0 && values.len() > 1, "{planted} planted, {} tokens", values.len() - 1);
 
+    let (log, metrics) = {
+        let operator = context.operator.lock().await;
+        (operator.log().text_since(0)?, operator.get("/metrics").await?.1)
+    };
     let places = [
         ("ConfigMaps", everything::<ConfigMap>(client).await?),
         ("Events", everything::<Event>(client).await?),
         ("Tenants", everything::<Tenant>(client).await?),
         ("Harnesses", everything::<Harness>(client).await?),
         ("Agents", everything::<Agent>(client).await?),
-        ("the operator's metrics", context.operator.lock().await.get("/metrics").await?.1),
-        ("the operator's log", context.operator.lock().await.log().text_since(0)?),
+        ("the operator's metrics", metrics),
+        ("the operator's log", log),
         ("the audit log", context.cluster.audit.text_since(AuditLog::start())?),
     ];
     for (place, text) in places {
