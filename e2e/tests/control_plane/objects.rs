@@ -99,7 +99,10 @@ pub async fn every_object(context: &Context) -> Outcome {
 
     let table = kubectl(&["-n", &scope.namespace, "get", "tenants.kr8tiv.ai"]).await?;
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["NAME", "READY", "REASON", "HARNESS", "REVISION", "AGENTS", "VERSION", "AGE"]);
+    assert_eq!(
+        rows[0],
+        ["NAME", "READY", "REASON", "HARNESS", "REVISION", "AGENTS", "MEMORY", "VERSION", "AGE"]
+    );
     let revision = revision.unwrap_or_default();
     assert_eq!(rows[1][..7], ["acme", "False", "Starting", "concierge", &revision, "1", "2026.9.6"]);
     scope.discard().await

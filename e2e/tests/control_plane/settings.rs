@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kr8tiv_crds::{Agent, Harness, Tenant, meta};
 use kr8tiv_e2e::Outcome;
+use kr8tiv_e2e::conditions::{condition, exactly_besides};
 use kr8tiv_e2e::manifests::{agent, default_agent, harness, secret, tenant};
 use kr8tiv_e2e::scope::{SOON, Scope};
 use serde_json::{Value, json};
@@ -113,7 +114,7 @@ pub async fn every_section(context: &Context) -> Outcome {
         "workspace": {"memorySeed": "We met in May.", "retentionDays": 7, "files": [file]},
         "skills": {"packs": [{"name": "base", "skills": ["triage"], "source": {"configMap": {"name": "base"}}}]},
         "secrets": {"redactionRules": ["account numbers"]},
-        "supermemory": {"enabled": true, "baseUrl": "https://memory.example.com", "queries": ["What matters to them?"]},
+        "supermemory": {"enabled": true, "baseUrl": "https://127.0.0.1:9", "queries": ["What matters to them?"]},
         "memoryIngestion": {"enabled": true},
         "reinforcement": {"reflectionTemplate": "Did | Learnt"},
         "observability": {"heartbeatInterval": "2m", "downAlertThreshold": "10m"},
@@ -141,7 +142,18 @@ pub async fn every_section(context: &Context) -> Outcome {
     let mut expected = SERVING.to_vec();
     let pending = "the packs of skills are copied when the gateway starts";
     expected.push(("SkillsReady", "Unknown", "Starting", pending));
-    scope.until_exactly::<Tenant>("acme", &expected).await?;
+    scope
+        .until("the Tenant with the expected conditions, and told of its memory", SOON, async || {
+            let tenant: Tenant = scope.api().get("acme").await?;
+            exactly_besides(&tenant, &expected, &["MemoryHealthy", "Degraded"])?;
+            let memory = condition(&tenant, "MemoryHealthy").ok_or("no condition MemoryHealthy")?;
+            match (memory.status.as_str(), memory.reason.as_str()) {
+                // Not an address that the operator talks to.
+                ("False", "Unreachable") => Ok(()),
+                other => Err(format!("{other:?}: {}", memory.message).into()),
+            }
+        })
+        .await?;
     assert_eq!(expected[1], COMPILED, "without a warning");
 
     let config = scope.api::<ConfigMap>().get("acme-gateway-config").await?.data.unwrap_or_default();

@@ -8,6 +8,7 @@ pub mod plan;
 pub mod rollout;
 pub mod status;
 pub mod stop;
+pub mod told;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use kr8tiv_crds::tenant::{TenantAgents, TenantGateway, TenantHarness};
 use kr8tiv_crds::{Tenant, TenantStatus};
 
 use crate::delivery::{Delivery, Known};
-use crate::health::{self, Applied as ConfigApplied, State};
+use crate::health::{Applied as ConfigApplied, State};
 use crate::memory;
 use crate::recovery::{self, Decision};
 use crate::reports;
@@ -14,6 +14,7 @@ use crate::results::Progress;
 use crate::tenant::observe::Gateway;
 use crate::tenant::plan::{Applied, Plan};
 use crate::tenant::stop::Stop;
+use crate::tenant::told;
 
 /// What a suspended Tenant says.
 const SUSPENDED: &str = "the Tenant is suspended; set spec.suspend to false to start it";
@@ -140,14 +141,14 @@ pub fn status(
         vec![ready(summary), compiled(ending), gateway_finding(tenant, previous, gateway, ending)];
     match ending {
         Ending::Stopped(_) => {
-            findings.extend(health::kept(previous));
+            findings.extend(told::kept(previous));
             findings.extend(reports::kept(previous));
             findings.extend(memory::report::kept(previous));
         }
         Ending::Applied(plan, served) => {
             let mut brought = brought(tenant, previous, gateway, plan);
             brought.extend(plan.memory.report.finding.clone());
-            findings.extend(told(tenant, previous, gateway, plan, served, &brought));
+            findings.extend(inner_life(tenant, previous, gateway, plan, served, &brought));
             findings.extend(brought);
         }
     }
@@ -200,7 +201,7 @@ fn brought(
 }
 
 /// What is known of the gateway's inner life.
-fn told(
+fn inner_life(
     tenant: &Tenant,
     previous: &TenantStatus,
     gateway: &Gateway,
@@ -215,12 +216,12 @@ fn told(
     }
     let runs = gateway.pod.is_some();
     if runs && (*lacks_context || is_unheard(known) && was_serving(tenant, previous, gateway, hash)) {
-        return health::kept(previous);
+        return told::kept(previous);
     }
     let waiting = if was_up(previous) { Reason::Delivering } else { Reason::Starting };
     let nothing = Known::default();
     let known = if runs { known } else { &nothing };
-    health::findings(known.health.as_ref(), known.silent, &known.applied(hash), waiting, brought)
+    told::findings(known.health.as_ref(), known.silent, &known.applied(hash), waiting, brought)
 }
 
 fn ready(summary: &Summary) -> Finding {
