@@ -60,7 +60,7 @@ class ComposeFiles(unittest.TestCase):
     def test_each_secret_is_required(self) -> None:
         example = (GOLDEN / "two-agents" / ".env.example").read_text()
         variables = re.findall(r"^(\w+)=$", example, re.MULTILINE)
-        self.assertEqual(len(variables), 4)
+        self.assertEqual(len(variables), 5)
         for variable in variables:
             with self.subTest(variable):
                 without = example.replace(f"{variable}=\n", "")
