@@ -130,6 +130,7 @@ const CASES: &[Case] = &[
             &[
                 "spec.template.spec.containers[gateway].env[NODE_OPTIONS].value",
                 "spec.template.spec.containers[gateway].resources.limits.memory",
+                "spec.template.spec.initContainers[watchdog].env[KR8TIV_GATEWAY_MEMORY_LIMIT].value",
             ],
         )],
     },
