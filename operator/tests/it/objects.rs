@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hyper::StatusCode;
 use serde_json::json;
 
 use crate::world::{NAMESPACE, World, agent, harness, tenant};
@@ -63,7 +64,7 @@ async fn a_new_tenant_costs_one_write_per_object() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_rest_a_forced_pass_makes_no_request() {
+async fn point_16_a_pass_over_a_tenant_at_rest_makes_no_request() {
     let world = World::at_rest().await;
     world.rest().await;
     world.api.forget_requests();
@@ -180,6 +181,45 @@ async fn the_workspace_of_a_removed_agent_goes() {
     world.api.delete("Agent", NAMESPACE, "second");
     let one = maps(&["acme-gateway-config", "acme-workspace.first"]);
     world.until("one workspace", |world| world.api.names("ConfigMap", NAMESPACE) == one).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn point_25_what_is_gone_already_is_deleted_and_what_can_not_be_is_told() {
+    const WORKSPACE: &str = "acme-workspace.support";
+    let mut world = World::empty();
+    world.api.create(NAMESPACE, harness("desk"));
+    world.api.create(NAMESPACE, tenant("acme", "desk"));
+    for name in ["desk", "support"] {
+        world.api.create(NAMESPACE, agent(name, "acme"));
+    }
+    world.api.update("Agent", NAMESPACE, "desk", |agent| agent["spec"]["default"] = json!(true));
+    world.start();
+    world.until("it is applied", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
+    let deletes = |seen: &crate::fake::Seen| seen.verb == "delete" && seen.resource == "configmaps";
+
+    world.api.set_fault(move |seen| deletes(seen).then_some(StatusCode::FORBIDDEN));
+    world.api.delete("Agent", NAMESPACE, "support");
+    world.until("it is told", |world| world.reason("Tenant", "acme", "Ready") == "ApplyFailed").await;
+    assert!(world.message("Tenant", "acme", "Ready").contains(WORKSPACE), "the object is named");
+    world.api.clear_fault();
+    world.until("it is over", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
+    assert!(world.api.get("ConfigMap", NAMESPACE, WORKSPACE).is_none());
+
+    world.api.create(NAMESPACE, agent("support", "acme"));
+    world.until("it is back", |world| world.api.get("ConfigMap", NAMESPACE, WORKSPACE).is_some()).await;
+    // Somebody was faster: the API server does not know it any more.
+    world.api.set_fault(move |seen| deletes(seen).then_some(StatusCode::NOT_FOUND));
+    world.api.delete("Agent", NAMESPACE, "support");
+    world.rest().await;
+    assert_eq!(world.reason("Tenant", "acme", "Ready"), "Starting", "nothing to tell");
+    world.api.clear_fault();
+
+    // Whoever deletes the Tenant waits for nobody: it has no finalizer.
+    let tenant = world.api.get("Tenant", NAMESPACE, "acme").unwrap();
+    assert!(tenant["metadata"]["finalizers"].is_null());
+    world.api.delete("Tenant", NAMESPACE, "acme");
+    world.rest().await;
+    assert_eq!(world.is("Agent", "desk", "Ready"), "False");
 }
 
 #[tokio::test(start_paused = true)]
