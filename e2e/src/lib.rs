@@ -14,6 +14,7 @@ pub mod manifests;
 pub mod model_server;
 pub mod operator_process;
 pub mod pretend_node;
+pub mod receiver;
 pub mod scope;
 pub mod suite;
 pub mod wait;

@@ -1,12 +1,14 @@
 //! A scripted model behind OpenAI's API, which remembers what it was asked. I/O: a listening socket.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -21,21 +23,30 @@ pub const ANSWER: &str = "The scripted answer.";
 /// The running server.
 pub struct ModelServer {
     port: u16,
-    requests: Requests,
+    shared: Arc<Shared>,
 }
 
-type Requests = Arc<Mutex<Vec<Value>>>;
+#[derive(Default)]
+struct Shared {
+    requests: Mutex<Vec<Value>>,
+    refuses: AtomicBool,
+}
 
 impl ModelServer {
     /// Starts to listen on the node's address. The server ends with the process.
     pub async fn start() -> Outcome<Self> {
         let listener = TcpListener::bind((NODE_ADDRESS, 0)).await?;
         let port = listener.local_addr()?.port();
-        let requests = Requests::default();
+        let shared = Arc::<Shared>::default();
         let router =
-            Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&requests));
+            Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Ok(Self { port, requests })
+        Ok(Self { port, shared })
+    }
+
+    /// Whether it refuses every key from now on.
+    pub fn refuse(&self, refuses: bool) {
+        self.shared.refuses.store(refuses, Ordering::SeqCst);
     }
 
     /// What goes into a Harness's `spec.models` so that agents ask this server.
@@ -52,7 +63,7 @@ impl ModelServer {
 
     /// The requests so far.
     pub fn requests(&self) -> Vec<Value> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -73,11 +84,15 @@ pub fn text_of(request: &Value, role: &str) -> String {
     text
 }
 
-async fn complete(State(requests): State<Requests>, body: String) -> impl IntoResponse {
+async fn complete(State(shared): State<Arc<Shared>>, body: String) -> Response {
     // What is no JSON is remembered as well: the test then shows it.
     let request = serde_json::from_str(&body).unwrap_or(Value::String(body));
-    requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-    ([(CONTENT_TYPE, "text/event-stream")], stream())
+    shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    if shared.refuses.load(Ordering::SeqCst) {
+        let refusal = json!({"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}});
+        return (StatusCode::UNAUTHORIZED, Json(refusal)).into_response();
+    }
+    ([(CONTENT_TYPE, "text/event-stream")], stream()).into_response()
 }
 
 /// The answer as OpenAI's API streams it.

@@ -87,7 +87,7 @@ fn main() -> ExitCode {
         .run_side_by_side(&arguments);
     // These count requests, or stop the operator.
     let alone = suite()
-        .test("twenty_tenants_at_rest_cost_nothing", rest::twenty_at_rest)
+        .test("tenants_at_rest_cost_nothing", rest::at_no_cost)
         .test("one_of_two_operators_writes_and_the_other_takes_over", replicas::take_over)
         .test("killed_between_any_two_writes", crashes::between_any_two_writes)
         .test("the_api_server_gone_for_two_minutes", crashes::api_server_gone)

@@ -6,6 +6,7 @@ mod agents;
 mod answers;
 mod context;
 mod edits;
+mod faults;
 mod first;
 mod gateway;
 mod lifecycle;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         .test("a_turn_after_the_edits_has_the_new_text", agents::turn_after_edits)
         .test("a_harness_that_does_not_compile_leaves_the_gateway_alone", edits::broken)
         .test("a_changed_file_is_put_back", edits::drift)
+        .test("faults_are_shown_told_and_healed", faults::shown_told_and_healed)
         .test("deletion_keeps_the_volume_and_a_successor_finds_it", lifecycle::deletion)
         .run_in_order(&arguments);
     suite::finish(passed)
