@@ -7,11 +7,17 @@ use clap::Parser;
 use kr8tiv_watchdog::cli::{Cli, Command};
 use kr8tiv_watchdog::{probe, run, seed, skills};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber_json as tracing_subscriber;
 
 fn main() -> ExitCode {
     let Cli { log_level, command } = Cli::parse();
-    tracing_subscriber::fmt().json().with_max_level(log_level).with_writer(std::io::stderr).init();
+    // Nothing but our own: libraries log whole frames and headers, with tokens in them.
+    let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), log_level);
+    let lines = tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines).with(own).init();
     match start(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
