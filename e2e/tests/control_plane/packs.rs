@@ -52,18 +52,18 @@ async fn has_pack(scope: &Scope) -> Outcome<bool> {
 
 /// Does what kubelet does, once there is a Pod with the pack; gives its uid.
 async fn fail_to_pull(scope: &Scope, image: &str) -> Outcome<Option<String>> {
-    let pod = scope
-        .until("a Pod with the pack", SOON, async || {
-            let pod: Pod = scope.api().get("acme-gateway-0").await?;
-            let init = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
-            let has_pack = init.into_iter().any(|container| container.name == CONTAINER);
-            if has_pack && pod.metadata.deletion_timestamp.is_none() {
-                Ok(pod)
-            } else {
-                Err("not yet".into())
-            }
-        })
-        .await?;
+    let failed = async || pull(scope, image).await?.ok_or_else(|| "not yet".into());
+    Ok(scope.until("a Pod with the pack", SOON, failed).await?.uid())
+}
+
+/// Fails to pull the image of the Pod that is there, if it has one.
+async fn pull(scope: &Scope, image: &str) -> Outcome<Option<Pod>> {
+    let pod: Pod = scope.api().get("acme-gateway-0").await?;
+    let init = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
+    let has_pack = init.into_iter().any(|container| container.name == CONTAINER);
+    if !has_pack || pod.metadata.deletion_timestamp.is_some() {
+        return Ok(None);
+    }
     let status = json!({"status": {"initContainerStatuses": [{
         "name": CONTAINER, "image": image, "imageID": "", "ready": false, "restartCount": 0,
         "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}
@@ -72,14 +72,19 @@ async fn fail_to_pull(scope: &Scope, image: &str) -> Outcome<Option<String>> {
         .api::<Pod>()
         .patch_status("acme-gateway-0", &PatchParams::default(), &Patch::Strategic(status))
         .await?;
-    Ok(pod.uid())
+    Ok(Some(pod))
 }
 
 /// The gateway serves without the pack, and a condition says so.
 async fn without(context: &Context, scope: &Scope, digest: &str) -> Outcome {
     scope
         .until("the template without the pack", SOON, async || {
-            if has_pack(scope).await? { Err("it is in it".into()) } else { Ok(()) }
+            if has_pack(scope).await? {
+                // The StatefulSet may have made the Pod anew: kubelet fails again.
+                pull(scope, &format!("{IMAGE}@{digest}")).await?;
+                return Err("it is in it".into());
+            }
+            Ok(())
         })
         .await?;
     // Only then is there a Pod that the stand-in may make Ready.

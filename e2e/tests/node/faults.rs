@@ -142,8 +142,9 @@ async fn process(gateway: &Gateway) -> Outcome<Pid> {
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
         let read = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
-        let is_in_pod = read("cgroup").replace('_', "-").contains(&uid);
-        if is_in_pod && read("comm").trim().starts_with("openclaw-gatewa") {
+        // The volumes of a Pod are mounted from folders that are called by its uid.
+        let is_in_pod = read("mountinfo").contains(&uid) || read("cgroup").replace('_', "-").contains(&uid);
+        if is_in_pod && read("cmdline").starts_with("openclaw-gateway") {
             let number = path.file_name().and_then(|name| name.to_str()).ok_or("no process id")?;
             return Pid::from_raw(number.parse()?).ok_or_else(|| "process 0".into());
         }
