@@ -9,7 +9,7 @@ use kr8tiv_compiler::{Bundle, Difference, Effect, Platform};
 use serde::Serialize;
 
 use crate::args::PlatformArguments;
-use crate::diff::cluster::Found;
+use crate::diff::cluster::{Found, Remembered};
 use crate::input::{Input, Read};
 use crate::problem::{Problem, Severity};
 use crate::tenants::{self, Parts};
@@ -87,7 +87,7 @@ pub fn with_cluster(found: &Found, arguments: &PlatformArguments) -> Result<Vec<
         let key = key(read);
         let objects = children.get(&key).map(Vec::as_slice).unwrap_or_default();
         let platform = cluster::platform(arguments, objects);
-        match one(input, read, &identities, &platform, cluster::context(objects)) {
+        match one(input, read, &identities, &platform, cluster::remembered(objects)) {
             Ok(bundle) => {
                 let difference = Difference::from_live(objects, FIELD_MANAGER, &bundle);
                 entries.push(entry(&key, !objects.is_empty(), difference));
@@ -135,7 +135,7 @@ fn compiled(
     let mut bundles = BTreeMap::new();
     let mut problems: Vec<Problem> = errors(&input.problems);
     for read in &input.objects.tenants {
-        match one(input, read, identities, platform, Vec::new()) {
+        match one(input, read, identities, platform, Remembered::default()) {
             Ok(bundle) => {
                 bundles.insert(key(read), bundle);
             }
@@ -151,10 +151,14 @@ fn one(
     read: &Read<kr8tiv_crds::Tenant>,
     identities: &Identities,
     platform: &Platform,
-    context: Vec<String>,
+    remembered: Remembered,
 ) -> Result<Bundle, Vec<Problem>> {
     let mut parts = Parts::of(input, read).ok_or_else(|| errors(&input.problems))?;
+    let Remembered { context, rotation } = remembered;
     parts.surroundings.retrieved_context = context;
+    // What a Tenant asks for comes first; a rotation that it asks for no more has been made all the same.
+    let asked = kr8tiv_compiler::asked_rotation(parts.tenant).map(str::to_owned);
+    parts.surroundings.token_rotation = asked.or(rotation);
     let mut tenant = parts.tenant.clone();
     if let Some((uid, id)) = identities.0.get(&key(read)) {
         tenant.metadata.uid = tenant.metadata.uid.or_else(|| uid.clone());

@@ -47,10 +47,14 @@ impl<'a> Parts<'a> {
                 agents.push(agent.object.as_ref()?);
             }
         }
-        let gateway = object.status.as_ref().and_then(|status| status.gateway.as_ref());
+        let status = object.status.as_ref();
+        let gateway = status.and_then(|status| status.gateway.as_ref());
+        let images = status.and_then(|status| status.images.as_ref());
+        let unavailable = images.iter().flat_map(|images| &images.unavailable);
         let surroundings = Surroundings {
             namespace_labels: input.objects.namespaces.get(namespace).cloned().unwrap_or_default(),
             running_version: gateway.map(|gateway| gateway.version.clone()),
+            unavailable_images: unavailable.map(|unavailable| unavailable.image.clone()).collect(),
             ..Surroundings::default()
         };
         let harness = harness.and_then(|harness| harness.object.as_ref());

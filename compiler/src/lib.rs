@@ -44,6 +44,7 @@ pub use openclaw::version::image_tag;
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations, supported_release};
 pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
 pub use render::WATCHDOG_PORT;
+pub use render::object_names::minted_secret;
 pub use render::retrieved::{CONTEXT_FILE, read_context};
 pub use resolve::{agent_id, asked_rotation, harness_namespace, tenant_id};
 
@@ -109,7 +110,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         objects,
         skill_manifest: render::skill_manifest::render(&resolved, &packs),
         skill_packs: packs.iter().map(skill_pack).collect(),
-        minted: render::object_names::minted(tenant),
+        minted: render::object_names::minted_of(tenant),
         memory: render::settings::memory(&resolved),
         secret_references: secret_references(&resolved),
         warnings: diagnostics,

@@ -6,12 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::channel::mpsc::UnboundedReceiver;
 use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kr8tiv_supermemory::Transport;
-use kube::Client;
+use kube::runtime::reflector::Store;
+use kube::{Client, Resource};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,14 +25,16 @@ use crate::agent::Agents;
 use crate::child::ChildKind;
 use crate::compiler::Compiler;
 use crate::context::{Context, Ways};
-use crate::controller;
+use crate::controller::{self, Reconciler};
 use crate::delivery::Ask;
 use crate::events::{self, Events};
+use crate::guard::Guarded;
 use crate::harness::Harnesses;
 use crate::http::{self, Sources};
+use crate::key::Key;
 use crate::lease::{self, Election};
 use crate::metrics::Metrics;
-use crate::queue::{Queues, Receivers};
+use crate::queue::{self, Queues, Receivers};
 use crate::readiness::Readiness;
 use crate::stores::{Stores, Writers};
 use crate::tenant::Tenants;
@@ -249,37 +254,45 @@ fn spawn_controllers(
     start: &Start,
     receivers: Receivers,
 ) {
-    // No pass before everything has been seen: what has not been seen would be taken for missing.
-    let Receivers { tenants, agents, harnesses } = receivers;
-    let (stores, stop) = (&context.stores, &start.stop);
-    let controller = controller::run(
-        Arc::new(Tenants(Arc::clone(context))),
+    let stores = &context.stores;
+    let tenants_controller = Arc::new(Tenants(Arc::clone(context)));
+    let name = "controller of Tenants";
+    passes.spawn(once_started(
+        start.clone(),
+        tenants_controller,
         stores.tenants.clone(),
-        tenants,
-        stop.clone(),
-    );
-    passes.spawn(once_started(start.clone(), controller, "controller of Tenants"));
-    let controller =
-        controller::run(Arc::new(Agents(Arc::clone(context))), stores.agents.clone(), agents, stop.clone());
-    passes.spawn(once_started(start.clone(), controller, "controller of Agents"));
-    let harnesses_controller = controller::run(
-        Arc::new(Harnesses::new(Arc::clone(context))),
-        stores.harnesses.clone(),
-        harnesses,
-        stop.clone(),
-    );
-    passes.spawn(once_started(start.clone(), harnesses_controller, "controller of Harnesses"));
+        receivers.tenants,
+        name,
+    ));
+    let agents = Arc::new(Agents(Arc::clone(context)));
+    let name = "controller of Agents";
+    passes.spawn(once_started(start.clone(), agents, stores.agents.clone(), receivers.agents, name));
+    let harnesses = Arc::new(Harnesses::new(Arc::clone(context)));
+    let name = "controller of Harnesses";
+    passes.spawn(once_started(start.clone(), harnesses, stores.harnesses.clone(), receivers.harnesses, name));
 }
 
-async fn once_started(start: Start, controller: impl Future<Output = ()>, name: &'static str) -> String {
+/// No pass before everything has been seen, or what has not been seen would be taken for missing; and none before this
+/// process may write. Then one over each object that there is.
+async fn once_started<R: Reconciler>(
+    start: Start,
+    reconciler: Arc<R>,
+    store: Store<Guarded<R::Kind>>,
+    mut queue: UnboundedReceiver<Key>,
+    name: &'static str,
+) -> String {
     let Start { readiness, leading, stop } = start;
     let started = async {
         readiness.complete().await;
         leading.cancelled().await;
     };
     tokio::select! {
-        () = started => controller.await,
+        () = queue::discard(&mut queue) => {}
         () = stop.cancelled() => {}
+        () = started => {
+            let all: Vec<Key> = store.state().iter().map(|object| Key::of(object.meta())).collect();
+            controller::run(reconciler, store, stream::iter(all).chain(queue), stop).await;
+        }
     }
     name.to_owned()
 }

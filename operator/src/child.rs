@@ -90,8 +90,8 @@ pub struct Child {
     pub version: u64,
     /// The object's generation; kinds without one have `None`.
     pub generation: Option<i64>,
-    /// The annotation [`meta::APPLIED_HASH`].
-    pub applied_hash: Option<String>,
+    /// All annotations.
+    pub annotations: BTreeMap<String, String>,
     /// All labels.
     pub labels: BTreeMap<String, String>,
     /// All owners.
@@ -107,7 +107,7 @@ impl Child {
             uid: metadata.uid.clone().unwrap_or_default(),
             version: version_of(metadata),
             generation: metadata.generation,
-            applied_hash: metadata.annotations.as_ref().and_then(|all| all.get(meta::APPLIED_HASH)).cloned(),
+            annotations: metadata.annotations.clone().unwrap_or_default(),
             labels: metadata.labels.clone().unwrap_or_default(),
             owners: metadata.owner_references.clone().unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),

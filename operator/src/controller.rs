@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::channel::mpsc::UnboundedReceiver;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use kube::Resource;
 use kube::runtime::controller::{Action, Config, Error, applier};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -97,7 +96,7 @@ pub fn panics() -> u64 {
 pub async fn run<R: Reconciler>(
     reconciler: Arc<R>,
     store: Store<Guarded<R::Kind>>,
-    queue: UnboundedReceiver<Key>,
+    queue: impl Stream<Item = Key> + Send + 'static,
     stop: CancellationToken,
 ) {
     let references = queue.take_until(stop.cancelled_owned()).map(|key| {
@@ -162,7 +161,8 @@ fn guarded_pass<R: Reconciler>(
                 let total = PANICS.fetch_add(1, Ordering::Relaxed) + 1;
                 let panic = Panicked::of(&*panic);
                 tracing::error!(kind = %kind, namespace = key.namespace, name = key.name, %panic, total, "a pass panicked");
-                Ok(reconciler.panicked(&object, &panic).await?)
+                let shown = timeout(LONGEST_PASS, reconciler.panicked(&object, &panic)).await;
+                Ok(shown.map_err(|_| PassError::TimedOut)??)
             }
             Err(_) => Err(PassError::TimedOut),
         }

@@ -164,8 +164,11 @@ impl Deliveries {
         ));
         // The same Pod is still as it was; only the delivery is another one.
         let before = followed.remove(tenant).filter(|before| before.expected.pod_uid == expected.pod_uid);
-        let health = before.and_then(|before| before.known.health.clone());
-        let known = Known { health, ..Known::default() };
+        let Known { health, at_fault_since, .. } = before.map(|it| it.known.clone()).unwrap_or_default();
+        // A gateway that is down is not less so for being given something new.
+        let is_down = health.as_ref().is_some_and(|health| health.state == State::Down);
+        let at_fault_since = at_fault_since.filter(|_| is_down);
+        let known = Known { health, at_fault_since, ..Known::default() };
         let entry = Followed {
             expected: expected.clone(),
             known: known.clone(),

@@ -20,6 +20,8 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// Pause between two renewals: one may fail without consequence.
 pub const RENEW_PERIOD: Duration = Duration::from_secs(4);
+/// Pause between two attempts at one renewal.
+pub const RENEW_RETRY_PERIOD: Duration = Duration::from_secs(1);
 /// Pause between two attempts that did not bring the Lease.
 pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
 /// The longest that a request may take.

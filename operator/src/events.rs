@@ -4,6 +4,8 @@
 //! A condition tells how things are, an event that they have become so. Only changes make events, never passes: an
 //! object at rest makes none. They are best effort: one that can't be delivered is counted and forgotten.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Reason};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -11,6 +13,7 @@ use kube::{Client, Resource};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::client::said;
 use crate::metrics::Metrics;
@@ -21,6 +24,8 @@ const CONTROLLER: &str = "kr8tiv-operator";
 const NOTE_LIMIT: usize = 1024;
 /// Events that wait for delivery. A change of one Harness can bring one for each of its tenants.
 const WAITING_LIMIT: usize = 4096;
+/// An event that is not taken in this time is dropped: those behind it matter as much.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A change that is told.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,11 +45,14 @@ pub struct Transition {
 pub fn transitions(old: &Value, new: &Value) -> Vec<Transition> {
     let (before, after) = (Statuses::of(old), Statuses::of(new));
     let mut told: Vec<Transition> = after.0.iter().filter_map(|condition| before.told(condition)).collect();
-    // What only `Degraded` says is told by it; the rest has a condition of its own.
+    // What only `Degraded` or `ConfigApplied` says is told by it; the rest is told by a condition of its own.
     let degraded = ConditionType::Degraded.as_str();
+    let repeats = |told: &Transition| {
+        told.condition == degraded || told.condition == ConditionType::ConfigApplied.as_str()
+    };
     let elsewhere: Vec<String> =
-        told.iter().filter(|told| told.condition != degraded).map(|told| told.reason.clone()).collect();
-    told.retain(|told| told.condition != degraded || !elsewhere.contains(&told.reason));
+        told.iter().filter(|told| !repeats(told)).map(|told| told.reason.clone()).collect();
+    told.retain(|told| !repeats(told) || !elsewhere.contains(&told.reason));
     if let Some(restart) = restart(old, new, &after) {
         told.push(restart);
     }
@@ -184,9 +192,14 @@ pub async fn publish(client: Client, instance: Option<String>, mut waiting: Wait
             action: condition,
             secondary: None,
         };
-        if let Err(error) = recorder.publish(&event, &reference).await {
+        let published = timeout(PATIENCE, recorder.publish(&event, &reference)).await;
+        let error = match published {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(said(&error)),
+            Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
+        };
+        if let Some(error) = error {
             metrics.event_dropped();
-            let error = said(&error);
             let (namespace, name) = (reference.namespace, reference.name);
             tracing::debug!(kind = reference.kind, namespace, name, error, "an event was not taken");
         }

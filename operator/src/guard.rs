@@ -34,6 +34,8 @@ pub struct Unreadable {
     pub error: String,
     /// The object that `spec.tenantRef` or `spec.harnessRef` refers to.
     pub refers_to: Option<Key>,
+    /// The tenant id that it has, when it is a Tenant: what belongs to it belongs to nobody else.
+    pub tenant_id: Option<String>,
     /// The conditions in its status.
     pub conditions: Vec<Condition>,
     /// `status.observedGeneration`.
@@ -60,11 +62,14 @@ impl<'de, K: serde::de::DeserializeOwned> Deserialize<'de> for Guarded<K> {
                 let refers_to = refers_to(&value, &metadata);
                 let conditions = Vec::deserialize(&value["status"]["conditions"]).unwrap_or_default();
                 let observed_generation = value["status"]["observedGeneration"].as_i64();
+                let ids = [&value["status"]["tenantId"], &value["spec"]["tenantId"]];
+                let tenant_id = ids.into_iter().find_map(Value::as_str).map(str::to_owned);
                 let error = error.to_string();
                 Ok(Self::Unreadable(Box::new(Unreadable {
                     metadata,
                     error,
                     refers_to,
+                    tenant_id,
                     conditions,
                     observed_generation,
                 })))
@@ -177,7 +182,7 @@ mod tests {
         let guarded: Guarded<Agent> = serde_json::from_value(object).unwrap();
         let unreadable = guarded.readable().unwrap_err();
         assert_eq!(unreadable.refers_to, Some(Key { namespace: "a".into(), name: "acme".into() }));
-        assert_eq!(unreadable.observed_generation, Some(2));
+        assert_eq!((unreadable.observed_generation, &unreadable.tenant_id), (Some(2), &None));
         assert!(unreadable.error.contains("expected a sequence"), "{}", unreadable.error);
         assert_eq!(guarded.meta().generation, Some(3));
     }

@@ -107,7 +107,12 @@ impl Health {
     /// Takes what is kept from an answer. `changed_files` is the answer's `drift.files`.
     pub(crate) fn of(gateway: Gateway, changed_files: Vec<String>) -> Self {
         let Gateway { state, reasons, config, channels, not_ready, failing_models } = gateway;
-        let known = reasons.iter().filter_map(|name| reason(name)).collect();
+        let mut known = Vec::new();
+        for reason in reasons.iter().filter_map(|name| reason(name)) {
+            if !known.contains(&reason) {
+                known.push(reason);
+            }
+        }
         let down =
             channels.into_iter().filter(|channel| channel.state != "Ready" && channel.state != "Starting");
         Self {
@@ -271,7 +276,9 @@ mod tests {
         gateway["failingModels"] =
             json!((0..1000).map(|n| format!("{n}\n{}", "m".repeat(1000))).collect::<Vec<_>>());
         gateway["state"] = json!("OfALaterRelease");
+        gateway["reasons"] = json!(vec!["DiskFull"; 1000]);
         let health = health(&gateway, &[]);
+        assert_eq!(health.reasons, [Reason::DiskFull]);
         assert_eq!((health.state, health.models.len()), (State::Unknown, ENTRIES));
         assert!(health.models.iter().all(|model| model.chars().count() <= TEXT && !model.contains('\n')));
     }

@@ -83,7 +83,7 @@ impl Index {
         let (key, version) = (Key::of(metadata), version_of(metadata));
         let (harness, id) = match tenant.readable() {
             Ok(tenant) => (Some(harness_of(tenant)), kr8tiv_compiler::tenant_id(tenant)),
-            Err(unreadable) => (unreadable.refers_to.clone(), None),
+            Err(unreadable) => (unreadable.refers_to.clone(), unreadable.tenant_id.clone()),
         };
         let is_borrower = harness.as_ref().is_some_and(|harness| harness.namespace != key.namespace);
         let borrower = is_borrower.then(|| key.namespace.clone());

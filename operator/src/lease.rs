@@ -7,11 +7,13 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, Client};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::backoff::jittered;
 use crate::client::said;
-use crate::election::{ATTEMPT, Candidate, Observation, RENEW_DEADLINE, RENEW_PERIOD, RETRY_PERIOD, Step};
+use crate::election::{
+    ATTEMPT, Candidate, Observation, RENEW_DEADLINE, RENEW_PERIOD, RENEW_RETRY_PERIOD, RETRY_PERIOD, Step,
+};
 
 /// Why an attempt brought nothing.
 #[derive(Debug, thiserror::Error)]
@@ -88,11 +90,13 @@ impl Election {
         }
     }
 
-    /// Renews the Lease for as long as that is possible. Returns why it was lost.
+    /// Renews the Lease for as long as that is possible. Returns why it was lost, before anybody else can have it.
     pub async fn keep(&mut self, held: &mut Held) -> Error {
         loop {
             sleep(RENEW_PERIOD).await;
-            if let Err(error) = self.renew(held).await {
+            // Whatever an attempt is waiting for: from then on somebody else may have taken it.
+            let renewed = timeout_at(held.until, self.renew(held)).await;
+            if let Err(error) = renewed.unwrap_or(Err(Error::Silent)) {
                 return error;
             }
         }
@@ -113,11 +117,7 @@ impl Election {
                 Err(error) => error,
             };
             self.tell(&error);
-            let left = held.until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(error);
-            }
-            sleep(RETRY_PERIOD.min(left)).await;
+            sleep(RENEW_RETRY_PERIOD).await;
         }
     }
 

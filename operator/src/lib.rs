@@ -5,18 +5,8 @@
 //! over Agents ([`agent`]) and Harnesses ([`harness`]) only report what the tenants' passes came to.
 //!
 //! # What the operator must be allowed
-//! Cluster-wide, and nothing else; the chart's `ClusterRole` is this list.
-//!
-//! | group | resources | verbs |
-//! |---|---|---|
-//! | `kr8tiv.ai` | `tenants`, `harnesses`, `agents` | `get`, `list`, `watch` |
-//! | `kr8tiv.ai` | `tenants/status`, `harnesses/status`, `agents/status` | `patch` |
-//! | | `serviceaccounts`, `services`, `configmaps` | `list`, `watch`, `get`, `create`, `patch`, `delete` |
-//! | | `persistentvolumeclaims` | `list`, `watch`, `get`, `create`, `patch` |
-//! | `apps` | `statefulsets` | `list`, `watch`, `get`, `create`, `patch`, `delete` |
-//! | | `pods` | `list`, `watch`, `patch`, `delete` |
-//! | | `secrets` | `get`, `create` |
-//! | | `namespaces` | `list`, `watch` |
+//! The chart's roles are the list (`clusterrole.yaml` and `role.yaml` in `charts/kr8tiv-operator/templates`); the end-to-end tests run with them alone.
+//! Secrets are read by name, made and completed, never listed.
 //!
 //! Objects are made by server-side apply, for which the API server asks for `patch`, and for `create` when the
 //! object does not exist. `blockOwnerDeletion` in an owner reference asks for `update` on `tenants/finalizers` where

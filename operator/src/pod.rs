@@ -25,6 +25,8 @@ pub struct GatewayPod {
     pub revision: Option<String>,
     /// Whether its deletion has begun.
     pub deleting: bool,
+    /// The label [`meta::TENANT_ID`].
+    pub tenant_id: Option<String>,
     /// The annotation [`meta::BUNDLE_HASH`].
     pub bundle_hash: Option<String>,
     /// What keeps it from starting.
@@ -76,6 +78,7 @@ impl GatewayPod {
             ready,
             revision: metadata.labels.as_ref().and_then(|all| all.get(REVISION)).cloned(),
             deleting: metadata.deletion_timestamp.is_some(),
+            tenant_id: metadata.labels.as_ref().and_then(|all| all.get(meta::TENANT_ID)).cloned(),
             bundle_hash: annotation(meta::BUNDLE_HASH),
             problem: if ready { None } else { problem(pod) },
             init: init_containers(pod),

@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kr8tiv_crds::operation::Recovery;
 
-/// How long a gateway is down before it is restarted. kubelet restarts a container whose liveness probe fails within a
-/// minute and a half; what it can't mend is a Pod that is ready and does not serve.
+/// How long a gateway is down before it is restarted. A container that ends, or whose liveness probe fails, is started
+/// again by kubelet, within a minute and a half; what is left is a Pod without a problem that does not serve.
 const GRACE: Duration = Duration::from_mins(2);
 /// The budget's period.
 const PERIOD: SignedDuration = SignedDuration::from_hours(1);
@@ -45,7 +45,9 @@ impl Decision {
     pub fn again(self) -> Option<Duration> {
         match self {
             Self::Wait(pause) | Self::Cooldown(pause) | Self::Spent(pause) => Some(pause),
-            Self::Restart | Self::Never => None,
+            // A deletion may fail: whether the Pod is another one by then is looked at.
+            Self::Restart => Some(GRACE),
+            Self::Never => None,
         }
     }
 }
@@ -62,14 +64,13 @@ pub fn decide(at_fault: Duration, restarts: &[Time], now: Timestamp, limits: &Re
     }
     let mut recent: Vec<Timestamp> = recent(restarts, now).map(|time| time.0).collect();
     recent.sort();
-    // The pause until so long after a restart; a clock that was set back does not make it longer than that.
     let until = |restart: Timestamp, pause: SignedDuration| {
         let left = (restart + pause).duration_since(now);
-        Duration::try_from(left.clamp(SignedDuration::ZERO, pause)).unwrap_or_default()
+        Duration::try_from(left.max(SignedDuration::ZERO)).unwrap_or_default()
     };
     let cooldown = SignedDuration::try_from(Duration::from(limits.cooldown)).unwrap_or(PERIOD);
-    if let Some(last) = recent.last() {
-        let left = until(*last, cooldown);
+    if let Some(last) = past(restarts, now).max_by_key(|time| time.0) {
+        let left = until(last.0, cooldown);
         if !left.is_zero() {
             return Decision::Cooldown(left);
         }
@@ -86,7 +87,12 @@ pub fn with_restart(restarts: &[Time], now: &Time) -> Vec<Time> {
 }
 
 fn recent(restarts: &[Time], now: Timestamp) -> impl Iterator<Item = &Time> {
-    restarts.iter().filter(move |time| now.duration_since(time.0) < PERIOD)
+    past(restarts, now).filter(move |time| now.duration_since(time.0) < PERIOD)
+}
+
+/// Without those that are yet to come: a clock that was ahead has noted them, and nobody may wait for it.
+fn past(restarts: &[Time], now: Timestamp) -> impl Iterator<Item = &Time> {
+    restarts.iter().filter(move |time| time.0 <= now)
 }
 
 #[cfg(test)]
@@ -108,6 +114,11 @@ mod tests {
         let decision = decide(Duration::from_secs(30), &[], at(0), &limits(3));
         assert_eq!(decision, Decision::Wait(Duration::from_secs(90)));
         assert_eq!(decide(DOWN, &[], at(0), &limits(3)), Decision::Restart);
+        assert_eq!(
+            Decision::Restart.again(),
+            Some(GRACE),
+            "a Pod that could not be deleted is not forgotten"
+        );
     }
 
     #[test]
@@ -137,8 +148,17 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_holds_nobody_for_long() {
+    fn a_clock_that_was_ahead_holds_nobody() {
         let ahead = [Time(at(10_000))];
-        assert_eq!(decide(DOWN, &ahead, at(0), &limits(3)), Decision::Cooldown(Duration::from_mins(5)));
+        assert_eq!(decide(DOWN, &ahead, at(0), &limits(3)), Decision::Restart);
+        assert_eq!(with_restart(&ahead, &Time(at(0))), [Time(at(0))]);
+    }
+
+    #[test]
+    fn a_cooldown_may_be_longer_than_the_budgets_period() {
+        let limits = Recovery { cooldown: Duration::from_hours(2).into(), ..limits(3) };
+        let restarts = [Time(at(0))];
+        assert_eq!(decide(DOWN, &restarts, at(90), &limits), Decision::Cooldown(Duration::from_mins(30)));
+        assert_eq!(decide(DOWN, &restarts, at(120), &limits), Decision::Restart);
     }
 }

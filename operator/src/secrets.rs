@@ -80,6 +80,9 @@ struct Known {
     checked: Option<Instant>,
     missing: Option<Missing>,
     minted: Option<minted::Minted>,
+    status_token: Option<StatusToken>,
+    /// Whether the watchdog's token has been looked for by a pass that did not get as far as to see to the Secret.
+    recalled: bool,
     /// The tokens of channels that have been looked for, with what they are when they exist.
     tokens: BTreeMap<SecretKeyReference, Option<Fingerprint>>,
     tokens_checked: Option<Instant>,

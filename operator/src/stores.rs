@@ -212,6 +212,17 @@ impl Stores {
     pub fn pod(&self, key: &Key) -> Option<Arc<GatewayPod>> {
         self.pods.read().get(key)
     }
+
+    /// A Pod in the namespace, other than those of this Tenant, whose gateway has the volume of this tenant id.
+    pub fn pod_of_id(&self, tenant: &Key, tenant_id: &str) -> Option<Key> {
+        let pods = self.pods.read();
+        let mut others = pods.iter().filter(|(key, other, pod)| {
+            key.namespace == tenant.namespace
+                && *other != Some(tenant)
+                && pod.tenant_id.as_deref() == Some(tenant_id)
+        });
+        others.next().map(|(key, ..)| key.clone())
+    }
 }
 
 /// An object of our own kinds, by its key.

@@ -96,6 +96,11 @@ impl<G: Clone + Eq + Hash, V: PartialEq> Table<G, V> {
         self.entries.get(key).map(|entry| Arc::clone(&entry.value))
     }
 
+    /// All objects, with their groups.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, Option<&G>, &Arc<V>)> {
+        self.entries.iter().map(|(key, entry)| (key, entry.group.as_ref(), &entry.value))
+    }
+
     /// The objects of a group, by name.
     pub fn members(&self, group: &G) -> impl Iterator<Item = (&Key, &Arc<V>)> {
         let keys = self.groups.get(group).into_iter().flatten();

@@ -115,6 +115,16 @@ impl Tokens {
         wakes
     }
 
+    /// A Tenant's tokens can't be read for now. What it had before stays its own, and nobody waits for it. Gives the
+    /// Tenants that this concerns.
+    pub fn pass_over(&self, tenant: &Key) -> Vec<Key> {
+        let mut state = self.0.lock();
+        let Some(claim) = state.tenants.get(tenant).map(|entry| entry.claim.clone()) else {
+            return Vec::new();
+        };
+        state.read(&(claim, tenant.clone()))
+    }
+
     /// A Tenant is gone. Gives the Tenants that this concerns.
     pub fn release(&self, tenant: &Key) -> Vec<Key> {
         self.0.lock().remove(tenant)
@@ -166,8 +176,15 @@ impl State {
                 self.holders.remove(&token.fingerprint);
             }
         }
-        self.waiting.remove(&rank);
-        if self.unread.remove(&rank) {
+        wakes.extend(self.read(&rank));
+        wakes
+    }
+
+    /// A Tenant is not waited for any more. Gives the ones that need not wait now.
+    fn read(&mut self, rank: &Rank) -> Vec<Key> {
+        let mut wakes = Vec::new();
+        self.waiting.remove(rank);
+        if self.unread.remove(rank) {
             while let Some(first) = self.waiting.first()
                 && self.unread.first().is_none_or(|unread| first <= unread)
             {
@@ -263,5 +280,21 @@ mod tests {
         assert!(!tokens.must_wait(&key("b"), &claim(2, "b")) && !tokens.must_wait(&key("c"), &claim(3, "c")));
         assert_eq!(tokens.expect(&key("a"), &claim(1, "a")), [], "it is known");
         assert!(!tokens.must_wait(&key("b"), &claim(2, "b")));
+    }
+
+    #[test]
+    fn nobody_waits_for_one_that_can_not_be_read_and_it_keeps_what_it_had() {
+        let tokens = Tokens::default();
+        for (second, name) in [(1, "a"), (2, "b")] {
+            tokens.expect(&key(name), &claim(second, name));
+        }
+        assert!(tokens.must_wait(&key("b"), &claim(2, "b")));
+        assert_eq!(tokens.pass_over(&key("a")), [key("b")]);
+        assert!(!tokens.must_wait(&key("b"), &claim(2, "b")));
+        assert_eq!(tokens.pass_over(&key("nobody")), []);
+        tokens.hold(&key("a"), &claim(1, "a"), vec![held("f", "s1", 1)]);
+        tokens.hold(&key("b"), &claim(2, "b"), vec![held("f", "s2", 1)]);
+        tokens.pass_over(&key("a"));
+        assert_eq!(losses(&tokens, "b"), ["a.f"]);
     }
 }

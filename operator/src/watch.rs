@@ -137,6 +137,11 @@ impl Wakes {
 impl References<Tenant> for Stores {
     fn seen(&self, tenant: &Guarded<Tenant>) -> Wakes {
         let key = Key::of(tenant.meta());
+        if tenant.readable().is_err() {
+            let mut wakes = Wakes::of_tenants(vec![key.clone()], self.index.tenant(tenant));
+            wakes.tenants.extend(self.tokens.pass_over(&key));
+            return wakes;
+        }
         let has_tokens = tenant.readable().is_ok_and(|tenant| !channel_tokens(tenant).is_empty());
         let mut wakes = Wakes::of_tenants(vec![key.clone()], self.index.tenant(tenant));
         if has_tokens && tenant.meta().deletion_timestamp.is_none() {
@@ -146,7 +151,11 @@ impl References<Tenant> for Stores {
     }
 
     fn gone(&self, tenant: &Guarded<Tenant>) -> Wakes {
-        Wakes::of_tenants(vec![Key::of(tenant.meta())], self.index.tenant_gone(tenant.meta()))
+        let key = Key::of(tenant.meta());
+        let released = self.tokens.release(&key);
+        let mut wakes = Wakes::of_tenants(vec![key], self.index.tenant_gone(tenant.meta()));
+        wakes.tenants.extend(released);
+        wakes
     }
 
     fn begin(&self) {
@@ -155,7 +164,10 @@ impl References<Tenant> for Stores {
 
     fn finish(&self) -> Wakes {
         let (gone, impact) = self.index.finish_tenants();
-        Wakes::of_tenants(gone, impact)
+        let released: Vec<Key> = gone.iter().flat_map(|key| self.tokens.release(key)).collect();
+        let mut wakes = Wakes::of_tenants(gone, impact);
+        wakes.tenants.extend(released);
+        wakes
     }
 }
 

@@ -126,11 +126,6 @@ fn adopt(input: &mut Input, live: &Input) {
         if let (Some(tenant), Some(known)) = (&mut read.object, known) {
             tenant.metadata.uid.clone_from(&known.metadata.uid);
             tenant.status.clone_from(&known.status);
-            // It is set in the cluster, by hand, and what it has brought about stays.
-            if let Some(rotation) = kr8tiv_compiler::asked_rotation(known) {
-                let annotations = tenant.metadata.annotations.get_or_insert_default();
-                annotations.entry(meta::ROTATE_TOKEN.into()).or_insert_with(|| rotation.to_owned());
-            }
         }
     }
 }
@@ -192,11 +187,25 @@ pub fn platform(arguments: &PlatformArguments, children: &[Value]) -> Platform {
     platform
 }
 
-/// The lines of context that the tenant's agents have: no change of files changes what is remembered.
-pub fn context(children: &[Value]) -> Vec<String> {
-    let mut maps = children.iter().filter(|object| object["kind"] == "ConfigMap");
-    let content = maps.find_map(|map| map["data"][CONTEXT_FILE].as_str());
-    content.map(kr8tiv_compiler::read_context).unwrap_or_default()
+/// What has come to a tenant in the cluster, and no change of files changes.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// The lines of context that its agents have.
+    pub context: Vec<String>,
+    /// The rotation that its gateway's token was made for.
+    pub rotation: Option<String>,
+}
+
+/// What the objects of a tenant show of it.
+pub fn remembered(children: &[Value]) -> Remembered {
+    let of_kind = |kind: &'static str| children.iter().filter(move |object| object["kind"] == kind);
+    let content = of_kind("ConfigMap").find_map(|map| map["data"][CONTEXT_FILE].as_str());
+    let template =
+        of_kind("StatefulSet").next().map(|set| &set["spec"]["template"]["metadata"]["annotations"]);
+    Remembered {
+        context: content.map(kr8tiv_compiler::read_context).unwrap_or_default(),
+        rotation: template.and_then(|all| all[meta::ROTATE_TOKEN].as_str()).map(str::to_owned),
+    }
 }
 
 struct Reader<'a> {

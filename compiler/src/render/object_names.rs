@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kr8tiv_crds::meta;
 use kr8tiv_crds::reference::SecretKeyReference;
+use kr8tiv_crds::tenant::TenantSpec;
+use kr8tiv_crds::{Tenant, meta};
 
 use crate::bundle::MintedSecret;
 use crate::resolve::ResolvedTenant;
@@ -42,21 +43,29 @@ pub(crate) fn token(tenant: &ResolvedTenant<'_>) -> SecretKeyReference {
         .gateway
         .token_secret_ref
         .clone()
-        .unwrap_or_else(|| SecretKeyReference { name: minted(tenant).name, key: TOKEN_KEY.into() })
+        .unwrap_or_else(|| SecretKeyReference { name: minted_of(tenant).name, key: TOKEN_KEY.into() })
 }
 
 /// The Secret with the watchdog's token, and its key.
 pub(crate) fn status_token(tenant: &ResolvedTenant<'_>) -> SecretKeyReference {
-    let MintedSecret { name, status_token, .. } = minted(tenant);
+    let MintedSecret { name, status_token, .. } = minted_of(tenant);
     SecretKeyReference { name, key: status_token }
 }
 
-/// The Secret that the operator makes. It has another name when the user has the gateway's token elsewhere: the user
-/// may have called that one as ours is called, and what is in ours is then no gateway's token.
-pub(crate) fn minted(tenant: &ResolvedTenant<'_>) -> MintedSecret {
-    let is_ours = tenant.spec.gateway.token_secret_ref.is_none();
+/// The Secret that the operator makes for a Tenant. It has another name when the user has the gateway's token elsewhere:
+/// the user may have called that one as ours is called, and what is in ours is then no gateway's token.
+pub fn minted_secret(tenant: &Tenant) -> MintedSecret {
+    minted(tenant.metadata.name.as_deref().unwrap_or_default(), &tenant.spec)
+}
+
+pub(crate) fn minted_of(tenant: &ResolvedTenant<'_>) -> MintedSecret {
+    minted(tenant.name, tenant.spec)
+}
+
+fn minted(tenant: &str, spec: &TenantSpec) -> MintedSecret {
+    let is_ours = spec.gateway.token_secret_ref.is_none();
     MintedSecret {
-        name: format!("{}-gateway-{}", tenant.name, if is_ours { "token" } else { "status" }),
+        name: format!("{tenant}-gateway-{}", if is_ours { "token" } else { "status" }),
         token: is_ours.then(|| TOKEN_KEY.into()),
         status_token: STATUS_TOKEN_KEY.into(),
     }

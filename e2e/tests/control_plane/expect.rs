@@ -28,6 +28,8 @@ pub const SERVING: [Expected<'_>; 6] = [
     WATCHED,
 ];
 
+const NOT_APPLIED_AT_ALL: &str =
+    "what is asked for is not applied, see Ready; the gateway goes on with the last good configuration";
 const NOT_APPLIED: &str = "the gateway has not taken over the current configuration yet";
 const STARTING_MESSAGE: &str = "the gateway is starting";
 /// A tenant whose Pod waits for a node.
@@ -54,13 +56,17 @@ pub fn not_compiled<'a>(
         gateway,
         (progress, "True", reason, message),
     ];
-    expected.extend(known_of(gateway));
+    expected.extend(known_of(gateway, reason));
     expected
 }
 
-/// What is known of a gateway that runs stays known.
-fn known_of(gateway: Expected<'_>) -> Vec<Expected<'static>> {
-    if gateway == GATEWAY_UP { vec![APPLIED, ENFORCED, WATCHED] } else { Vec::new() }
+/// What is known of a gateway that goes on with what it has.
+fn known_of<'a>(gateway: Expected<'_>, reason: &'a str) -> Vec<Expected<'a>> {
+    if gateway != GATEWAY_UP {
+        return Vec::new();
+    }
+    let not_applied = |condition| (condition, "False", reason, NOT_APPLIED_AT_ALL);
+    vec![not_applied("ConfigApplied"), not_applied("PolicyEnforced"), WATCHED]
 }
 
 /// A tenant that compiles and lacks a Secret.
@@ -72,6 +78,6 @@ pub fn no_secret<'a>(message: &'a str, gateway: Expected<'a>) -> Vec<Expected<'a
         gateway,
         ("Reconciling", "True", reason, message),
     ];
-    expected.extend(known_of(gateway));
+    expected.extend(known_of(gateway, reason));
     expected
 }

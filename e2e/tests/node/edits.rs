@@ -11,7 +11,7 @@ use kr8tiv_e2e::{Outcome, figure_seconds};
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::gateway::{APPLIED, CONFIG, ENFORCED, Gateway, WATCHED};
+use crate::gateway::{CONFIG, Gateway, WATCHED};
 
 const TIMES: usize = 10;
 
@@ -68,6 +68,9 @@ pub async fn configuration(context: &Context) -> Outcome {
     Ok(())
 }
 
+const KEPT: &str =
+    "what is asked for is not applied, see Ready; the gateway goes on with the last good configuration";
+
 /// A Harness with which nothing compiles: the gateway serves on, the status says why, and a better Harness heals.
 pub async fn broken(context: &Context) -> Outcome {
     let gateway = context.scripted().await?;
@@ -81,8 +84,8 @@ pub async fn broken(context: &Context) -> Outcome {
         ("Compiled", "False", "Invalid", message),
         ("GatewayReady", "True", "Serving", "the gateway is up"),
         ("Stalled", "True", "Invalid", message),
-        APPLIED,
-        ENFORCED,
+        ("ConfigApplied", "False", "Invalid", KEPT),
+        ("PolicyEnforced", "False", "Invalid", KEPT),
         WATCHED,
     ];
     gateway

@@ -5,7 +5,7 @@ use std::fmt;
 
 use hyper::header::HeaderValue;
 use k8s_openapi::api::core::v1::Secret;
-use kr8tiv_compiler::{MintedSecret, asked_rotation};
+use kr8tiv_compiler::{MintedSecret, asked_rotation, minted_secret};
 use kr8tiv_crds::{Tenant, meta};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Resource};
@@ -25,7 +25,6 @@ pub(super) struct Minted {
     secret: MintedSecret,
     /// The value of [`meta::ROTATE_TOKEN`] that its token was made for.
     rotation: Option<String>,
-    status_token: StatusToken,
     checked: Instant,
 }
 
@@ -61,7 +60,32 @@ impl Secrets {
 
     /// What the tenant's watchdog is asked with, once its Secret has been seen or made.
     pub fn status_token(&self, tenant: &Key) -> Option<StatusToken> {
-        Some(self.known.lock().get(tenant)?.minted.as_ref()?.status_token.clone())
+        self.known.lock().get(tenant)?.status_token.clone()
+    }
+
+    /// What the tenant's watchdog is asked with, for a pass that does not get as far as to see to the Secret: it is looked
+    /// for once. None when there is no such Secret of this tenant, or it can't be read now.
+    pub async fn recall_status_token(&self, tenant: &Tenant, tenant_id: &str) -> Option<StatusToken> {
+        let key = Key::of(&tenant.metadata);
+        let uid = tenant.metadata.uid.as_deref().unwrap_or_default();
+        let known = self.known(&key, uid);
+        if known.status_token.is_some() || known.recalled {
+            return known.status_token;
+        }
+        let secret = minted_secret(tenant);
+        let found = match self.get(&key, &secret.name).await {
+            Ok(found) => found.filter(|found| accept(found, uid, tenant_id).is_ok()),
+            Err(error) => {
+                tracing::debug!(kind = "Tenant", namespace = key.namespace, name = key.name, %error, "not read");
+                return None;
+            }
+        };
+        let token = found.and_then(|found| held(&found, &secret.status_token)).map(StatusToken);
+        let mut all = self.known.lock();
+        let entry = all.entry(key).or_default();
+        entry.recalled = true;
+        entry.status_token.clone_from(&token);
+        token
     }
 
     /// Makes sure that the tokens exist: creates the Secret once, adds keys that it lacks, and replaces the gateway's
@@ -102,9 +126,11 @@ impl Secrets {
                 None => return Err(Error::Leaving { name: secret.name.clone() }),
             },
         };
-        let minted =
-            Minted { secret: secret.clone(), rotation: rotation.clone(), status_token, checked: now };
-        self.known.lock().entry(key).or_default().minted = Some(minted);
+        let minted = Minted { secret: secret.clone(), rotation: rotation.clone(), checked: now };
+        let mut all = self.known.lock();
+        let entry = all.entry(key).or_default();
+        entry.minted = Some(minted);
+        entry.status_token = Some(status_token);
         Ok(rotation)
     }
 
@@ -166,15 +192,14 @@ impl Secrets {
         let annotations = found.metadata.annotations.as_ref();
         let done = annotations.and_then(|all| all.get(meta::ROTATE_TOKEN));
         let rotated = asked.filter(|asked| done.map(String::as_str) != Some(asked));
-        let held = keys_of(found);
+        let keys = keys_of(found);
         let is_due =
-            |key: &&str| !held.contains(*key) || (rotated.is_some() && secret.token.as_deref() == Some(*key));
+            |key: &&str| !keys.contains(*key) || (rotated.is_some() && secret.token.as_deref() == Some(*key));
         let due: Vec<&str> = secret.keys().filter(is_due).collect();
         let tokens = due.iter().map(|key| Ok((key.to_string(), token()?)));
         let tokens: BTreeMap<String, String> = tokens.collect::<Result<_, Error>>()?;
-        let held = found.data.as_ref().and_then(|data| data.get(&secret.status_token));
-        let held = held.and_then(|value| String::from_utf8(value.0.clone()).ok());
-        let status_token = tokens.get(&secret.status_token).cloned().or(held).unwrap_or_default();
+        let made = tokens.get(&secret.status_token).cloned();
+        let status_token = made.or_else(|| held(found, &secret.status_token)).unwrap_or_default();
         let status_token = StatusToken(status_token);
         if tokens.is_empty() {
             return Ok((done.cloned(), status_token));
@@ -198,6 +223,11 @@ impl Secrets {
     fn api(&self, tenant: &Key) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &tenant.namespace)
     }
+}
+
+fn held(secret: &Secret, key: &str) -> Option<String> {
+    let value = secret.data.as_ref()?.get(key)?;
+    String::from_utf8(value.0.clone()).ok()
 }
 
 fn token() -> Result<String, Error> {

@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kr8tiv_compiler::Object;
 use kr8tiv_crds::{Tenant, meta};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
@@ -209,7 +210,8 @@ impl Target<'_> {
             answer => answer,
         }
         .map_err(failed)?;
-        self.remember(stores, ledger, &answer.metadata);
+        let metadata = disown(&api, name, answer.metadata).await.map_err(failed)?;
+        self.remember(stores, ledger, &metadata);
         self.tell("updated");
         Ok(())
     }
@@ -268,13 +270,31 @@ async fn create<K: Applicable>(
 /// Sets every field of an object, lists as a whole.
 async fn replace<K: Applicable>(api: &Api<K>, name: &str, object: &K) -> Result<(), kube::Error> {
     let parameters = PatchParams { field_manager: Some(REPAIRER.into()), ..PatchParams::default() };
-    let answer = api.patch_metadata(name, &parameters, &Patch::Merge(object)).await?;
-    // A field that has a second owner outlives an apply without it: what is applied must be the apply's alone.
-    let ObjectMeta { managed_fields, resource_version, .. } = answer.metadata;
-    let mut owners = managed_fields.unwrap_or_default();
-    owners.retain(|owner| owner.manager.as_deref() != Some(REPAIRER));
-    let body = json!({"metadata": {"resourceVersion": resource_version, "managedFields": owners}});
-    api.patch_metadata(name, &parameters, &Patch::Merge(body)).await.map(|_| ())
+    api.patch_metadata(name, &parameters, &Patch::Merge(object)).await.map(|_| ())
+}
+
+/// Gives up what a [`replace`], of this pass or of an earlier one, has made its own: a field that has a second owner
+/// outlives an apply without it.
+async fn disown<K: Applicable>(
+    api: &Api<K>,
+    name: &str,
+    mut metadata: ObjectMeta,
+) -> Result<ObjectMeta, kube::Error> {
+    let parameters = PatchParams { field_manager: Some(REPAIRER.into()), ..PatchParams::default() };
+    let is_repairers = |owner: &ManagedFieldsEntry| owner.manager.as_deref() == Some(REPAIRER);
+    while metadata.managed_fields.iter().flatten().any(is_repairers) {
+        let mut owners = metadata.managed_fields.clone().unwrap_or_default();
+        owners.retain(|owner| !is_repairers(owner));
+        let body =
+            json!({"metadata": {"resourceVersion": metadata.resource_version, "managedFields": owners}});
+        metadata = match api.patch_metadata(name, &parameters, &Patch::Merge(body)).await {
+            Ok(answer) => answer.metadata,
+            // Its controller has written a status in between.
+            Err(kube::Error::Api(status)) if status.code == 409 => api.get_metadata(name).await?.metadata,
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(metadata)
 }
 
 async fn delete<K: Applicable>(tools: Tools<'_>, tenant: &Key, prune: &Prune) -> Result<(), Error> {

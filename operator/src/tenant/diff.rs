@@ -70,16 +70,17 @@ pub fn diff<'a>(
     changes
 }
 
-/// Whether the metadata are as planned. The hash stands for everything else; labels and owners are compared
-/// themselves, because a change to them by somebody else leaves the hash as it is.
+/// Whether the metadata are as planned. One of the annotations is a hash that stands for everything else; the rest of
+/// them, labels and owners are compared themselves, because a change to them by somebody else leaves the hash as it is.
 fn is_as_planned(object: &Object, child: &Child) -> bool {
     let planned = object.metadata();
-    let hash = planned.annotations.as_ref().and_then(|all| all.get(meta::APPLIED_HASH));
+    let annotations = planned.annotations.iter().flatten();
     let labels = planned.labels.iter().flatten();
     let owners = planned.owner_references.iter().flatten();
+    let has_hash = planned.annotations.as_ref().is_some_and(|all| all.contains_key(meta::APPLIED_HASH));
     !child.deleting
-        && hash.is_some()
-        && child.applied_hash.as_ref() == hash
+        && has_hash
+        && annotations.into_iter().all(|(name, value)| child.annotations.get(name) == Some(value))
         && labels.into_iter().all(|(name, value)| child.labels.get(name) == Some(value))
         && owners.into_iter().all(|owner| child.owners.contains(owner))
 }

@@ -35,7 +35,7 @@ use crate::tenant::apply::Tools;
 use crate::tenant::claims::Claimed;
 use crate::tenant::observe::{Observed, observe};
 use crate::tenant::plan::{Plan, Prepared, Told};
-use crate::tenant::rollout::{Rollout, restart, roll_out};
+use crate::tenant::rollout::{Rollout, go_on, restart, roll_out};
 use crate::tenant::status::{Ending, Served};
 use crate::tenant::stop::{Retry, Stop};
 use crate::tokens::channel_tokens;
@@ -92,15 +92,15 @@ impl Reconciler for Tenants {
                 if stop.is_transient() && failures < SHOWN_FROM && context.results.get(key).is_some() {
                     return Ok(again.map_or_else(Action::await_change, Action::requeue));
                 }
-                (Ending::Stopped(stop), again)
+                let served = served_meanwhile(context, &observed).await;
+                let again = [again, served.recovery.and_then(Decision::again)].into_iter().flatten().min();
+                (Ending::Stopped(stop, served), again)
             }
         };
         self.report(&observed, &ending).await?;
         // After the status, which counts it: an operator that is killed in between has restarted too little, not too
         // much.
-        if let Ending::Applied(_, served) = &ending
-            && served.recovery == Some(Decision::Restart)
-        {
+        if ending.served().recovery == Some(Decision::Restart) {
             restart(&context.client, &observed.key, &observed.gateway).await;
         }
         Ok(again.map_or_else(Action::await_change, Action::requeue))
@@ -119,7 +119,8 @@ impl Reconciler for Tenants {
             progress: Progress::Stalled,
             retry: Retry::Paced(Pace::Refused),
         };
-        self.report(&observed, &Ending::Stopped(stop)).await?;
+        let served = served_meanwhile(context, &observed).await;
+        self.report(&observed, &Ending::Stopped(stop, served)).await?;
         Ok(Action::requeue(context.failures.pause(&observed.key, Pace::Refused)))
     }
 
@@ -154,7 +155,7 @@ impl Tenants {
         }
         let compiled: Result<Compiled, Failure> = match ending {
             Ending::Applied(plan, _) => Ok(plan.compiled()),
-            Ending::Stopped(stop) => stop.compiled.clone(),
+            Ending::Stopped(stop, _) => stop.compiled.clone(),
         };
         let result = TenantResult {
             tenant: Edition::of(&tenant.metadata),
@@ -176,6 +177,12 @@ async fn advance(
     observed: &Observed<'_>,
 ) -> Result<Option<(Ending, Option<Duration>)>, Stop> {
     let Some(plan) = secured_plan(context, observed).await? else { return Ok(None) };
+    // Two gateways on one volume would write over each other's sessions.
+    if observed.gateway.workload.is_none()
+        && let Some(pod) = context.stores.pod_of_id(&observed.key, &plan.bundle.tenant_id)
+    {
+        return Err(Stop::by_predecessor(plan.compiled(), &pod.name));
+    }
     match plan.memory.wanted.clone() {
         Some(_) if observed.tenant.spec.suspend => context.memories.pause(&observed.key),
         Some(wanted) => context.memories.follow(&observed.key, wanted),
@@ -187,7 +194,7 @@ async fn advance(
         .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;
     if observed.tenant.spec.suspend {
         context.deliveries.forget(&observed.key);
-        return Ok(Some((Ending::Applied(Box::new(plan), Box::default()), None)));
+        return Ok(Some((Ending::Applied(Box::new(plan), Served::default()), None)));
     }
     let rolled_out = roll_out(context, &observed.key, &observed.gateway, &plan.bundle.hash).await;
     let rollout = rolled_out.map_err(|source| {
@@ -200,12 +207,28 @@ async fn advance(
     let recovery = recovery_of(observed, &known);
     let again = [again, recovery.and_then(Decision::again)].into_iter().flatten().min();
     let served = Served { known, lacks_context, recovery };
-    Ok(Some((Ending::Applied(Box::new(plan), Box::new(served)), again)))
+    Ok(Some((Ending::Applied(Box::new(plan), served), again)))
 }
 
-/// What is done about a gateway that is at fault.
+/// How a gateway is that goes on with what it has, because the current generation can't be applied. A fault of its own
+/// is mended all the same.
+async fn served_meanwhile(context: &Context, observed: &Observed<'_>) -> Served {
+    if observed.tenant.spec.suspend {
+        context.deliveries.forget(&observed.key);
+        return Served::default();
+    }
+    let known = go_on(context, observed).await;
+    let recovery = recovery_of(observed, &known);
+    Served { known, lacks_context: false, recovery }
+}
+
+/// What is done about a gateway that is at fault. One with a problem that kubelet knows of is kubelet's to start again.
 fn recovery_of(observed: &Observed<'_>, known: &Known) -> Option<Decision> {
     let at_fault = known.at_fault_since?.elapsed();
+    let (_, pod) = observed.gateway.pod.as_ref()?;
+    if pod.problem.is_some() {
+        return None;
+    }
     let harness = observed.harness.as_ref()?.readable().ok()?;
     Some(recovery::decide(at_fault, &observed.previous.restarts, now().0, &harness.spec.recovery))
 }

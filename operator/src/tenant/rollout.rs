@@ -16,7 +16,7 @@ use crate::delivery::{Expected, Known};
 use crate::key::Key;
 use crate::pod::GatewayPod;
 use crate::stores::Stores;
-use crate::tenant::observe::Gateway;
+use crate::tenant::observe::{Gateway, Observed};
 
 /// Annotation that is changed only to make kubelet look at the Pod again.
 const NUDGE: &str = "kr8tiv.ai/nudge";
@@ -115,8 +115,25 @@ pub async fn roll_out(
     }
 }
 
-/// Has the StatefulSet make a Pod that does not serve anew. One that can't be deleted now is looked at again when the
-/// cooldown is over.
+/// What is known of a gateway that goes on with the bundle that its Pod was told of last.
+pub async fn go_on(context: &Context, observed: &Observed<'_>) -> Known {
+    let Context { deliveries, secrets, .. } = context;
+    let tenant = &observed.key;
+    let pod = observed.gateway.pod.as_ref().map(|(_, pod)| pod).filter(|pod| !pod.deleting);
+    let told = pod.and_then(|pod| Some((pod.uid.clone(), pod.ip.clone()?, pod.bundle_hash.clone()?)));
+    let Some((pod_uid, ip, hash)) = told else {
+        deliveries.forget(tenant);
+        return Known::default();
+    };
+    // A watchdog that is asked without its token says nothing of its gateway.
+    let id = observed.previous.tenant_id.as_deref().unwrap_or_default();
+    let Some(token) = secrets.recall_status_token(observed.tenant, id).await else {
+        return Known::default();
+    };
+    deliveries.follow(tenant, &Expected { pod_uid, ip, hash, token: Some(token) })
+}
+
+/// Has the StatefulSet make a Pod that does not serve anew. One that can't be deleted now is looked at again.
 pub async fn restart(client: &Client, tenant: &Key, gateway: &Gateway) {
     let Some((name, pod)) = &gateway.pod else { return };
     let Key { namespace, name: tenant_name } = tenant;

@@ -14,7 +14,7 @@ use crate::results::Progress;
 use crate::tenant::observe::Gateway;
 use crate::tenant::plan::{Applied, Plan};
 use crate::tenant::stop::Stop;
-use crate::tenant::told;
+use crate::tenant::told::{self, Configuration};
 
 /// What a suspended Tenant says.
 const SUSPENDED: &str = "the Tenant is suspended; set spec.suspend to false to start it";
@@ -23,12 +23,21 @@ const SUSPENDED: &str = "the Tenant is suspended; set spec.suspend to false to s
 #[derive(Debug)]
 pub enum Ending {
     /// The cluster holds the plan; the bundle is on its way to the Pod, or there.
-    Applied(Box<Plan<Applied>>, Box<Served>),
-    /// It doesn't.
-    Stopped(Stop),
+    Applied(Box<Plan<Applied>>, Served),
+    /// It doesn't; the gateway goes on with what it has.
+    Stopped(Stop, Served),
 }
 
-/// How the plan's gateway is.
+impl Ending {
+    /// How the gateway is.
+    pub fn served(&self) -> &Served {
+        match self {
+            Self::Applied(_, served) | Self::Stopped(_, served) => served,
+        }
+    }
+}
+
+/// How the gateway is.
 #[derive(Debug, Default)]
 pub struct Served {
     /// What its watchdog says.
@@ -54,8 +63,8 @@ pub struct Summary {
 pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, ending: &Ending) -> Summary {
     let summary = |progress, reason, message: &str| Summary { progress, reason, message: message.to_owned() };
     let (plan, Served { known, lacks_context, recovery: _ }) = match ending {
-        Ending::Stopped(stop) => return summary(stop.progress, stop.reason, &stop.message),
-        Ending::Applied(plan, served) => (plan, &**served),
+        Ending::Stopped(stop, _) => return summary(stop.progress, stop.reason, &stop.message),
+        Ending::Applied(plan, served) => (plan, served),
     };
     let finding = gateway_finding(tenant, previous, gateway, ending);
     if tenant.spec.suspend {
@@ -139,28 +148,31 @@ pub fn status(
     let generation = tenant.metadata.generation;
     let mut findings =
         vec![ready(summary), compiled(ending), gateway_finding(tenant, previous, gateway, ending)];
-    match ending {
-        Ending::Stopped(_) => {
-            findings.extend(told::kept(previous));
-            findings.extend(reports::kept(previous));
-            findings.extend(memory::report::kept(previous));
+    let brought = match ending {
+        Ending::Stopped(..) => {
+            reports::kept(previous).into_iter().chain(memory::report::kept(previous)).collect()
         }
-        Ending::Applied(plan, served) => {
+        Ending::Applied(plan, _) => {
             let mut brought = brought(tenant, previous, gateway, plan);
             brought.extend(plan.memory.report.finding.clone());
-            findings.extend(inner_life(tenant, previous, gateway, plan, served, &brought));
-            findings.extend(brought);
+            brought
         }
-    }
+    };
+    findings.extend(inner_life(tenant, previous, gateway, ending, &brought));
+    findings.extend(brought);
     findings.extend(suspended(tenant));
     findings.extend(progress(summary));
     let conditions = conditions(&previous.conditions, findings, generation, now);
+    let restarts = match ending.served().recovery {
+        Some(Decision::Restart) => recovery::with_restart(&previous.restarts, now),
+        _ => previous.restarts.clone(),
+    };
     // Without `..`: a new field must not be forgotten here.
     match ending {
-        Ending::Stopped(_) => {
-            TenantStatus { observed_generation: generation, conditions, ..previous.clone() }
+        Ending::Stopped(..) => {
+            TenantStatus { observed_generation: generation, restarts, conditions, ..previous.clone() }
         }
-        Ending::Applied(plan, served) => TenantStatus {
+        Ending::Applied(plan, _) => TenantStatus {
             observed_generation: generation,
             tenant_id: Some(plan.bundle.tenant_id.clone()),
             container_tag: Some(plan.bundle.container_tag.clone()),
@@ -178,10 +190,7 @@ pub fn status(
                 desired: i64::try_from(plan.bundle.workspaces.len()).unwrap_or(i64::MAX),
             }),
             images: plan.images.clone(),
-            restarts: match served.recovery {
-                Some(Decision::Restart) => recovery::with_restart(&previous.restarts, now),
-                _ => previous.restarts.clone(),
-            },
+            restarts,
             memory: plan.memory.report.memory.clone(),
             conditions,
         },
@@ -205,23 +214,35 @@ fn inner_life(
     tenant: &Tenant,
     previous: &TenantStatus,
     gateway: &Gateway,
-    plan: &Plan<Applied>,
-    served: &Served,
+    ending: &Ending,
     brought: &[Finding],
 ) -> Vec<Finding> {
-    let Served { known, lacks_context, recovery: _ } = served;
-    let hash = &plan.bundle.hash;
+    let Served { known, lacks_context, recovery: _ } = ending.served();
     if tenant.spec.suspend {
         return Vec::new();
     }
     let runs = gateway.pod.is_some();
-    if runs && (*lacks_context || is_unheard(known) && was_serving(tenant, previous, gateway, hash)) {
-        return told::kept(previous);
-    }
-    let waiting = if was_up(previous) { Reason::Delivering } else { Reason::Starting };
     let nothing = Known::default();
     let known = if runs { known } else { &nothing };
-    told::findings(known.health.as_ref(), known.silent, &known.applied(hash), waiting, brought)
+    let waiting = if was_up(previous) { Reason::Delivering } else { Reason::Starting };
+    let configuration = match ending {
+        Ending::Applied(plan, _) => {
+            let hash = &plan.bundle.hash;
+            if runs && (*lacks_context || is_unheard(known) && was_serving(tenant, previous, gateway, hash)) {
+                return told::kept(previous);
+            }
+            Configuration::of(&known.applied(hash), waiting)
+        }
+        Ending::Stopped(..) if gateway.workload.is_none() => return Vec::new(),
+        Ending::Stopped(stop, _) => {
+            let configuration = Configuration::not_applied(stop.reason);
+            if runs && is_unheard(known) {
+                return told::kept_but_for(previous, &configuration);
+            }
+            configuration
+        }
+    };
+    told::findings(known.health.as_ref(), known.silent, &configuration, waiting, brought)
 }
 
 fn ready(summary: &Summary) -> Finding {
@@ -258,10 +279,10 @@ pub fn progress(summary: &Summary) -> Option<Finding> {
 fn compiled(ending: &Ending) -> Finding {
     let type_ = ConditionType::Compiled;
     match ending {
-        Ending::Stopped(Stop { compiled: Err(_), reason, message, .. }) => {
+        Ending::Stopped(Stop { compiled: Err(_), reason, message, .. }, _) => {
             Finding { type_, status: ConditionStatus::False, reason: *reason, message: message.clone() }
         }
-        Ending::Stopped(_) => succeeded(type_, String::new()),
+        Ending::Stopped(..) => succeeded(type_, String::new()),
         Ending::Applied(plan, _) => succeeded(type_, plan.bundle.warnings.to_string()),
     }
 }
@@ -297,7 +318,7 @@ fn gateway_state(
     if gateway.workload.is_none() {
         return match ending {
             Ending::Applied(..) => starting("the gateway is starting"),
-            Ending::Stopped(_) => starting("the gateway has not been created"),
+            Ending::Stopped(..) => starting("the gateway has not been created"),
         };
     }
     let Some((_, pod)) = &gateway.pod else { return starting("the gateway is starting") };
@@ -314,16 +335,17 @@ fn gateway_state(
 /// How a gateway is whose Pod is ready, by its watchdog.
 fn inner_state(previous: &TenantStatus, ending: &Ending) -> (Reason, String) {
     let up = || (Reason::Serving, "the gateway is up".to_owned());
-    let Ending::Applied(plan, served) = ending else { return up() };
-    let Served { known, lacks_context: _, recovery } = &**served;
+    let Served { known, lacks_context: _, recovery } = ending.served();
     let starting = || (Reason::Starting, "the gateway is starting".to_owned());
     // Its watchdog is asked within a second, and knows within some more whether it has its first configuration. To tell
     // each step of a start would be a write each.
     let first = !was_up(previous) && !known.silent;
-    let on_the_way = match known.delivery {
-        Delivery::Unknown => true,
-        Delivery::Confirmed => known.applied(&plan.bundle.hash) == ConfigApplied::NotYet,
-        Delivery::Behind { .. } => false,
+    let on_the_way = match (ending, &known.delivery) {
+        (Ending::Stopped(..), _) | (_, Delivery::Behind { .. }) => false,
+        (_, Delivery::Unknown) => true,
+        (Ending::Applied(plan, _), Delivery::Confirmed) => {
+            known.applied(&plan.bundle.hash) == ConfigApplied::NotYet
+        }
     };
     if first && on_the_way {
         return starting();

@@ -75,6 +75,20 @@ impl Stop {
         Self { compiled: Ok(compiled), reason, message: error.to_string(), progress, retry }
     }
 
+    /// The gateway of an earlier Tenant still runs on the volume.
+    pub fn by_predecessor(compiled: Compiled, pod: &str) -> Self {
+        Self {
+            compiled: Ok(compiled),
+            reason: Reason::Starting,
+            message: format!(
+                "Pod {pod} of an earlier Tenant still has the volume of this tenant id; the gateway starts when it is gone"
+            ),
+            progress: Progress::Reconciling,
+            // The Pod belongs to another Tenant: its end wakes that one.
+            retry: Retry::Paced(Pace::Missing),
+        }
+    }
+
     /// Whether it is most likely over in a moment, so that a status would only flicker.
     pub fn is_transient(&self) -> bool {
         self.retry == Retry::Paced(Pace::Transient)

@@ -5,56 +5,86 @@ use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason};
 
 use crate::health::{Applied, Health, State};
 
+/// Whether the running gateway has the configuration that it should have.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Configuration {
+    status: ConditionStatus,
+    reason: Reason,
+    message: String,
+}
+
+impl Configuration {
+    /// By what its watchdog says of the current configuration. `waiting` is why it may not have it yet.
+    pub fn of(applied: &Applied, waiting: Reason) -> Self {
+        let (status, reason, message) = match applied {
+            Applied::Yes => {
+                (ConditionStatus::True, Reason::Succeeded, "the running gateway has the current configuration".to_owned())
+            }
+            Applied::NotYet => {
+                (ConditionStatus::Unknown, waiting, "the gateway has not taken over the current configuration yet".to_owned())
+            }
+            Applied::Never => (
+                ConditionStatus::False,
+                Reason::ConfigNotApplied,
+                "the gateway does not take over the current configuration, although it was written again; its log says \
+                 why"
+                .to_owned(),
+            ),
+            Applied::Rejected(issues) => (
+                ConditionStatus::False,
+                Reason::ConfigRejected,
+                format!("the gateway refuses the current configuration and goes on with the last good one: {issues}"),
+            ),
+            Applied::Untold => (
+                ConditionStatus::Unknown,
+                Reason::RpcUnavailable,
+                "the gateway does not answer its watchdog's questions; see its log and the watchdog's".to_owned(),
+            ),
+        };
+        Self { status, reason, message }
+    }
+
+    /// There is none that could be applied, for this reason.
+    pub fn not_applied(reason: Reason) -> Self {
+        let message = "what is asked for is not applied, see Ready; the gateway goes on with the last good configuration";
+        Self { status: ConditionStatus::False, reason, message: message.into() }
+    }
+
+    fn applied(&self) -> Finding {
+        let Self { status, reason, message } = self.clone();
+        Finding { type_: ConditionType::ConfigApplied, status, reason, message }
+    }
+
+    fn enforced(&self) -> Finding {
+        let type_ = ConditionType::PolicyEnforced;
+        if self.status == ConditionStatus::True {
+            let message = "the gateway's configuration and the operator's files in it are as compiled";
+            return Finding { type_, status: self.status, reason: self.reason, message: message.into() };
+        }
+        Finding { type_, ..self.applied() }
+    }
+}
+
 /// What is told of a gateway's inner life: `ConfigApplied`, `PolicyEnforced`, `WatchdogHealthy`, and while true
 /// `Degraded`, `Drifted`. `silent` is for a watchdog that has not answered for too long, `others` are the conditions
 /// about what the gateway runs without.
 pub fn findings(
     health: Option<&Health>,
     silent: bool,
-    applied: &Applied,
+    configuration: &Configuration,
     waiting: Reason,
     others: &[Finding],
 ) -> Vec<Finding> {
     let finding =
         |type_, status, reason, message: &str| Finding { type_, status, reason, message: message.to_owned() };
-    let (status, reason, message) = match applied {
-        Applied::Yes => {
-            (ConditionStatus::True, Reason::Succeeded, "the running gateway has the current configuration".to_owned())
-        }
-        Applied::NotYet => {
-            (ConditionStatus::Unknown, waiting, "the gateway has not taken over the current configuration yet".to_owned())
-        }
-        Applied::Never => (
-            ConditionStatus::False,
-            Reason::ConfigNotApplied,
-            "the gateway does not take over the current configuration, although it was written again; its log says why"
-                .to_owned(),
-        ),
-        Applied::Rejected(issues) => (
-            ConditionStatus::False,
-            Reason::ConfigRejected,
-            format!("the gateway refuses the current configuration and goes on with the last good one: {issues}"),
-        ),
-        Applied::Untold => (
-            ConditionStatus::Unknown,
-            Reason::RpcUnavailable,
-            "the gateway does not answer its watchdog's questions; see its log and the watchdog's".to_owned(),
-        ),
-    };
-    let mut findings =
-        vec![Finding { type_: ConditionType::ConfigApplied, status, reason, message: message.clone() }];
+    let mut findings = vec![configuration.applied()];
     let changed = health.map(|health| health.changed_files.join(", ")).filter(|files| !files.is_empty());
     let drift = changed.map(|files| format!("changed by an agent or by hand, and put back: {files}"));
-    let enforced = ConditionType::PolicyEnforced;
-    findings.push(match (&drift, status) {
-        (Some(drift), _) => finding(enforced, ConditionStatus::False, Reason::FileChanged, drift),
-        (None, ConditionStatus::True) => finding(
-            enforced,
-            ConditionStatus::True,
-            Reason::Succeeded,
-            "the gateway's configuration and the operator's files in it are as compiled",
-        ),
-        (None, status) => finding(enforced, status, reason, &message),
+    findings.push(match &drift {
+        Some(drift) => {
+            finding(ConditionType::PolicyEnforced, ConditionStatus::False, Reason::FileChanged, drift)
+        }
+        None => configuration.enforced(),
     });
     let answers = ConditionType::WatchdogHealthy;
     findings.push(match (health, silent) {
@@ -79,15 +109,22 @@ pub fn findings(
     findings
 }
 
-/// What was said before: for a pass that did not get as far as the gateway, or that comes before the first question.
+/// What was said before: for a pass that comes before the first question.
 pub fn kept(previous: &TenantStatus) -> Vec<Finding> {
-    let types = [
-        ConditionType::ConfigApplied,
-        ConditionType::PolicyEnforced,
-        ConditionType::WatchdogHealthy,
-        ConditionType::Degraded,
-        ConditionType::Drifted,
-    ];
+    let of_configuration = [ConditionType::ConfigApplied, ConditionType::PolicyEnforced];
+    said(previous, &of_configuration).into_iter().chain(said(previous, &OF_HEALTH)).collect()
+}
+
+/// What was said before of the gateway's health, and what is true of its configuration.
+pub fn kept_but_for(previous: &TenantStatus, configuration: &Configuration) -> Vec<Finding> {
+    let of_configuration = [configuration.applied(), configuration.enforced()];
+    of_configuration.into_iter().chain(said(previous, &OF_HEALTH)).collect()
+}
+
+const OF_HEALTH: [ConditionType; 3] =
+    [ConditionType::WatchdogHealthy, ConditionType::Degraded, ConditionType::Drifted];
+
+fn said(previous: &TenantStatus, types: &[ConditionType]) -> Vec<Finding> {
     let kept = types.iter().filter_map(|type_| {
         let mut conditions = previous.conditions.iter();
         conditions.find(|condition| condition.type_ == type_.as_str()).and_then(Finding::kept)
@@ -120,7 +157,8 @@ mod tests {
     use crate::health::fixtures::{good, health};
 
     fn told(health: &Health, others: &[Finding]) -> Vec<(&'static str, &'static str, &'static str, String)> {
-        let findings = findings(Some(health), false, &health.applied("h"), Reason::Starting, others);
+        let configuration = Configuration::of(&health.applied("h"), Reason::Starting);
+        let findings = findings(Some(health), false, &configuration, Reason::Starting, others);
         findings
             .into_iter()
             .map(|it| (it.type_.as_str(), it.status.as_str(), it.reason.as_str(), it.message))
@@ -197,7 +235,8 @@ mod tests {
     #[test]
     fn a_silent_watchdog_leaves_what_it_said_last() {
         let gateway = health(&good(), &[]);
-        let findings = findings(Some(&gateway), true, &gateway.applied("h"), Reason::Starting, &[]);
+        let configuration = Configuration::of(&gateway.applied("h"), Reason::Starting);
+        let findings = findings(Some(&gateway), true, &configuration, Reason::Starting, &[]);
         let brief: Vec<_> = findings.iter().map(|it| (it.type_.as_str(), it.status.as_str())).collect();
         let expected = [
             ("ConfigApplied", "True"),

@@ -139,3 +139,29 @@ async fn diff_takes_what_is_remembered_as_it_is() {
         assert_eq!(only(&entries), ("acme", Change::Unchanged, Effect::None), "{entries:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn diff_knows_of_a_token_that_was_rotated() {
+    let world = World::at_rest().await;
+    crate::minted::rotate(&world, Some("1"));
+    world.until("the Pod is told", |world| crate::minted::on_the_pod(world) == "1").await;
+    crate::minted::rotate(&world, None);
+    world.rest().await;
+    let entries = diff(&world, &[&tenant("acme", "desk")]).await.unwrap();
+    assert_eq!(only(&entries), ("acme", Change::Unchanged, Effect::None), "{entries:?}");
+    let mut again = tenant("acme", "desk");
+    again["metadata"]["annotations"] = json!({"kr8tiv.ai/rotate-token": "2"});
+    let entries = diff(&world, &[&again]).await.unwrap();
+    assert_eq!(only(&entries), ("acme", Change::Updated, Effect::Restart), "{entries:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn diff_knows_of_an_image_that_can_not_be_pulled() {
+    use crate::reports::{DIGEST, fail_to_pull, goes_without, image_pack, with_packs};
+    let mut world = with_packs(json!([image_pack(DIGEST)])).await;
+    fail_to_pull(&world, "not found");
+    goes_without(&mut world).await;
+    world.rest().await;
+    let entries = diff(&world, &[&tenant("acme", "desk")]).await.unwrap();
+    assert_eq!(only(&entries), ("acme", Change::Unchanged, Effect::None), "{entries:?}");
+}

@@ -160,3 +160,57 @@ async fn a_gateway_that_comes_back_is_not_restarted() {
     world.rest().await;
     assert_eq!(restarts(&world), 0);
 }
+
+/// Has the Harness ask for a tool that does not exist.
+fn break_harness(world: &World) {
+    world.api.update("Harness", NAMESPACE, "desk", |harness| {
+        harness["spec"]["tools"] = json!({"allow": ["teleport"]});
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_applied_is_not_called_applied_and_the_gateway_is_watched_on() {
+    let mut world = World::at_rest().await;
+    break_harness(&world);
+    world.until("it is refused", |world| is(world, "Compiled") == "False").await;
+    for condition in ["ConfigApplied", "PolicyEnforced"] {
+        assert_eq!(
+            (is(&world, condition), world.reason("Tenant", "acme", condition)),
+            ("False".into(), "Invalid".into())
+        );
+    }
+    assert_eq!((is(&world, "GatewayReady"), is(&world, "WatchdogHealthy")), ("True".into(), "True".into()));
+    world.watchdogs.change(IP, |health| {
+        health.state = State::Degraded;
+        health.reasons = vec![Reason::DiskFull];
+    });
+    world.until("its trouble is shown", |world| is(world, "Degraded") == "True").await;
+    world.rest().await;
+
+    // The operator starts anew: it asks with the token that it made before.
+    world.stop().await.unwrap();
+    world.start();
+    world.rest().await;
+    assert_eq!(is(&world, "Degraded"), "True");
+    down(&world);
+    world.until("it is down", |world| world.reason("Tenant", "acme", "GatewayReady") == "GatewayDown").await;
+    world.until("it is restarted", |world| world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_none()).await;
+    assert_eq!((restarts(&world), is(&world, "Compiled")), (1, "False".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_loop_is_left_to_kubelet() {
+    let world = World::at_rest().await;
+    down(&world);
+    world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        pod["status"]["containerStatuses"] = json!([{
+            "name": "gateway", "image": "i", "imageID": "", "ready": false, "restartCount": 3,
+            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}},
+            "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}
+        }]);
+    });
+    world.until("it is shown", |world| world.reason("Tenant", "acme", "GatewayReady") == "CrashLoop").await;
+    world.rest().await;
+    assert_eq!(restarts(&world), 0);
+}

@@ -80,6 +80,23 @@ async fn an_ingress_comes_and_goes_as_the_tenant_wants_it() {
     });
     world.rest().await;
     assert_eq!(world.api.requests(), []);
+    // What somebody else adds stays; what is the operator's is put back, also where it changes no generation.
+    world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
+        tenant["spec"]["gateway"]["ingress"]["annotations"] = json!({"example.com/allow": "10.0.0.0/8"});
+    });
+    let allowed = |world: &World| {
+        let ingress = world.api.get("Ingress", NAMESPACE, "acme-gateway").unwrap();
+        ingress["metadata"]["annotations"]["example.com/allow"].clone()
+    };
+    world.until("it is annotated", |world| allowed(world) == "10.0.0.0/8").await;
+    world.api.update("Ingress", NAMESPACE, "acme-gateway", |ingress| {
+        let annotations = &mut ingress["metadata"]["annotations"];
+        annotations["example.com/allow"] = json!("0.0.0.0/0");
+        annotations["example.com/theirs"] = json!("x");
+    });
+    world.until("it is put back", |world| allowed(world) == "10.0.0.0/8").await;
+    let ingress = world.api.get("Ingress", NAMESPACE, "acme-gateway").unwrap();
+    assert_eq!(ingress["metadata"]["annotations"]["example.com/theirs"], "x");
     world.api.update("Tenant", NAMESPACE, "acme", |tenant| tenant["spec"]["gateway"] = json!({}));
     world.until("it is gone", |world| ingresses(world).is_empty()).await;
 }

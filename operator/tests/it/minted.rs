@@ -14,7 +14,7 @@ fn data(world: &World) -> Value {
     secret(world, "acme-gateway-token")["data"].clone()
 }
 
-fn rotate(world: &World, value: Option<&str>) {
+pub fn rotate(world: &World, value: Option<&str>) {
     world.api.update("Tenant", NAMESPACE, "acme", |tenant| match value {
         Some(value) => tenant["metadata"]["annotations"][ROTATE] = json!(value),
         None => drop(tenant["metadata"].as_object_mut().unwrap().remove("annotations")),
@@ -25,7 +25,7 @@ fn generation(world: &World) -> Value {
     world.api.get("StatefulSet", NAMESPACE, "acme-gateway").unwrap()["metadata"]["generation"].clone()
 }
 
-fn on_the_pod(world: &World) -> Value {
+pub fn on_the_pod(world: &World) -> Value {
     let set = world.api.get("StatefulSet", NAMESPACE, "acme-gateway").unwrap();
     set["spec"]["template"]["metadata"]["annotations"][ROTATE].clone()
 }

@@ -273,9 +273,25 @@ async fn a_volume_stays_or_goes_with_its_tenant_as_the_policy_says() {
         assert_eq!(world.api.names(kind, NAMESPACE), Vec::<String>::new(), "{kind}");
     }
 
+    // Its gateway still finishes its turns.
+    let id = claims[0].strip_suffix("-state").unwrap();
+    let labels = json!({
+        "app.kubernetes.io/managed-by": "kr8tiv-operator", "kr8tiv.ai/tenant": "acme", "kr8tiv.ai/tenant-id": id
+    });
+    let pod =
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "acme-gateway-0", "labels": labels}});
+    world.api.create(NAMESPACE, pod);
     let mut heir = tenant("heir", "desk");
-    heir["spec"]["tenantId"] = json!(claims[0].strip_suffix("-state").unwrap());
+    heir["spec"]["tenantId"] = json!(id);
     world.api.create(NAMESPACE, heir);
+    world
+        .until("the heir waits", |world| {
+            world.message("Tenant", "heir", "Ready").contains("Pod acme-gateway-0")
+        })
+        .await;
+    assert_eq!(world.api.names("StatefulSet", NAMESPACE), [""; 0]);
+    world.api.delete("Pod", NAMESPACE, "acme-gateway-0");
+    world.until("its gateway starts", |world| !world.api.names("StatefulSet", NAMESPACE).is_empty()).await;
     world.until("the heir is applied", |world| world.reason("Tenant", "heir", "Ready") == "Starting").await;
     assert_eq!(world.api.names("PersistentVolumeClaim", NAMESPACE), claims);
     let claim = world.api.get("PersistentVolumeClaim", NAMESPACE, &claims[0]).unwrap();

@@ -5,18 +5,18 @@ use serde_json::{Value, json};
 
 use crate::world::{NAMESPACE, World, harness, tenant};
 
-const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
+pub const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 const OTHER: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
 const PLUGINS: &str = "registry.example.com/plugins:1";
 const POD: &str = "acme-gateway-0";
 
-fn image_pack(digest: &str) -> Value {
+pub fn image_pack(digest: &str) -> Value {
     let image = json!({"reference": "registry.example.com/skills/base", "digest": digest});
     json!({"name": "base", "skills": ["refunds"], "source": {"image": image}})
 }
 
 /// A running operator and an applied tenant whose Harness has these packs.
-async fn with_packs(packs: Value) -> World {
+pub async fn with_packs(packs: Value) -> World {
     let mut world = World::empty();
     let mut harness = harness("desk");
     harness["spec"]["skills"] = json!({"packs": packs});
@@ -63,7 +63,7 @@ fn has_pack(world: &World) -> bool {
 }
 
 /// Does what kubelet does with an image that it can't pull.
-fn fail_to_pull(world: &World, words: &str) {
+pub fn fail_to_pull(world: &World, words: &str) {
     fail_to_pull_image_of(world, "skills-base", words);
 }
 
@@ -88,7 +88,7 @@ fn observe_template(world: &World) {
 }
 
 /// The gateway comes up without the pack.
-async fn goes_without(world: &mut World) {
+pub async fn goes_without(world: &mut World) {
     goes_without_container(world, "skills-base").await;
 }
 

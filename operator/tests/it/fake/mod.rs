@@ -7,7 +7,6 @@ mod store;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -18,6 +17,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
+use k8s_openapi::ByteString;
 use kube::client::Body;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -181,13 +181,6 @@ impl Fake {
             return Answer::Status(StatusCode::CONFLICT, "precondition".into());
         }
         let apply = call.content_type.contains("apply-patch");
-        let read = &call.body["metadata"]["resourceVersion"];
-        if let Some(existing) = &existing
-            && !read.is_null()
-            && *read != existing["metadata"]["resourceVersion"]
-        {
-            return Answer::Status(StatusCode::CONFLICT, "the object has been modified".into());
-        }
         let mut object = match existing {
             Some(existing) => existing,
             None if apply => Value::Null,
@@ -342,9 +335,8 @@ impl Fake {
 /// Stands for the texts of a Secret: never empty, equal where they are equal, and base64.
 fn encoded(texts: &Value) -> Value {
     let values = texts.as_object().unwrap().iter().map(|(key, text)| {
-        let mut hasher = DefaultHasher::new();
-        text.as_str().unwrap().hash(&mut hasher);
-        (key.clone(), json!(format!("{:016x}", hasher.finish())))
+        let bytes = ByteString(text.as_str().unwrap().as_bytes().to_vec());
+        (key.clone(), json!(bytes))
     });
     Value::Object(values.collect())
 }
