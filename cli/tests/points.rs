@@ -1,5 +1,5 @@
-//! The replaced system's checklist of what a successor must keep: the points on the schema of the resources, as
-//! `kr8tiv validate` says them. The API server says the same of the same files: `e2e`, `command_line`.
+//! The replaced system's checklist of what a successor must keep: the point on the schema of the resources, as
+//! `kr8tiv validate` says it. That the API server judges alike is shown over `tests/validate`: `e2e`, `command_line`.
 
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 
