@@ -114,18 +114,24 @@ fn peer(
         }
         let expressions = selector.into_iter().flat_map(|selector| &selector.match_expressions).enumerate();
         for (position, LabelExpression { key, operator, values }) in expressions {
-            if !is_key(key) || !values.iter().all(|value| is_label_value(value)) {
+            let at = format!("{field}.{name}.matchExpressions[{position}]");
+            if !is_key(key) {
+                let problem = format!("nothing has a label {key}");
+                findings.add(Code::NetworkPeerInvalid, format!("{at}.key"), problem, LABEL_FIX);
+            }
+            for (position, value) in values.iter().enumerate().filter(|(_, value)| !is_label_value(value)) {
+                let problem = format!("no label is {value}");
                 findings.add(
                     Code::NetworkPeerInvalid,
-                    format!("{field}.{name}.matchExpressions[{position}]"),
-                    format!("nothing has such a label {key}"),
+                    format!("{at}.values[{position}]"),
+                    problem,
                     LABEL_FIX,
                 );
             }
             if matches!(operator, LabelOperator::In | LabelOperator::NotIn) == values.is_empty() {
                 findings.add(
                     Code::NetworkPeerInvalid,
-                    format!("{field}.{name}.matchExpressions[{position}].values"),
+                    format!("{at}.values"),
                     format!("{} with {} values selects nothing", operator.as_str(), values.len()),
                     "give In and NotIn at least one value, and Exists and DoesNotExist none",
                 );
