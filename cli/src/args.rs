@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use kr8tiv_compiler::inputs::namespace;
 
 mod platform;
 
@@ -298,11 +299,4 @@ pub fn command(program: &str) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
     let command = renamed(command.bin_name("kubectl kr8tiv").display_name("kubectl-kr8tiv"));
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, renamed))
-}
-
-fn namespace(text: &str) -> Result<String, String> {
-    let is_label = !text.is_empty()
-        && text.len() <= 63
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if is_label { Ok(text.to_owned()) } else { Err("must be a-z, 0-9 and '-', at most 63 characters".into()) }
 }

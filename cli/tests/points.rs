@@ -1,5 +1,5 @@
-//! The replaced system's checklist of what a successor must keep: the points on the schema of the resources, as
-//! `kr8tiv validate` says them. The API server says the same of the same files: `e2e`, `command_line`.
+//! The replaced system's checklist of what a successor must keep: what of it the schema of the resources holds, as
+//! `kr8tiv validate` says it. That the API server judges alike is shown over `tests/validate`: `e2e`, `command_line`.
 
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 
@@ -72,5 +72,45 @@ fn point_03_a_slug_keeps_to_its_form_and_required_sections_are_named() {
     for path in required {
         let (field, name) = (path.join("."), path.last().unwrap());
         assert_eq!(without(path), [(field, format!("{name} is required and not set"))]);
+    }
+}
+
+/// The paths of the fields of a Harness that are wrong with lines added below its spec.
+fn of_harness(lines: &str) -> Vec<String> {
+    let object = serde_saphyr::from_str(&format!("{HARNESS}  {lines}\n")).unwrap();
+    errors(&object).into_iter().map(|(field, _)| field).collect()
+}
+
+#[test]
+fn point_07_nobody_is_twice_in_the_order_of_recovery() {
+    assert_eq!(of_harness("recovery: {order: [a, b]}"), [""; 0]);
+    assert_eq!(of_harness("recovery: {order: [a, b, a]}"), ["spec.recovery.order[2]"]);
+    assert_eq!(of_harness("recovery: {order: []}"), ["spec.recovery.order"]);
+}
+
+#[test]
+fn point_08_a_pack_is_named_by_its_key_and_a_number() {
+    let reference =
+        |pack: &str| of_harness(&format!("coordination: {{url: 'https://mc.example.com', packRef: {pack}}}"));
+    assert_eq!(reference("team-pack@12"), [""; 0]);
+    for bad in
+        ["pack", "'@1'", "pack@", "pack@0", "pack@latest", "pack@1.0", "Pack@1", "pack@1@2", "'pack @1'"]
+    {
+        assert_eq!(reference(bad), ["spec.coordination.packRef"], "{bad}");
+    }
+}
+
+#[test]
+fn point_14_an_interval_that_is_none_is_refused() {
+    let every = |every: &str| {
+        let object = json!({
+            "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Agent", "metadata": {"name": "a"},
+            "spec": {"tenantRef": {"name": "acme"}, "heartbeat": {"every": every, "prompt": "Look around."}},
+        });
+        errors(&object).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
+    };
+    assert_eq!(every("1h30m"), [""; 0]);
+    for bad in ["", "soon", "15", "15 m", "-15m", "1d", "m"] {
+        assert_eq!(every(bad), ["spec.heartbeat.every"], "{bad:?}");
     }
 }

@@ -51,8 +51,8 @@ pub struct Bundle {
     pub warnings: Diagnostics,
 }
 
-/// The Secret that the operator makes for a tenant, with random values. What it holds is never changed, only missing
-/// keys are added.
+/// The Secret that the operator makes for a tenant, with random values. Missing keys are added; what it holds is changed
+/// only by a rotation, which replaces the gateway's token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MintedSecret {
     /// Its name.

@@ -54,6 +54,7 @@ pub(crate) fn workspace(
     for (name, file) in files.iter().filter(|(name, _)| INJECTED_FILES.contains(&name.as_str())) {
         let characters = length(&file.content);
         total += characters;
+        // By the schema a Tenant's name is too short for that of USER.md. It holds for what no API server has seen.
         let limit = if name == "USER.md" { USER_FILE_LIMIT } else { FILE_LIMIT };
         if characters > limit {
             diagnostics.push(Diagnostic {

@@ -47,7 +47,6 @@ const LOOPBACK: &str = "127.0.0.1";
 /// relative to the bundle's folder. The mounted files are those of the ConfigMaps, byte for byte.
 pub fn render(bundle: &Bundle) -> Result<BTreeMap<String, String>, ComposeFileError> {
     let mut problems = Problems::default();
-    let mut variables = Variables::default();
     let default = StatefulSet::default();
     let stateful_set = stateful_set(bundle).unwrap_or_else(|| {
         problems.add("spec", "the bundle has no StatefulSet");
@@ -59,6 +58,7 @@ pub fn render(bundle: &Bundle) -> Result<BTreeMap<String, String>, ComposeFileEr
     }
     let no_pod = PodSpec::default();
     let pod = spec.and_then(|spec| spec.template.spec.as_ref()).unwrap_or(&no_pod);
+    let mut variables = Variables::beside(published(pod).map(|(variable, _)| variable));
     let volumes = Volumes::of(pod, bundle, &mut problems);
     let services = services(pod, &volumes, &mut variables, &mut problems);
     let ports: Vec<_> =

@@ -12,7 +12,7 @@ pub mod compose_file;
 mod diagnostics;
 mod difference;
 mod hash;
-mod inputs;
+pub mod inputs;
 pub mod manifests;
 mod names;
 mod network;

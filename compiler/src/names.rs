@@ -92,6 +92,26 @@ pub(crate) fn is_label(name: &str, limit: usize) -> bool {
         && !name.ends_with('-')
 }
 
+/// Whether an object of a kind without a rule of its own can be called so (RFC 1123's names of several parts).
+pub(crate) fn is_subdomain(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(|part| is_label(part, 253))
+}
+
+/// Whether a label or an annotation can have this key: a domain and a slash or not, then the key.
+pub(crate) fn is_key(key: &str) -> bool {
+    let (domain, name) = key.rsplit_once('/').map_or((None, key), |(domain, name)| (Some(domain), name));
+    domain.is_none_or(is_subdomain) && !name.is_empty() && is_label_value(name)
+}
+
+/// Whether a label can have this value.
+pub(crate) fn is_label_value(value: &str) -> bool {
+    let is_end = |end: Option<u8>| end.is_none_or(|byte| byte.is_ascii_alphanumeric());
+    value.len() <= 63
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && is_end(value.bytes().next())
+        && is_end(value.bytes().last())
+}
+
 fn is_file_name(name: &str) -> bool {
     name.strip_suffix(".md").is_some_and(|stem| {
         name.len() <= FILE_LIMIT
@@ -112,6 +132,16 @@ mod tests {
         for bad in ["", "-a", "a-", "A", "a.b", "../a", "a/b", "ä"] {
             assert!(!is_label(bad, 40), "{bad}");
         }
+        for good in ["a", "example.com/Disk_type.1", "kubernetes.io/metadata.name"] {
+            assert!(is_key(good), "{good}");
+        }
+        for bad in ["", "/a", "a/", "a/b/c", "A.com/b", "a b", "-a", &"a".repeat(64)] {
+            assert!(!is_key(bad), "{bad}");
+        }
+        assert!(
+            is_label_value("") && is_label_value("V1.2_x") && !is_label_value("a ") && !is_label_value("é")
+        );
+        assert!(is_subdomain("a-b.c") && !is_subdomain("a..b") && !is_subdomain("a.-b") && !is_subdomain(""));
         for (name, good) in
             [("A.md", true), ("../A.md", false), (".md", false), ("a.txt", false), ("a.b.md", false)]
         {

@@ -33,19 +33,22 @@ pub(crate) const RESERVED_V4: [&str; 12] = [
 
 /// The same of IPv6. Addresses of IPv4 mapped into it (`::ffff:0:0/96`) are never sent (RFC 4942), and the API server
 /// takes none in a policy.
-pub(crate) const RESERVED_V6: [&str; 18] = [
+pub(crate) const RESERVED_V6: [&str; 21] = [
     // Unspecified and loopback (RFC 4291).
     "::/127",
-    // Address translation, of the blocks of IPv4 above that would be reached through it (RFC 6052): the rest of
-    // 64:ff9b::/96 is how a cluster of IPv6 alone reaches the public internet of IPv4.
+    // Address translation of the blocks of IPv4 above, the last two of them as one (RFC 6052): the rest of 64:ff9b::/96
+    // is how a cluster of IPv6 alone reaches the public internet of IPv4.
+    "64:ff9b::/104",
     "64:ff9b::a00:0/104",
     "64:ff9b::6440:0/106",
     "64:ff9b::7f00:0/104",
     "64:ff9b::a83f:8110/128",
     "64:ff9b::a9fe:0/112",
     "64:ff9b::ac10:0/108",
+    "64:ff9b::c000:0/120",
     "64:ff9b::c0a8:0/112",
     "64:ff9b::c612:0/111",
+    "64:ff9b::e000:0/99",
     // Address translation for local use (RFC 8215).
     "64:ff9b:1::/48",
     // Tunnels to an address of IPv4: Teredo (RFC 4380) and 6to4 (RFC 3056).
@@ -160,14 +163,19 @@ mod tests {
     fn what_is_private_is_so_by_translation_too() {
         for text in RESERVED_V4 {
             let IpAddr::V4(first) = Cidr::parse(text).unwrap().first else { panic!("{text}") };
-            let is_sent = !first.is_unspecified() && !first.is_multicast() && first.octets()[0] < 224;
-            if is_sent && first.octets()[..3] != [192, 0, 0] {
-                let [a, b, c, d] = first.octets();
-                let translated = format!("64:ff9b::{a:02x}{b:02x}:{c:02x}{d:02x}");
-                assert!(is_reserved(translated.parse().unwrap()), "{text}");
-            }
+            let [a, b, c, d] = first.octets();
+            let translated = format!("64:ff9b::{a:02x}{b:02x}:{c:02x}{d:02x}");
+            assert!(is_reserved(translated.parse().unwrap()), "{text}");
         }
-        for public in ["1.1.1.1", "172.32.0.1", "64:ff9b::101:101", "2606:4700::1111"] {
+        let public = [
+            "1.1.1.1",
+            "172.32.0.1",
+            "64:ff9b::101:101",
+            "64:ff9b::c000:101",
+            "64:ff9b::dfff:ffff",
+            "2606:4700::1111",
+        ];
+        for public in public {
             assert!(!is_reserved(public.parse().unwrap()), "{public}");
         }
         for inner in ["169.254.169.254", "100.100.100.200", "fd00:ec2::254", "10.1.2.3", "255.255.255.255"] {

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Case, case};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use kr8tiv_compiler::compose_file::{ComposeFileError, render};
+use kr8tiv_compiler::compose_file::{ComposeFileError, FILE_NAME, render};
 use kr8tiv_compiler::{Bundle, Object};
 use serde_json::json;
 
@@ -69,11 +69,40 @@ fn what_is_the_operators_is_refused_by_name() {
             "podTemplate.volumes[0].mountPath",
             "K8T0327",
         ),
+        (
+            "podTemplate: {volumes: [{name: a, mountPath: /etc/ssl//certs/mine, emptyDir: {}}]}",
+            "podTemplate.volumes[0].mountPath",
+            "K8T0327",
+        ),
+        (
+            "podTemplate: {volumes: [{name: a, mountPath: /mnt/a, persistentVolumeClaim: {claimName: \
+             globex-0a1b2c3d-state}}]}",
+            "podTemplate.volumes[0].persistentVolumeClaim.claimName",
+            "K8T0111",
+        ),
+        (
+            "podTemplate: {volumes: [{name: a, mountPath: /mnt/a, persistentVolumeClaim: {claimName: A_b}}]}",
+            "podTemplate.volumes[0].persistentVolumeClaim.claimName",
+            "K8T0327",
+        ),
+        (
+            "podTemplate: {volumes: [{name: a, mountPath: /mnt/a, configMap: {name: 'a b'}}]}",
+            "podTemplate.volumes[0].configMap.name",
+            "K8T0327",
+        ),
+        ("podTemplate: {labels: {a b: x}}", "podTemplate.labels[a b]", "K8T0327"),
+        ("podTemplate: {nodeSelector: {disk: 'fa st'}}", "podTemplate.nodeSelector[disk]", "K8T0327"),
+        ("podTemplate: {annotations: {a/b/c: x}}", "podTemplate.annotations[a/b/c]", "K8T0327"),
+        ("podTemplate: {runtimeClassName: g_visor}", "podTemplate.runtimeClassName", "K8T0327"),
+        ("podTemplate: {imagePullSecrets: [{name: -a}]}", "podTemplate.imagePullSecrets[0].name", "K8T0327"),
         ("podTemplate: {volumes: [{name: a, mountPath: /mnt/a}]}", "podTemplate.volumes[0]", "K8T0327"),
         ("podTemplate: {tolerations: [{kye: a}]}", "podTemplate.tolerations[0].kye", "K8T0327"),
         ("env: [{name: PATH, value: x}]", "env[0].name", "K8T0112"),
         ("env: [{name: LD_PRELOAD, value: x}]", "env[0].name", "K8T0112"),
         ("env: [{name: NODE_OPTIONS, value: x}]", "env[0].name", "K8T0112"),
+        ("env: [{name: BASH_ENV, value: x}]", "env[0].name", "K8T0112"),
+        ("env: [{name: OPENSSL_CONF, value: x}]", "env[0].name", "K8T0112"),
+        ("env: [{name: GIT_SSH_COMMAND, value: x}]", "env[0].name", "K8T0112"),
         ("env: [{name: NPM_CONFIG_REGISTRY, value: x}]", "env[0].name", "K8T0112"),
         ("env: [{name: TELEGRAM_BOT_TOKEN, value: x}]", "env[0].name", "K8T0112"),
         ("env: [{name: ANTHROPIC_API_KEY, value: x}]", "env[0].name", "K8T0112"),
@@ -133,4 +162,26 @@ fn what_compose_has_not_is_said_by_name() {
     let fields: Vec<_> = found.problems.iter().map(|problem| problem.field.as_str()).collect();
     assert!(fields.contains(&"spec.template.spec.runtimeClassName"), "{fields:?}");
     assert!(fields.iter().any(|field| field.contains("containers[0].envFrom[0]")), "{fields:?}");
+    let case = with(
+        "podTemplate: {volumes: [{name: photos, mountPath: /mnt/photos, persistentVolumeClaim: {claimName: photos}}]}",
+    );
+    let ComposeFileError::Unsupported(found) = render(&case.compile().unwrap()).unwrap_err() else {
+        panic!()
+    };
+    let [problem] = found.problems.as_slice() else { panic!("{found}") };
+    assert!(problem.field.ends_with(".persistentVolumeClaim.claimName"), "{found}");
+    assert!(problem.problem.contains("photos"), "{found}");
+}
+
+#[test]
+fn an_empty_folder_that_is_read_only_is_so_in_compose() {
+    let case = with(
+        "podTemplate: {volumes: [{name: a, mountPath: /mnt/a, emptyDir: {}}, {name: b, mountPath: /mnt/b, readOnly: \
+         false, emptyDir: {}}]}",
+    );
+    let files = render(&case.compile().unwrap()).unwrap();
+    let document: serde_json::Value = serde_saphyr::from_str(&files[FILE_NAME]).unwrap();
+    let tmpfs = document["services"]["gateway"]["tmpfs"].as_array().unwrap();
+    assert!(tmpfs.contains(&json!("/mnt/a:mode=1777,exec,ro")), "{tmpfs:?}");
+    assert!(tmpfs.contains(&json!("/mnt/b:mode=1777,exec")), "{tmpfs:?}");
 }

@@ -211,6 +211,19 @@ fn one_variable_does_not_stand_for_two_secrets() {
         fields,
         [format!("{template}.initContainers[1].env[0]"), format!("{template}.containers[0].env[9]")]
     );
+    assert!(problems[1].1.contains("is key token of Secret other in another container"), "{problems:?}");
+}
+
+#[test]
+fn a_variable_of_a_port_stands_for_nothing_else() {
+    let mut bundle = bundle("first-tenant");
+    let reference = json!({"configMapKeyRef": {"name": "app", "key": "port"}});
+    let env = gateway(&mut bundle).env.as_mut().unwrap();
+    let position = env.len();
+    env.push(serde_json::from_value(json!({"name": "GATEWAY_PORT", "valueFrom": reference})).unwrap());
+    let [(field, problem)] = problems(&bundle).try_into().unwrap();
+    assert_eq!(field, format!("spec.template.spec.containers[0].env[{position}]"));
+    assert!(problem.starts_with("GATEWAY_PORT chooses a port"), "{problem}");
 }
 
 #[test]

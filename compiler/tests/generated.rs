@@ -12,7 +12,7 @@ use kr8tiv_compiler::{SUPPORTED_VERSIONS, config_violations, openclaw_schema};
 use serde_json::json;
 
 #[test]
-fn openclaw_accepts_what_is_compiled() {
+fn point_10_openclaw_accepts_what_is_compiled() {
     const CASES: usize = 480;
     const ACCEPTED: usize = 300;
     let cases = cases(CASES);
@@ -26,7 +26,7 @@ fn openclaw_accepts_what_is_compiled() {
 
 /// Single settings of every section, as a tenant may add them: of the thousands that the schema has, a part.
 #[test]
-fn openclaw_accepts_what_the_schema_and_the_rules_accept() {
+fn point_10_openclaw_accepts_what_the_schema_and_the_rules_accept() {
     const EVERY: usize = 37;
     let schema = serde_json::from_str(openclaw_schema(SUPPORTED_VERSIONS[0]).unwrap()).unwrap();
     let mut base = rules().remove(0).config;

@@ -1,49 +1,15 @@
 //! The replaced system's checklist of what a successor must keep, a test for each point that concerns compiling. Point
-//! 3 is in `cli/tests/points.rs`, 2 in `golden.rs`, 10 in `real_openclaw.rs` and `generated.rs`, 20 in
-//! `src/openclaw/version.rs`, what 13 says of legacy ids in `cli/tests/import.rs`.
+//! 3, and what the schema holds of 7, 8 and 14, is in `cli/tests/points.rs`, 2 in `golden.rs`, 10 in `real_openclaw.rs` and
+//! `generated.rs`, 20 in `src/openclaw/version.rs`, what 13 says of legacy ids in `cli/tests/import.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 
 mod common;
 
-use common::{Case, case};
+use common::Case;
+use common::small::with;
 use kr8tiv_compiler::Ownership;
 use serde_json::{Value, json};
-
-const HARNESS: &str = "
-apiVersion: kr8tiv.ai/v1alpha1
-kind: Harness
-metadata: {name: desk}
-spec:
-  identity: {role: helper, purpose: You help., personality: Calm.}
-  soul: {coreTruths: [Be kind.], vibe: Warm.}
-  jobFunctions: {responsibilities: [Help.], successCriteria: [Helped.]}
-  models: {primary: anthropic/claude-sonnet-4-6}
-";
-
-const TENANT: &str = "
----
-apiVersion: kr8tiv.ai/v1alpha1
-kind: Tenant
-metadata: {name: acme}
-spec:
-  displayName: Acme
-  harnessRef: {name: desk}
-";
-
-/// A small case with lines added below the specs of its Harness and its Tenant, and with Agents.
-fn with(harness: &str, tenant: &str, agents: &[(&str, &str)]) -> Case {
-    let agents: String = agents
-        .iter()
-        .map(|(name, spec)| {
-            format!(
-                "---\napiVersion: kr8tiv.ai/v1alpha1\nkind: Agent\nmetadata: {{name: {name}}}\n\
-                 spec: {{tenantRef: {{name: acme}}, {spec}}}\n"
-            )
-        })
-        .collect();
-    case(&format!("{HARNESS}  {harness}\n{TENANT}  {tenant}\n{agents}"))
-}
 
 fn config(case: &Case) -> Value {
     serde_json::from_str(&case.compile().unwrap_or_else(|problems| panic!("{problems}")).config).unwrap()

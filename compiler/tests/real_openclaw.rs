@@ -22,7 +22,7 @@ fn whole() -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_goldens_are_valid() {
+fn point_10_openclaw_accepts_the_goldens() {
     assert_accepted("goldens", &[whole(), compiled(sections())].concat(), 0);
 }
 

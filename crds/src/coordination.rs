@@ -34,14 +34,14 @@ pub struct Coordination {
     pub onboarding: Onboarding,
 }
 
-/// Presets for size and isolation.
+/// Presets for size.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
-    /// One person or a small team: up to 4 agents in 2Gi of memory.
+    /// One person or a small team: unless the Tenant says otherwise, up to 4 agents in 2Gi of memory.
     #[default]
     Personal,
-    /// A company: up to 32 agents in 4Gi of memory.
+    /// A company: unless the Tenant says otherwise, up to 32 agents in 4Gi of memory.
     Enterprise,
 }
 
@@ -54,8 +54,7 @@ impl Tier {
         }
     }
 
-    /// How many agents a tenant of the tier may have: the old system's team of four, and what fits beside each
-    /// other in one gateway of 2 GiB.
+    /// How many agents a tenant of the tier may have when it does not say so itself. Four is the old system's team.
     pub fn agent_limit(self) -> usize {
         match self {
             Self::Personal => 4,

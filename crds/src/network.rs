@@ -6,6 +6,12 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Rules of what names the other end of a connection: addresses or Pods.
+const ONE_PEER: &str = "has(self.cidr) != (has(self.namespaceSelector) || has(self.podSelector))";
+const ONE_PEER_MESSAGE: &str = "set either cidr, or podSelector and namespaceSelector";
+const IS_CIDR: &str = "!has(self.cidr) || isCIDR(self.cidr)";
+const IS_CIDR_MESSAGE: &str = "cidr must be a block of addresses such as 10.20.0.0/16 or 10.20.0.7/32";
+
 /// Which connections the gateway's Pod may make and take. By default it may make those to name servers (port 53) and to
 /// the public internet on TCP port 443, and nobody but the operator may connect to it.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -36,10 +42,8 @@ impl Default for Network {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.cidr) != (has(self.namespaceSelector) || has(self.podSelector))")
-        .message("set either cidr, or podSelector and namespaceSelector"),
-    validation = Rule::new("!has(self.cidr) || isCIDR(self.cidr)")
-        .message("cidr must be a block of addresses such as 10.20.0.0/16 or 10.20.0.7/32").field_path(".cidr")
+    validation = Rule::new(ONE_PEER).message(ONE_PEER_MESSAGE),
+    validation = Rule::new(IS_CIDR).message(IS_CIDR_MESSAGE).field_path(".cidr")
 )]
 pub struct EgressRule {
     /// A block of addresses, such as `10.20.0.0/16`.
@@ -62,10 +66,8 @@ pub struct EgressRule {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.cidr) != (has(self.namespaceSelector) || has(self.podSelector))")
-        .message("set either cidr, or podSelector and namespaceSelector"),
-    validation = Rule::new("!has(self.cidr) || isCIDR(self.cidr)")
-        .message("cidr must be a block of addresses such as 10.20.0.0/16 or 10.20.0.7/32").field_path(".cidr")
+    validation = Rule::new(ONE_PEER).message(ONE_PEER_MESSAGE),
+    validation = Rule::new(IS_CIDR).message(IS_CIDR_MESSAGE).field_path(".cidr")
 )]
 pub struct IngressPeer {
     /// A block of addresses, such as `10.20.0.0/16`.
@@ -148,13 +150,21 @@ pub struct LabelSelector {
 )]
 pub struct LabelExpression {
     /// The label's key.
-    #[schemars(length(min = 1, max = 317))]
+    #[schemars(
+        length(min = 1, max = 317),
+        regex(
+            pattern = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+        )
+    )]
     pub key: String,
     /// How the value is compared.
     pub operator: LabelOperator,
     /// The values of `In` and `NotIn`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(max = 63)))]
+    #[schemars(
+        length(max = 32),
+        inner(length(max = 63), regex(pattern = r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$"))
+    )]
     pub values: Vec<String>,
 }
 
@@ -187,7 +197,11 @@ fn labels_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",
         "maxProperties": 16,
-        "additionalProperties": {"type": "string", "maxLength": 63}
+        "additionalProperties": {
+            "type": "string",
+            "maxLength": 63,
+            "pattern": r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$"
+        }
     })
 }
 

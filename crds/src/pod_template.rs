@@ -41,11 +41,11 @@ pub struct PodTemplate {
     pub topology_spread_constraints: Vec<Value>,
     /// The RuntimeClass, such as that of a sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub runtime_class_name: Option<String>,
     /// The PriorityClass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub priority_class_name: Option<String>,
     /// Secrets with which the Pod's images are pulled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -65,7 +65,7 @@ pub struct PodTemplate {
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct PullSecret {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub name: String,
 }
 
@@ -78,7 +78,8 @@ pub struct ExtraVolume {
     /// The volume's name.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub name: String,
-    /// Where the gateway sees it: below `/mnt`, `/srv`, `/opt` or `/etc/ssl`.
+    /// Where the gateway sees it: below `/mnt`, `/srv`, `/opt` or `/etc/ssl`, but not over what the image trusts, such as
+    /// `/etc/ssl/certs`.
     #[schemars(length(min = 2, max = 200))]
     pub mount_path: String,
     /// A path within the volume, instead of its root.
@@ -97,7 +98,7 @@ pub struct ExtraVolume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object_schema")]
     pub empty_dir: Option<Map<String, Value>>,
-    /// A claim of the Tenant's namespace, as in a Pod.
+    /// A claim of the Tenant's namespace, as in a Pod. That of a gateway, `<tenant id>-state`, is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object_schema")]
     pub persistent_volume_claim: Option<Map<String, Value>>,
@@ -191,7 +192,11 @@ fn labels_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "maxProperties": 32,
-        "additionalProperties": {"type": "string", "maxLength": 63}
+        "additionalProperties": {
+            "type": "string",
+            "maxLength": 63,
+            "pattern": r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$"
+        }
     })
 }
 

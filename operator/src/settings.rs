@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use clap::{Parser, ValueEnum};
+use kr8tiv_compiler::inputs::{InstallationError, image, label, namespace, registry, repository};
 use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 use kr8tiv_supermemory::Reach;
 
@@ -42,7 +43,8 @@ pub struct Settings {
         long,
         env = "KR8TIV_OPERATOR_NAMESPACE",
         default_value = "kr8tiv-system",
-        value_name = "NAMESPACE"
+        value_name = "NAMESPACE",
+        value_parser = namespace
     )]
     pub operator_namespace: String,
     /// Labels of the operator's own Pods, by which those policies know them.
@@ -132,39 +134,8 @@ impl Settings {
     }
 }
 
-fn repository(text: &str) -> Result<String, String> {
-    let text = image(text)?;
-    let last = text.rsplit('/').next().unwrap_or_default();
-    if last.contains([':', '@']) {
-        return Err("must be without tag and digest: a Tenant's spec.gateway.version is the tag".into());
-    }
-    Ok(text)
-}
-
-fn image(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.chars().any(char::is_whitespace) {
-        return Err("must be an image reference such as registry.example/name:tag".into());
-    }
-    Ok(text.to_owned())
-}
-
-/// Credentials would be readable in every Pod.
-fn registry(text: &str) -> Result<String, String> {
-    let is_url = ["https://", "http://"].iter().filter_map(|scheme| text.strip_prefix(scheme)).any(|rest| {
-        !rest.is_empty() && !rest.contains(['@', '?', '#']) && !rest.contains(char::is_whitespace)
-    });
-    if !is_url {
-        return Err("must be a URL such as https://npm.example.com/ without credentials".into());
-    }
-    Ok(text.to_owned())
-}
-
-/// No label at all would mean every Pod of the namespace.
-fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let pairs = text.split(',').map(|pair| pair.split_once('=').filter(|(key, _)| !key.is_empty()));
-    let labels: Option<BTreeMap<_, _>> =
-        pairs.map(|pair| pair.map(|(key, value)| (key.to_owned(), value.to_owned()))).collect();
-    labels.ok_or_else(|| "must be labels such as app=operator,release=one".into())
+fn labels(text: &str) -> Result<BTreeMap<String, String>, InstallationError> {
+    text.split(',').map(label).collect()
 }
 
 #[cfg(test)]

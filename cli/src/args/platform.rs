@@ -1,6 +1,7 @@
 //! Input stage, pure: what the operator was installed with, as arguments.
 
 use clap::Args;
+use kr8tiv_compiler::inputs::{image, label, namespace, registry, repository};
 use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 
 /// Repository of the gateway's image in the chart.
@@ -50,7 +51,13 @@ pub struct PlatformArguments {
     pub plugin_image: Option<String>,
     /// Namespace of the operator's Pods, which the tenants' NetworkPolicies let ask the watchdogs [default:
     /// kr8tiv-system].
-    #[arg(long, env = "KR8TIV_OPERATOR_NAMESPACE", value_name = "NAMESPACE", help_heading = "Installation")]
+    #[arg(
+        long,
+        env = "KR8TIV_OPERATOR_NAMESPACE",
+        value_name = "NAMESPACE",
+        value_parser = namespace,
+        help_heading = "Installation"
+    )]
     pub operator_namespace: Option<String>,
     /// Labels of the operator's Pods [default: those that the chart gives a release kr8tiv-operator].
     #[arg(
@@ -86,34 +93,4 @@ impl PlatformArguments {
             },
         }
     }
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    let (key, value) = pair.ok_or("must be a label such as app=operator")?;
-    Ok((key.into(), value.into()))
-}
-
-fn repository(text: &str) -> Result<String, String> {
-    let text = image(text)?;
-    if text.rsplit('/').next().unwrap_or_default().contains([':', '@']) {
-        return Err("must be without tag and digest: a Tenant's spec.gateway.version is the tag".into());
-    }
-    Ok(text)
-}
-
-fn registry(text: &str) -> Result<String, String> {
-    let address = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let is_plain = |rest: &str| !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']);
-    if address.is_some_and(is_plain) {
-        return Ok(text.to_owned());
-    }
-    Err("must be a URL such as https://npm.example.com/ without credentials".into())
-}
-
-fn image(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.chars().any(char::is_whitespace) {
-        return Err("must be an image reference such as registry.example/name:tag".into());
-    }
-    Ok(text.to_owned())
 }

@@ -1,6 +1,6 @@
 //! Values: `$(NAME)` as kubelet replaces it, Secrets as variables of the Compose file, and `.env.example`. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource};
 
@@ -8,9 +8,14 @@ use super::document::{Ordered, Text};
 use super::problems::Problems;
 use crate::bundle::MintedSecret;
 
-/// What stands behind variables, by variable.
-#[derive(Debug, Default)]
-pub(super) struct Variables(BTreeMap<String, Source>);
+/// The variables of the file.
+#[derive(Debug)]
+pub(super) struct Variables {
+    /// What stands behind each.
+    sources: BTreeMap<String, Source>,
+    /// Those by which ports of the machine are chosen.
+    ports: BTreeSet<String>,
+}
 
 /// A key of a Secret or of a ConfigMap.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,6 +56,11 @@ impl Environment {
 }
 
 impl Variables {
+    /// None yet, beside those of ports.
+    pub(super) fn beside(ports: impl Iterator<Item = String>) -> Self {
+        Self { sources: BTreeMap::new(), ports: ports.collect() }
+    }
+
     /// The environment that `env`, found at `at`, gives.
     pub(super) fn environment(&mut self, env: &[EnvVar], at: &str, problems: &mut Problems) -> Environment {
         let mut environment = Environment::default();
@@ -71,11 +81,18 @@ impl Variables {
         let Source { kind, name, key, optional } = source;
         let text = (!optional)
             .then(|| Text::required(variable, &format!("set it in .env to key {key} of {kind} {name}")));
-        let noted = self.0.entry(variable.to_owned()).or_insert_with(|| source.clone());
-        if (noted.kind, &noted.name, &noted.key) != (source.kind, &source.name, &source.key) {
+        if self.ports.contains(variable) {
+            problems
+                .add(at, format!("{variable} chooses a port of this machine in the file; call it otherwise"));
+        }
+        let noted = self.sources.entry(variable.to_owned()).or_insert_with(|| source.clone());
+        let Source { kind: other, name: of, key: instead, .. } = &*noted;
+        if (other, of, instead) != (kind, name, key) {
             problems.add(
                 at,
-                format!("{variable} is another key of a Secret in another container, and a file has it once"),
+                format!(
+                    "{variable} is key {instead} of {other} {of} in another container, and a file has it once"
+                ),
             );
         }
         text
@@ -87,7 +104,7 @@ impl Variables {
             "# What the Compose file of tenant {tenant_id} needs and does not hold. Copy this to .env beside it, fill it in,\n\
              # and let nobody else read it: chmod 600 .env. Put a value with a $ or a # between single quotes.\n"
         );
-        for (variable, Source { kind, name, key, optional }) in &self.0 {
+        for (variable, Source { kind, name, key, optional }) in &self.sources {
             text.push_str(&format!("\n# {kind} {name}, key {key}."));
             if *kind == "Secret" && minted.has(name, key) {
                 text.push_str(" In a cluster the operator makes it; here you do: openssl rand -hex 32");

@@ -52,6 +52,13 @@ impl<'a> Volumes<'a> {
             let at = format!("spec.template.spec.volumes[{position}]");
             let mounts: Vec<_> =
                 containers().flat_map(|container| mounts_of(container, &volume.name)).collect();
+            let claim = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.as_str());
+            if let Some(name) = claim.filter(|name| !is_of_bundle(name, bundle)) {
+                problems.add(
+                    format!("{at}.persistentVolumeClaim.claimName"),
+                    format!("{name} is a volume of the cluster, and Compose would make an empty one"),
+                );
+            }
             let source = if let Some(config_map) = &volume.config_map {
                 Source::Folder(folder(config_map, bundle))
             } else if let (Some(empty), [_]) = (&volume.empty_dir, mounts.as_slice()) {
@@ -114,7 +121,9 @@ impl<'a> Volumes<'a> {
                 Some(Source::Named) => {
                     mounts.push(Mount::Volume { source: Text::literal(&mount.name), target, read_only });
                 }
-                Some(Source::Memory(size)) => tmpfs.push(in_memory(&mount.mount_path, size.as_ref())),
+                Some(Source::Memory(size)) => {
+                    tmpfs.push(in_memory(&mount.mount_path, size.as_ref(), read_only));
+                }
                 Some(Source::Folder(Folder { path, optional, .. })) => {
                     if mount.sub_path.is_some() {
                         problems.add(format!("{at}.subPath"), "only whole folders of the bundle are mounted");
@@ -155,8 +164,16 @@ fn folder<'a>(volume: &ConfigMapVolumeSource, bundle: &'a Bundle) -> Folder<'a> 
     Folder { path, config_map, optional: volume.optional == Some(true) }
 }
 
+/// Whether a claim is one that the bundle makes: the gateway's volume.
+fn is_of_bundle(claim: &str, bundle: &Bundle) -> bool {
+    bundle.objects.iter().any(|object| {
+        matches!(object, Object::PersistentVolumeClaim(own) if own.metadata.name.as_deref() == Some(claim))
+    })
+}
+
 /// Options of a file system in memory that is like an `emptyDir`: everybody may write, programs may be started.
-fn in_memory(path: &str, size: Option<&Quantity>) -> Text {
+fn in_memory(path: &str, size: Option<&Quantity>, read_only: bool) -> Text {
     let size = size.and_then(memory).map(|size| format!(",size={size}")).unwrap_or_default();
-    Text::literal(&format!("{path}:mode=1777,exec{size}"))
+    let read_only = if read_only { ",ro" } else { "" };
+    Text::literal(&format!("{path}:mode=1777,exec{size}{read_only}"))
 }

@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 
 use kr8tiv_crds::network::{
-    EgressRule, IngressPeer, LabelExpression, LabelOperator, LabelSelector, NetworkPort,
+    EgressRule, IngressPeer, LabelExpression, LabelOperator, LabelSelector, NetworkPort, Protocol,
 };
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::{Inputs, PluginSource};
+use crate::names::{is_key, is_label_value};
 use crate::network::{Cidr, CidrProblem, bits, is_reserved};
 use crate::openclaw::provider_of;
+use crate::policy::pod_template::LABEL_FIX;
 use crate::policy::webhooks::is_url;
 use crate::policy::{Findings, all_models};
 use crate::render::plugins::needs_plugins;
@@ -101,12 +103,35 @@ fn peer(
         None => {}
     }
     for (name, selector) in [("namespaceSelector", namespaces), ("podSelector", pods)] {
+        let labels = selector.into_iter().flat_map(|selector| &selector.match_labels);
+        for (key, value) in labels.filter(|(key, value)| !is_key(key) || !is_label_value(value)) {
+            findings.add(
+                Code::NetworkPeerInvalid,
+                format!("{field}.{name}.matchLabels[{key}]"),
+                format!("nothing has a label {key}={value}"),
+                LABEL_FIX,
+            );
+        }
         let expressions = selector.into_iter().flat_map(|selector| &selector.match_expressions).enumerate();
-        for (position, LabelExpression { operator, values, .. }) in expressions {
+        for (position, LabelExpression { key, operator, values }) in expressions {
+            let at = format!("{field}.{name}.matchExpressions[{position}]");
+            if !is_key(key) {
+                let problem = format!("nothing has a label {key}");
+                findings.add(Code::NetworkPeerInvalid, format!("{at}.key"), problem, LABEL_FIX);
+            }
+            for (position, value) in values.iter().enumerate().filter(|(_, value)| !is_label_value(value)) {
+                let problem = format!("no label is {value}");
+                findings.add(
+                    Code::NetworkPeerInvalid,
+                    format!("{at}.values[{position}]"),
+                    problem,
+                    LABEL_FIX,
+                );
+            }
             if matches!(operator, LabelOperator::In | LabelOperator::NotIn) == values.is_empty() {
                 findings.add(
                     Code::NetworkPeerInvalid,
-                    format!("{field}.{name}.matchExpressions[{position}].values"),
+                    format!("{at}.values"),
                     format!("{} with {} values selects nothing", operator.as_str(), values.len()),
                     "give In and NotIn at least one value, and Exists and DoesNotExist none",
                 );
@@ -172,7 +197,8 @@ fn blocked(url: &str, rules: &[EgressRule]) -> Option<(String, String)> {
         Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
         _ => (authority, if scheme == "https" { 443 } else { 80 }),
     };
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    // An address of IPv4 written as one of IPv6 is connected to as what it is.
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|address| address.to_canonical());
     if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
         return None;
     }
@@ -185,14 +211,15 @@ fn blocked(url: &str, rules: &[EgressRule]) -> Option<(String, String)> {
     }
     let is_let = rules.iter().any(|rule| {
         let block = rule.cidr.as_deref().map(Cidr::parse);
-        // A Service has another port than its Pods, and a name any address: whoever has a rule has thought of it.
+        // A Service has another port than its Pods, and a name any address: whoever has a rule has thought of it. No
+        // URL leads to a protocol other than TCP.
         let to = match (address, block) {
             (Some(address), Some(Ok(block))) => block.contains(address),
             (Some(_), _) => rule.cidr.is_none(),
             (None, _) => true,
         };
-        let through =
-            rule.cidr.is_none() || rule.ports.is_empty() || rule.ports.iter().any(|open| is_in(port, open));
+        let mut tcp = rule.ports.iter().filter(|open| open.protocol == Protocol::Tcp);
+        let through = rule.ports.is_empty() || tcp.any(|open| rule.cidr.is_none() || is_in(port, open));
         to && through
     });
     if is_let {
@@ -224,9 +251,13 @@ mod tests {
     #[test]
     fn what_the_policy_lets_and_what_it_does_not() {
         let none = rules(json!([]));
-        for open in
-            ["https://api.example.com/v1", "https://1.1.1.1", "http://localhost:1", "http://127.0.0.1:9/v1"]
-        {
+        for open in [
+            "https://api.example.com/v1",
+            "https://1.1.1.1",
+            "https://[::ffff:1.1.1.1]",
+            "http://localhost:1",
+            "http://127.0.0.1:9/v1",
+        ] {
             assert_eq!(blocked(open, &none), None, "{open}");
         }
         for shut in [
@@ -237,6 +268,7 @@ mod tests {
             "https://models.ai.svc",
             "https://models.ai.svc.cluster.local/v1",
             "https://[fd00::1]",
+            "https://[::ffff:10.0.0.1]/v1",
         ] {
             assert!(blocked(shut, &none).is_some(), "{shut}");
         }
@@ -244,7 +276,12 @@ mod tests {
         assert_eq!(blocked("https://10.0.0.1/v1", &given), None);
         assert!(blocked("http://10.0.0.1/v1", &given).is_some());
         assert!(blocked("https://192.168.0.1/v1", &given).is_some());
+        assert_eq!(blocked("https://[::ffff:10.0.0.1]/v1", &given), None);
+        let udp = rules(json!([{"cidr": "10.0.0.0/8", "ports": [{"port": 443, "protocol": "UDP"}]}]));
+        assert!(blocked("https://10.0.0.1/v1", &udp).is_some());
         let pods = rules(json!([{"podSelector": {}, "ports": [{"port": 8000}]}]));
         assert_eq!(blocked("http://ollama:80/v1", &pods), None);
+        let udp = rules(json!([{"podSelector": {}, "ports": [{"port": 8000, "protocol": "UDP"}]}]));
+        assert!(blocked("http://ollama:80/v1", &udp).is_some());
     }
 }

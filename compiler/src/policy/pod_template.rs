@@ -1,7 +1,8 @@
-//! What a tenant adds to its Pod and to the gateway's environment: nothing of the operator's, and nothing that the API
-//! server would refuse or drop. Pure.
+//! What a tenant adds to its Pod and to the gateway's environment: nothing of the operator's, nothing that the API server
+//! would drop, and no name that it would refuse. What else it refuses of a Pod, it says when the Pod is applied. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::{
     Affinity, ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, Toleration,
@@ -11,12 +12,14 @@ use kr8tiv_crds::meta;
 use kr8tiv_crds::pod_template::{ExtraVolume, PodTemplate, Variable, VariableSource, VariablesSource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::channels::accounts;
 use crate::diagnostics::{Code, Diagnostics};
+use crate::names::{is_key, is_label_value, is_subdomain};
 use crate::openclaw::providers::key_variable;
 use crate::policy::Findings;
+use crate::render::object_names::is_claim_name;
 use crate::resolve::Resolved;
 
 /// Labels of a Pod that the operator, or the StatefulSet controller, sets.
@@ -32,9 +35,11 @@ const LABELS: [&str; 7] = [
 /// What belongs to the operator begins so.
 const OWN_DOMAIN: &str = "kr8tiv.ai/";
 /// Variables that the operator sets, or that would change which program runs.
-const VARIABLES: [&str; 4] = ["HOME", "NODE_OPTIONS", "NODE_PATH", "PATH"];
+const VARIABLES: [&str; 7] = ["BASH_ENV", "ENV", "HOME", "NODE_OPTIONS", "NODE_PATH", "PATH", "SHELL"];
 /// The same of variables that begin so.
-const VARIABLE_PREFIXES: [&str; 11] = [
+const VARIABLE_PREFIXES: [&str; 13] = [
+    "GIT_",
+    "OPENSSL_",
     "OPENCLAW_",
     "KR8TIV_",
     "MISSION_CONTROL_",
@@ -47,8 +52,14 @@ const VARIABLE_PREFIXES: [&str; 11] = [
     "TELEGRAM_",
     "WHATSAPP_",
 ];
-/// Below these a volume can be mounted: nothing of the image's, the operator's or the gateway's is there.
+/// Below these a volume can be mounted: nothing that the operator or OpenClaw needs is there, but for [`TRUST`].
 const MOUNT_ROOTS: [&str; 4] = ["/mnt/", "/srv/", "/opt/", "/etc/ssl/"];
+/// What the image's programs trust, and how they are told so: another authority is added beside it.
+const TRUST: [&str; 3] = ["/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ssl/private"];
+
+/// How a label is written.
+pub(super) const LABEL_FIX: &str = "use letters, digits, '-', '_' and '.', at most 63 of them; before a key may stand a \
+                                    domain and /";
 
 /// Checks what a tenant adds.
 pub(super) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
@@ -69,13 +80,13 @@ fn template(template: &PodTemplate, findings: &mut Findings<'_>) {
     let PodTemplate {
         labels,
         annotations,
-        node_selector: _,
+        node_selector,
         tolerations,
         affinity,
         topology_spread_constraints,
-        runtime_class_name: _,
-        priority_class_name: _,
-        image_pull_secrets: _,
+        runtime_class_name,
+        priority_class_name,
+        image_pull_secrets,
         volumes,
         other,
     } = template;
@@ -98,6 +109,23 @@ fn template(template: &PodTemplate, findings: &mut Findings<'_>) {
         let fix = "use another annotation";
         findings.add(Code::PodFieldProtected, format!("{at}.annotations[{annotation}]"), problem, fix);
     }
+    for (field, labels) in [("labels", labels), ("nodeSelector", node_selector)] {
+        for (name, value) in labels.iter().filter(|(name, value)| !is_key(name) || !is_label_value(value)) {
+            let problem = format!("{name}={value} can't be a label");
+            findings.add(Code::PodTemplateInvalid, format!("{at}.{field}[{name}]"), problem, LABEL_FIX);
+        }
+    }
+    for name in annotations.keys().filter(|name| !is_key(name)) {
+        let problem = "this can't be the key of an annotation";
+        findings.add(Code::PodTemplateInvalid, format!("{at}.annotations[{name}]"), problem, LABEL_FIX);
+    }
+    let classes = [("runtimeClassName", runtime_class_name), ("priorityClassName", priority_class_name)];
+    for (field, name) in classes {
+        object_name(&format!("{at}.{field}"), name.as_deref(), findings);
+    }
+    for (position, secret) in image_pull_secrets.iter().enumerate() {
+        object_name(&format!("{at}.imagePullSecrets[{position}].name"), Some(&secret.name), findings);
+    }
     for (position, value) in tolerations.iter().enumerate() {
         fits::<Toleration>(&format!("{at}.tolerations[{position}]"), value, findings);
     }
@@ -119,6 +147,19 @@ fn template(template: &PodTemplate, findings: &mut Findings<'_>) {
             findings.add(Code::PodTemplateInvalid, at.clone(), problem, "give each its own");
         }
         self::volume(&at, volume, findings);
+    }
+}
+
+/// Checks the name of an object that is not the operator's.
+fn object_name(at: &str, name: Option<&str>, findings: &mut Findings<'_>) {
+    if let Some(name) = name.filter(|name| !is_subdomain(name)) {
+        let problem = format!("no object can be called {name:?}");
+        findings.add(
+            Code::PodTemplateInvalid,
+            at,
+            problem,
+            "use a-z, 0-9, '-' and '.', at most 253 characters",
+        );
     }
 }
 
@@ -159,14 +200,16 @@ fn volume(at: &str, volume: &ExtraVolume, findings: &mut Findings<'_>) {
     }
     let is_plain =
         |path: &str| path.split('/').all(|part| part != ".." && part != ".") && !path.contains(':');
+    let is_trust = TRUST.iter().any(|path| Path::new(mount_path).starts_with(path));
     if !is_plain(mount_path)
         || !MOUNT_ROOTS.iter().any(|root| mount_path.len() > root.len() && mount_path.starts_with(root))
+        || is_trust
     {
         findings.add(
             Code::PodTemplateInvalid,
             format!("{at}.mountPath"),
             format!("nothing can be mounted at {mount_path}"),
-            "use a path below /mnt, /srv, /opt or /etc/ssl",
+            "use a path below /mnt, /srv or /opt, or one of your own below /etc/ssl",
         );
     }
     if sub_path.as_ref().is_some_and(|path| path.starts_with('/') || !is_plain(path)) {
@@ -176,6 +219,22 @@ fn volume(at: &str, volume: &ExtraVolume, findings: &mut Findings<'_>) {
             format!("{at}.subPath"),
             problem,
             "use a path within the volume",
+        );
+    }
+    let named = |object: &Option<Map<String, Value>>, key| {
+        object.as_ref().and_then(|object| object.get(key)?.as_str().map(str::to_owned))
+    };
+    object_name(&format!("{at}.configMap.name"), named(config_map, "name").as_deref(), findings);
+    let claim = named(persistent_volume_claim, "claimName");
+    let claim_at = format!("{at}.persistentVolumeClaim.claimName");
+    object_name(&claim_at, claim.as_deref(), findings);
+    if claim.is_some_and(|name| is_claim_name(&name)) {
+        let problem = "a claim of this name is a tenant's own volume, with its conversations and sign-ins";
+        findings.add(
+            Code::PodFieldProtected,
+            claim_at,
+            problem,
+            "use a claim of your own, under another name",
         );
     }
     let value = |object: &Option<_>| object.clone().map(Value::Object);
@@ -295,12 +354,20 @@ mod tests {
 
     #[test]
     fn whose_a_variable_is() {
-        for own in
-            ["HOME", "OPENCLAW_X", "NODE_OPTIONS", "LD_PRELOAD", "SLACK_APP_TOKEN", "KR8TIV_STATUS_TOKEN"]
-        {
+        for own in [
+            "HOME",
+            "OPENCLAW_X",
+            "NODE_OPTIONS",
+            "LD_PRELOAD",
+            "SLACK_APP_TOKEN",
+            "KR8TIV_STATUS_TOKEN",
+            "ENV",
+        ] {
             assert!(is_owned(own), "{own}");
         }
-        for free in ["HTTPS_PROXY", "NODE_EXTRA_CA_CERTS", "BRAVE_API_KEY", "HOMEPAGE"] {
+        for free in
+            ["HTTPS_PROXY", "NODE_EXTRA_CA_CERTS", "BRAVE_API_KEY", "HOMEPAGE", "ENVIRONMENT", "GITHUB_TOKEN"]
+        {
             assert!(!is_owned(free), "{free}");
         }
         assert!(is_security("container.apparmor.security.beta.kubernetes.io/gateway"));

@@ -143,7 +143,7 @@ fn service(tenant: &ResolvedTenant<'_>) -> Service {
     }
 }
 
-/// A drain may always take the one Pod: it would otherwise never end. See docs/adr/0019.
+/// A drain may always take the one Pod: it would otherwise never end. See docs/adr/0017.
 fn disruption_budget(tenant: &ResolvedTenant<'_>) -> PodDisruptionBudget {
     PodDisruptionBudget {
         metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),

@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
+pub mod channels;
 pub mod generate;
+pub mod host;
 pub mod real;
 pub mod rules;
 pub mod sections;
 pub mod settings;
+pub mod small;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
