@@ -105,12 +105,12 @@ impl Supervisor {
     /// Watches for ever.
     pub async fn run(mut self) -> Infallible {
         loop {
-            let delivered = self.deliveries.borrow_and_update().status.delivered();
+            let on_disk = self.deliveries.borrow_and_update().status.on_disk();
             let (round, local) = tokio::join!(self.prober.round(), self.looker.look());
             if let Some(local) = &local {
                 self.take_settings(&local.settings);
             }
-            let settled = self.take(&round, local.as_ref(), delivered);
+            let settled = self.take(&round, local.as_ref(), on_disk);
             let Gateway { probe_interval, probe_interval_unsettled, .. } = self.options;
             let pause = if settled { probe_interval } else { probe_interval_unsettled.min(probe_interval) };
             let mut next_round = self.clock.now() + pause;
@@ -126,7 +126,7 @@ impl Supervisor {
                         // Its sender outlives this loop; should it not, rounds go on by time.
                         if changed.is_err() {
                             sleep_until(self.clock.instant(wake)).await;
-                        } else if self.deliveries.borrow_and_update().status.delivered() != delivered {
+                        } else if self.deliveries.borrow_and_update().status.on_disk() != on_disk {
                             // The gateway has it within 2 s: what it says of it is to be known soon.
                             next_round = next_round.min(self.clock.now() + probe_interval_unsettled);
                         }
@@ -161,7 +161,7 @@ impl Supervisor {
     }
 
     /// Takes a round into account, and returns whether the next one has time.
-    fn take(&mut self, round: &Round, local: Option<&Local>, delivered: Option<Digest>) -> bool {
+    fn take(&mut self, round: &Round, local: Option<&Local>, on_disk: Option<Digest>) -> bool {
         let now = self.clock.now();
         self.metrics.count_round(round);
         let answers = round.rpc.as_ref().and_then(|answers| answers.as_ref().ok());
@@ -188,7 +188,7 @@ impl Supervisor {
         for event in self.machine.step(now, &observe(round, &surroundings)) {
             self.log(event);
         }
-        self.remember(round, accounts, delivered);
+        self.remember(round, accounts, on_disk);
 
         let reasons = self.machine.reasons();
         let state = self.machine.state();
@@ -215,7 +215,7 @@ impl Supervisor {
         self.machine.is_serving_now() && !self.seen.config.as_ref().is_some_and(is_awaited)
     }
 
-    fn remember(&mut self, round: &Round, accounts: Option<Vec<Channel>>, delivered: Option<Digest>) {
+    fn remember(&mut self, round: &Round, accounts: Option<Vec<Channel>>, on_disk: Option<Digest>) {
         let clean = |name: &String| names([name].into_iter(), &self.redactor).pop();
         if let Some(version) = &round.version {
             self.seen.version = clean(version);
@@ -236,7 +236,7 @@ impl Supervisor {
         }
         if let Some(Ok(answers)) = &round.rpc {
             if let Some(config) = &answers.config {
-                self.seen.config = Some(config_status(config, delivered, &self.redactor));
+                self.seen.config = Some(config_status(config, on_disk, &self.redactor));
             }
             if let Some(models) = &answers.failing_models {
                 self.seen.failing_models = names(models.iter(), &self.redactor);
