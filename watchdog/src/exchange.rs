@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util_tokio::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -35,15 +35,26 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let broken = |error: hyper::Error| ExchangeError::Broken(Box::new(error));
-    let (mut sender, connection) =
-        http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    // It ends by itself when the sender is dropped at the end, also when this future is dropped halfway.
-    tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(broken)?;
+    let response = send(stream, request).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), max_body).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() { ExchangeError::TooLarge } else { ExchangeError::Broken(error) }
     })?;
     Ok((status, body.to_bytes()))
+}
+
+/// Sends a request and reads the head of the answer. What is not read of the body is left with the connection.
+pub async fn send<S, B>(stream: S, request: Request<B>) -> Result<Response<Incoming>, ExchangeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let broken = |error: hyper::Error| ExchangeError::Broken(Box::new(error));
+    let (mut sender, connection) =
+        http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    // It ends by itself when the sender and the answer are dropped, also when this future is dropped halfway.
+    tokio::spawn(connection);
+    sender.send_request(request).await.map_err(broken)
 }

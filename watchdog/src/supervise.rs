@@ -14,7 +14,7 @@ use crate::gateway::channels::{Channel, Wanted, channels};
 use crate::gateway::prober::{Prober, Round};
 use crate::gateway_status::{ConfigStatus, GatewayStatus, Memory, channel_statuses, config_status, names};
 use crate::http::Snapshot;
-use crate::judge::alerts::Alerts;
+use crate::judge::alerts::{Alert, Alerts};
 use crate::judge::applied::{Applied, Verdict};
 use crate::judge::machine::{Event, Machine, Thresholds};
 use crate::judge::observation::Phase;
@@ -248,7 +248,10 @@ impl Supervisor {
     fn tell(&mut self) {
         let now = self.clock.now();
         let serving = self.machine.is_serving_now();
-        for alert in self.alerts.step(now, self.machine.incident(), serving, &self.settings.rules) {
+        let mut alerts = self.alerts.step(now, self.machine.incident(), serving, &self.settings.rules);
+        // For a receiver that there was not when it was told.
+        alerts.extend(self.alerts.announced().copied().map(Alert::Down));
+        for alert in alerts {
             let version = self.seen.version.as_deref();
             self.tellers.tell(&alert, &self.settings, &self.machine, version, now);
         }
