@@ -232,6 +232,20 @@ fn over_tls_only_who_is_trusted_is_told() {
 }
 
 #[test]
+fn without_its_settings_it_goes_on_as_before_and_says_so() {
+    let (gateway, receiver) = (FakeGateway::start(), Receiver::start(None));
+    let mut pod = pod(&json!([{"name": "owner", "url": format!("http://{}/", receiver.address)}]));
+    let watchdog = watch(&pod, &gateway, &[], &[]);
+    receiver.wait_for("alive");
+    pod.settings = None;
+    pod.mount(&Bundle::usual("one"));
+    watchdog.line_with("going on as before");
+    let alives = receiver.with_status("alive").len();
+    eventually("alive goes on", || receiver.with_status("alive").len() > alives + 1);
+    assert!(!watchdog.log().join("\n").contains("nobody is told"));
+}
+
+#[test]
 fn point_11_no_output_shows_a_secret() {
     let (gateway, receiver) = (FakeGateway::start(), Receiver::start(None));
     let both = json!([
