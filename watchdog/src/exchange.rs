@@ -58,3 +58,32 @@ where
     tokio::spawn(connection);
     sender.send_request(request).await.map_err(broken)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::Full;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_ends_although_the_rest_of_the_answer_never_comes() {
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let server = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"{}") {
+                theirs.read_buf(&mut asked).await.unwrap();
+            }
+            theirs.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345").await.unwrap();
+            theirs.read_to_end(&mut asked).await.unwrap();
+        });
+        let request = Request::post("/").body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+        let response = send(ours, request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        drop(response);
+        timeout(Duration::from_secs(30), server).await.unwrap().unwrap();
+    }
+}
