@@ -103,7 +103,7 @@ pub struct Gateway {
     /// How long a start may take.
     #[arg(long, default_value = "10m", value_parser = duration)]
     pub startup_budget: Duration,
-    /// How much memory the gateway's container may take, in bytes: its `limits.memory`.
+    /// How much memory the gateway's container may take, in bytes, as the compiler writes it.
     #[arg(long, env = "KR8TIV_GATEWAY_MEMORY_LIMIT", value_name = "BYTES")]
     pub gateway_memory_limit: Option<u64>,
 }

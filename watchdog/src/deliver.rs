@@ -171,6 +171,9 @@ impl Deliverer {
                 }
                 Err((operation, error)) => {
                     errors.push(DeliveryError::new(operation, self.path_of(&step.target))(error));
+                    if step.action == Action::Write(Reason::Drifted) {
+                        restored.refused.push(step.target);
+                    }
                 }
             }
         }

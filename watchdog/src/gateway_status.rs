@@ -54,7 +54,8 @@ pub struct GatewayStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigStatus {
-    /// The bundle that had been delivered before the gateway was asked: the rest is about its file.
+    /// The bundle that was completely on disk before the gateway was asked: the rest is about its file. `None` while the
+    /// last pass failed.
     pub bundle_hash: Option<Digest>,
     /// Whether the file is accepted.
     pub valid: bool,

@@ -34,6 +34,7 @@ pub mod record;
 pub mod run;
 pub mod secret;
 pub mod seed;
+pub mod seen;
 pub mod settings;
 pub mod skills;
 pub mod status;

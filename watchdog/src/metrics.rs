@@ -151,7 +151,7 @@ impl Metrics {
         self.incidents.inc_by(incidents.saturating_sub(self.incidents.get()));
         let Levels { memory_bytes, disk, config_applied } = *levels;
         self.memory.set(memory_bytes.unwrap_or_default());
-        let Disk { used_bytes, total_bytes } = disk.unwrap_or(Disk { used_bytes: 0, total_bytes: 0 });
+        let Disk { used_bytes, total_bytes, .. } = disk.unwrap_or_default();
         self.disk_used.set(used_bytes);
         self.disk_total.set(total_bytes);
         self.config_applied.set(i64::from(config_applied == Some(true)));
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn what_is_told_is_counted_and_ends_as_openmetrics_does() {
         let metrics = Metrics::default();
-        let disk = Some(Disk { used_bytes: 1, total_bytes: 2 });
+        let disk = Some(Disk { used_bytes: 1, total_bytes: 2, ..Disk::default() });
         let levels = Levels { memory_bytes: Some(7), disk, config_applied: Some(true) };
         metrics.set(State::Degraded, &[Reason::ChannelDown], 2, &levels);
         metrics.set(State::Degraded, &[Reason::ChannelDown], 2, &levels);

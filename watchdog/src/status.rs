@@ -9,7 +9,7 @@ use crate::bundle::Pending;
 use crate::gateway_status::GatewayStatus;
 use crate::names::{Digest, Target};
 
-/// For how long a file counts as drifted after it was put back.
+/// For how long a file counts as drifted after it was found changed.
 pub const DRIFT_WINDOW: Duration = Duration::from_mins(10);
 /// How many drifted files are kept, the latest ones.
 const MAX_DRIFTED: usize = 50;
@@ -35,21 +35,23 @@ pub enum Outcome {
 pub struct Report {
     /// How it ended.
     pub outcome: Outcome,
-    /// What it put back.
+    /// What it put back, or would have.
     pub restored: Restored,
 }
 
-/// What was changed or deleted although it is the operator's, and was put back.
+/// What was changed or deleted although it is the operator's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Restored {
-    /// Workspace files.
+    /// Workspace files that were put back.
     pub files: Vec<Target>,
-    /// `openclaw.json`, which no agent can reach.
+    /// `openclaw.json`, which no agent can reach, was put back.
     pub config: bool,
+    /// Workspace files that could not be put back.
+    pub refused: Vec<Target>,
 }
 
 impl Restored {
-    /// How many files it was.
+    /// How many files were put back.
     pub fn count(&self) -> u64 {
         let files = u64::try_from(self.files.len()).unwrap_or(u64::MAX);
         files.saturating_add(u64::from(self.config))
@@ -60,10 +62,12 @@ impl Restored {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
     delivered: Option<Delivered>,
+    /// A pass failed after that delivery: what is on disk may be of two bundles.
+    mixed: bool,
     pending: Option<Pending>,
     error: Option<String>,
     restored_total: u64,
-    /// When each file was last put back, since the watchdog's start.
+    /// When each file was last found changed, since the watchdog's start.
     drifted: BTreeMap<Target, Duration>,
 }
 
@@ -105,14 +109,14 @@ impl Status {
         self.delivered.is_some()
     }
 
-    /// The bundle that was delivered last.
-    pub fn delivered(&self) -> Option<Digest> {
-        self.delivered.as_ref().map(|delivered| delivered.bundle_hash)
+    /// The bundle that is completely on disk; `None` from a pass that failed until the next complete delivery.
+    pub fn on_disk(&self) -> Option<Digest> {
+        self.delivered.as_ref().filter(|_| !self.mixed).map(|delivered| delivered.bundle_hash)
     }
 
     /// The body of `/status`, `now` since the watchdog's start.
     pub fn body<'a>(&'a self, now: Duration, gateway: &'a GatewayStatus) -> Body<'a> {
-        let Self { delivered, pending, error, restored_total, drifted } = self;
+        let Self { delivered, mixed: _, pending, error, restored_total, drifted } = self;
         let recent = drifted.iter().filter(|(_, at)| is_recent(**at, now));
         Body {
             version: env!("CARGO_PKG_VERSION"),
@@ -135,7 +139,8 @@ impl Status {
         let Report { outcome, restored } = report;
         self.restored_total = self.restored_total.saturating_add(restored.count());
         self.drifted.retain(|_, at| is_recent(*at, now));
-        self.drifted.extend(restored.files.into_iter().map(|target| (target, now)));
+        let changed = restored.files.into_iter().chain(restored.refused);
+        self.drifted.extend(changed.map(|target| (target, now)));
         while self.drifted.len() > MAX_DRIFTED {
             let oldest = self.drifted.iter().min_by_key(|(_, at)| **at).map(|(target, _)| target.clone());
             oldest.map(|target| self.drifted.remove(&target));
@@ -143,10 +148,12 @@ impl Status {
         (self.pending, self.error) = match outcome {
             Outcome::Delivered(bundle_hash) => {
                 self.delivered = Some(Delivered { bundle_hash });
+                self.mixed = false;
                 (None, None)
             }
             Outcome::Pending(pending) => (Some(pending), None),
             Outcome::Failed { bundle_hash, error } => {
+                self.mixed = true;
                 let reasons = vec!["not completely on disk, see error".to_owned()];
                 (bundle_hash.map(|hash| Pending { bundle_hash: Some(hash), reasons }), Some(error))
             }
@@ -177,7 +184,7 @@ mod tests {
 
     fn restored(files: &[&str]) -> Restored {
         let files = files.iter().map(|file| format!("workspace-{file}").try_into().unwrap()).collect();
-        Restored { files, config: false }
+        Restored { files, ..Restored::default() }
     }
 
     fn delivered(digest: Digest, restored: Restored) -> Report {
@@ -227,12 +234,45 @@ mod tests {
     }
 
     #[test]
+    fn after_a_pass_that_failed_no_bundle_is_on_disk_until_one_is_delivered() {
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        let failed = |hash| Report {
+            outcome: Outcome::Failed { bundle_hash: Some(hash), error: "no room".to_owned() },
+            restored: Restored::default(),
+        };
+        let mut status = Status::default();
+        assert_eq!(status.on_disk(), None);
+        status.record(delivered(a, Restored::default()), NOW);
+        assert_eq!(status.on_disk(), Some(a));
+        status.record(failed(b), NOW);
+        assert_eq!(status.on_disk(), None, "some of it may be b's");
+        // That the mounts change again does not bring back what was on disk.
+        let pending = Outcome::Pending(Pending::no_manifest("missing"));
+        status.record(Report { outcome: pending, restored: Restored::default() }, NOW);
+        assert_eq!(status.on_disk(), None);
+        status.record(delivered(a, Restored::default()), NOW);
+        assert_eq!(status.on_disk(), Some(a));
+        status.record(failed(a), NOW);
+        assert_eq!(status.on_disk(), None, "a file of it was changed and could not be put back");
+    }
+
+    #[test]
+    fn a_changed_file_that_cannot_be_put_back_has_drifted_too() {
+        let refused = Restored { refused: restored(&["a/AGENTS.md"]).files, ..restored(&["a/SOUL.md"]) };
+        let outcome = Outcome::Failed { bundle_hash: Some(Digest::of(b"x")), error: "no room".to_owned() };
+        let mut status = Status::default();
+        status.record(Report { outcome, restored: refused }, NOW);
+        let drift = json(&status, NOW)["drift"].clone();
+        assert_eq!(drift, json!({"restoredTotal": 1, "files": ["a/AGENTS.md", "a/SOUL.md"]}));
+    }
+
+    #[test]
     fn point_23_drift_lists_exactly_the_files_that_were_changed_and_is_over_after_a_while() {
         let minutes = Duration::from_mins;
         let mut status = Status::default();
         status.record(delivered(Digest::of(b"x"), restored(&["b/SOUL.md", "a/AGENTS.md"])), NOW);
         status.record(delivered(Digest::of(b"x"), restored(&["b/SOUL.md"])), NOW + minutes(5));
-        let config = Restored { files: Vec::new(), config: true };
+        let config = Restored { config: true, ..Restored::default() };
         status.record(delivered(Digest::of(b"x"), config), NOW + minutes(6));
         let files = |now| json(&status, now)["drift"]["files"].clone();
         assert_eq!(files(NOW + minutes(10)), json!(["a/AGENTS.md", "b/SOUL.md"]));

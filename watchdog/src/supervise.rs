@@ -10,19 +10,19 @@ use crate::bundle::Mounted;
 use crate::cli::{Gateway, Paths};
 use crate::clock::Clock;
 use crate::environment::{self, GATEWAY_TOKEN};
-use crate::gateway::channels::{Channel, Wanted, channels};
+use crate::gateway::channels::{Wanted, channels};
 use crate::gateway::prober::{Prober, Round};
-use crate::gateway_status::{ConfigStatus, GatewayStatus, Memory, channel_statuses, config_status, names};
+use crate::gateway_status::{ConfigStatus, GatewayStatus, Memory, channel_statuses};
 use crate::http::Snapshot;
-use crate::judge::alerts::Alerts;
+use crate::judge::alerts::{Alert, Alerts};
 use crate::judge::applied::{Applied, Verdict};
 use crate::judge::machine::{Event, Machine, Thresholds};
-use crate::judge::observation::Phase;
 use crate::judge::symptoms::{Surroundings, observe};
 use crate::local::{Local, Looker};
 use crate::metrics::{Levels, Metrics};
 use crate::names::Digest;
 use crate::secret::Redactor;
+use crate::seen::Seen;
 use crate::settings::Settings;
 use crate::tell::Tellers;
 
@@ -38,6 +38,8 @@ pub struct Supervisor {
     settings: Settings,
     /// The `watchdog.json` that was last looked at.
     settings_seen: Option<Mounted>,
+    /// What the `openclaw.json` that could be read last wants of channels.
+    wanted: Wanted,
     redactor: Redactor,
     tellers: Tellers,
     metrics: Arc<Metrics>,
@@ -45,17 +47,6 @@ pub struct Supervisor {
     publish: watch::Sender<GatewayStatus>,
     deliveries: watch::Receiver<Snapshot>,
     write_config_again: Arc<Notify>,
-}
-
-/// The latest answers, which outlive a round in which the gateway served and did not say.
-#[derive(Debug, Default)]
-struct Seen {
-    version: Option<String>,
-    config: Option<ConfigStatus>,
-    channels: Vec<Channel>,
-    not_ready: Vec<String>,
-    failing_models: Vec<String>,
-    memory_bytes: Option<u64>,
 }
 
 impl Supervisor {
@@ -88,6 +79,7 @@ impl Supervisor {
             machine: Machine::new(thresholds, clock.now()),
             alerts: Alerts::default(),
             applied: Applied::default(),
+            wanted: Wanted::default(),
             redactor: environment::redactor(&settings),
             settings,
             settings_seen: None,
@@ -105,12 +97,12 @@ impl Supervisor {
     /// Watches for ever.
     pub async fn run(mut self) -> Infallible {
         loop {
-            let delivered = self.deliveries.borrow_and_update().status.delivered();
+            let on_disk = self.deliveries.borrow_and_update().status.on_disk();
             let (round, local) = tokio::join!(self.prober.round(), self.looker.look());
             if let Some(local) = &local {
                 self.take_settings(&local.settings);
             }
-            let settled = self.take(&round, local.as_ref(), delivered);
+            let settled = self.take(&round, local.as_ref(), on_disk);
             let Gateway { probe_interval, probe_interval_unsettled, .. } = self.options;
             let pause = if settled { probe_interval } else { probe_interval_unsettled.min(probe_interval) };
             let mut next_round = self.clock.now() + pause;
@@ -126,7 +118,7 @@ impl Supervisor {
                         // Its sender outlives this loop; should it not, rounds go on by time.
                         if changed.is_err() {
                             sleep_until(self.clock.instant(wake)).await;
-                        } else if self.deliveries.borrow_and_update().status.delivered() != delivered {
+                        } else if self.deliveries.borrow_and_update().status.on_disk() != on_disk {
                             // The gateway has it within 2 s: what it says of it is to be known soon.
                             next_round = next_round.min(self.clock.now() + probe_interval_unsettled);
                         }
@@ -154,14 +146,19 @@ impl Supervisor {
                     tracing::error!(%error, "config/watchdog.json cannot be used, going on as before");
                 }
             },
-            Mounted::Missing => tracing::info!("no config/watchdog.json: nobody is told anything"),
-            Mounted::Unreadable(why) => tracing::error!(why, "config/watchdog.json cannot be read"),
+            Mounted::Missing if self.settings.webhooks.is_empty() => {
+                tracing::info!("no config/watchdog.json: nobody is told anything");
+            }
+            Mounted::Missing => tracing::warn!("no config/watchdog.json any more, going on as before"),
+            Mounted::Unreadable(why) => {
+                tracing::error!(why, "config/watchdog.json cannot be read, going on as before");
+            }
         }
         self.settings_seen = Some(mounted.clone());
     }
 
     /// Takes a round into account, and returns whether the next one has time.
-    fn take(&mut self, round: &Round, local: Option<&Local>, delivered: Option<Digest>) -> bool {
+    fn take(&mut self, round: &Round, local: Option<&Local>, on_disk: Option<Digest>) -> bool {
         let now = self.clock.now();
         self.metrics.count_round(round);
         let answers = round.rpc.as_ref().and_then(|answers| answers.as_ref().ok());
@@ -174,10 +171,12 @@ impl Supervisor {
             self.metrics.count_config_write();
             self.write_config_again.notify_one();
         }
-        let nothing = Wanted::default();
-        let wanted = local.and_then(|local| local.wanted.as_ref()).unwrap_or(&nothing);
-        let accounts =
-            answers.and_then(|answers| answers.channels.as_ref()).map(|status| channels(status, wanted));
+        if let Some(wanted) = local.and_then(|local| local.wanted.as_ref()) {
+            self.wanted.clone_from(wanted);
+        }
+        let accounts = answers
+            .and_then(|answers| answers.channels.as_ref())
+            .map(|status| channels(status, &self.wanted));
         let disk = local.and_then(|local| local.disk);
         let surroundings = Surroundings {
             channels: accounts.as_deref(),
@@ -188,67 +187,41 @@ impl Supervisor {
         for event in self.machine.step(now, &observe(round, &surroundings)) {
             self.log(event);
         }
-        self.remember(round, accounts, delivered);
+        let state = self.machine.state();
+        self.seen.take(round, accounts, on_disk, state.is_serving(), &self.redactor);
 
         let reasons = self.machine.reasons();
-        let state = self.machine.state();
-        let applied = self.seen.config.as_ref().map(|config| config.applied);
-        let levels = Levels { memory_bytes: self.seen.memory_bytes, disk, config_applied: applied };
+        let seen = &self.seen;
+        let applied = seen.config().map(|config| config.applied);
+        let levels = Levels { memory_bytes: seen.memory_bytes(), disk, config_applied: applied };
         self.metrics.set(state, &reasons, self.machine.incidents(), &levels);
-        let Seen { version, config, channels, not_ready, failing_models, memory_bytes } = &self.seen;
         self.publish.send_replace(GatewayStatus {
             state,
             reasons,
             since: self.clock.rfc3339(self.machine.since()),
-            version: version.clone(),
-            config: config.clone(),
-            channels: channel_statuses(channels, &self.redactor),
-            not_ready: not_ready.clone(),
-            failing_models: failing_models.clone(),
+            version: seen.version.clone(),
+            config: seen.config().cloned(),
+            channels: channel_statuses(seen.channels(), &self.redactor),
+            not_ready: seen.not_ready.clone(),
+            failing_models: seen.failing_models().to_vec(),
             disk,
-            memory: memory_bytes
+            memory: seen
+                .memory_bytes()
                 .map(|used_bytes| Memory { used_bytes, limit_bytes: self.options.gateway_memory_limit }),
             last_probe: Some(now),
         });
         // What the gateway refuses, or does not tell, it refuses at the usual pace, too.
         let is_awaited = |config: &ConfigStatus| config.valid && !config.applied;
-        self.machine.is_serving_now() && !self.seen.config.as_ref().is_some_and(is_awaited)
-    }
-
-    fn remember(&mut self, round: &Round, accounts: Option<Vec<Channel>>, delivered: Option<Digest>) {
-        let clean = |name: &String| names([name].into_iter(), &self.redactor).pop();
-        if let Some(version) = &round.version {
-            self.seen.version = clean(version);
-        }
-        if round.contact != Ok(Phase::Started) && !self.machine.state().is_serving() {
-            // What it said before says nothing about how it is now.
-            self.seen = Seen { version: self.seen.version.take(), ..Seen::default() };
-            return;
-        }
-        if let Ok(readiness) = &round.readiness {
-            let accounts = accounts.as_deref().unwrap_or(&self.seen.channels);
-            let is_channel = |name: &&String| accounts.iter().any(|account| account.channel == **name);
-            let others = readiness.failing.iter().filter(|name| !is_channel(name));
-            self.seen.not_ready = names(others, &self.redactor);
-        }
-        if let Some(accounts) = accounts {
-            self.seen.channels = accounts;
-        }
-        if let Some(Ok(answers)) = &round.rpc {
-            if let Some(config) = &answers.config {
-                self.seen.config = Some(config_status(config, delivered, &self.redactor));
-            }
-            if let Some(models) = &answers.failing_models {
-                self.seen.failing_models = names(models.iter(), &self.redactor);
-            }
-            self.seen.memory_bytes = answers.rss_bytes.or(self.seen.memory_bytes);
-        }
+        self.machine.is_serving_now() && !self.seen.config().is_some_and(is_awaited)
     }
 
     fn tell(&mut self) {
         let now = self.clock.now();
         let serving = self.machine.is_serving_now();
-        for alert in self.alerts.step(now, self.machine.incident(), serving, &self.settings.rules) {
+        let mut alerts = self.alerts.step(now, self.machine.incident(), serving, &self.settings.rules);
+        // For a receiver that there was not when it was told.
+        alerts.extend(self.alerts.announced().copied().map(Alert::Down));
+        for alert in alerts {
             let version = self.seen.version.as_deref();
             self.tellers.tell(&alert, &self.settings, &self.machine, version, now);
         }

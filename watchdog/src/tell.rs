@@ -28,6 +28,8 @@ pub struct Tellers {
 
 #[derive(Debug)]
 struct Teller {
+    /// Number of the incident of which it was told *down*, and not *recovered* yet.
+    told: Option<u64>,
     target: watch::Sender<Option<Target>>,
     messages: mpsc::UnboundedSender<Message>,
 }
@@ -40,6 +42,7 @@ impl Tellers {
             let (target, targets) = watch::channel(None);
             let (messages, arriving) = mpsc::unbounded_channel();
             let sender = Sender {
+                clock,
                 receiver,
                 target: targets,
                 messages: arriving,
@@ -47,14 +50,14 @@ impl Tellers {
                 metrics: Arc::clone(metrics),
             };
             tokio::spawn(sender.run());
-            (receiver, Teller { target, messages })
+            (receiver, Teller { told: None, target, messages })
         };
         Self { clock, run: run(), sequence: 0, receivers: Receiver::ALL.into_iter().map(start).collect() }
     }
 
     /// Takes over who is told.
-    pub fn configure(&self, settings: &Settings) {
-        for (receiver, teller) in &self.receivers {
+    pub fn configure(&mut self, settings: &Settings) {
+        for (receiver, teller) in &mut self.receivers {
             let webhook = settings.webhooks.iter().find(|webhook| webhook.receiver == *receiver);
             let target = webhook.and_then(|webhook| {
                 environment::target(webhook)
@@ -66,13 +69,19 @@ impl Tellers {
             });
             teller.target.send_if_modified(|current| {
                 let differs = *current != target;
+                let url = |target: &Option<Target>| target.as_ref().map(|target| target.url.clone());
+                if url(current) != url(&target) {
+                    // Somebody else, who knows of no incident.
+                    teller.told = None;
+                }
                 *current = target;
                 differs
             });
         }
     }
 
-    /// Tells everybody.
+    /// Tells everybody whom it concerns: of an incident, whoever was not told *down* yet, and at its end whoever was. To
+    /// tell *down* again reaches only who has become a receiver since.
     pub fn tell(
         &mut self,
         alert: &Alert,
@@ -81,6 +90,11 @@ impl Tellers {
         version: Option<&str>,
         now: Duration,
     ) {
+        let mut concerned: Vec<&mut Teller> =
+            self.receivers.values_mut().filter(|teller| teller.is_concerned(alert)).collect();
+        if concerned.is_empty() {
+            return;
+        }
         self.sequence += 1;
         let incident = match alert {
             Alert::Alive => None,
@@ -96,18 +110,33 @@ impl Tellers {
             state: machine.state(),
             reasons: &reasons,
             gateway_version: version,
+            now,
             timestamp: &timestamp,
             incident_since: since.as_deref(),
             incident_seconds: incident.map(|incident| now.saturating_sub(incident.since).as_secs()),
             heartbeat_seconds: settings.rules.heartbeat.as_secs(),
         };
         let message = Message::new(alert, &context);
-        for teller in self.receivers.values() {
-            if teller.target.borrow().is_some() {
-                // A task ends with this value only.
-                let _ = teller.messages.send(message.clone());
+        for teller in &mut concerned {
+            match alert {
+                Alert::Alive => {}
+                Alert::Down(incident) => teller.told = Some(incident.number),
+                Alert::Recovered(_) => teller.told = None,
             }
+            // A task ends with this value only.
+            let _ = teller.messages.send(message.clone());
         }
+    }
+}
+
+impl Teller {
+    fn is_concerned(&self, alert: &Alert) -> bool {
+        let concerned = match alert {
+            Alert::Alive => true,
+            Alert::Down(incident) => self.told != Some(incident.number),
+            Alert::Recovered(incident) => self.told == Some(incident.number),
+        };
+        concerned && self.target.borrow().is_some()
     }
 }
 

@@ -13,6 +13,9 @@ use crate::judge::observation::Phase;
 /// For how long an error of a model counts, when no call of it came after.
 pub const MODEL_ERROR_WINDOW: Duration = Duration::from_mins(15);
 
+/// How many calls of models are asked for, of those that ended in an error and of the others: the last ones.
+pub const MODEL_EVENTS: usize = 50;
+
 /// How many entries of a list are kept. The rest is read and forgotten: nothing that a gateway says fills our memory.
 const MAX_KEPT: usize = 100;
 
@@ -156,6 +159,9 @@ struct ModelEvent {
 
 /// The models whose last call ended in an error, not longer ago than [`MODEL_ERROR_WINDOW`], as `provider/model`. Both
 /// answers are of the same clock, so that ours does not matter.
+///
+/// Calls of busy models push those of others out of the list. Whether a call succeeded between an error and the oldest
+/// one in a full list is not known, and what is not known is not said.
 pub fn failing_models(errors: &Stability, completions: &Stability) -> Vec<String> {
     let last = |stability: &Stability| {
         let mut last = BTreeMap::<String, u64>::new();
@@ -168,9 +174,11 @@ pub fn failing_models(errors: &Stability, completions: &Stability) -> Vec<String
     let Ok(now) = humantime::parse_rfc3339(&errors.generated_at) else { return Vec::new() };
     let now = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let completed = last(completions);
+    let oldest = completions.events.iter().map(|event| event.ts).min();
+    let known_since = oldest.filter(|_| completions.events.len() >= MODEL_EVENTS).unwrap_or_default();
     let failing = last(errors).into_iter().filter(|(model, time)| {
         let recent = now.saturating_sub(Duration::from_millis(*time)) <= MODEL_ERROR_WINDOW;
-        recent && completed.get(model).is_none_or(|completed| completed < time)
+        recent && *time >= known_since && completed.get(model).is_none_or(|completed| completed < time)
     });
     failing.map(|(model, _)| model).collect()
 }
@@ -267,5 +275,11 @@ mod tests {
         assert_eq!(failing(&[(50, "a")], &[(55, "a")]), Vec::<String>::new());
         assert_eq!(failing(&[(56, "a")], &[(55, "a"), (59, "b")]), ["mock/a"]);
         assert_eq!(failing(&[(44, "a")], &[]), Vec::<String>::new());
+
+        // After 55 only calls of b are seen, and a call of a may have succeeded before.
+        let full = [(55, "b"); MODEL_EVENTS];
+        assert_eq!(failing(&[(50, "a")], &full), Vec::<String>::new());
+        assert_eq!(failing(&[(50, "a")], &full[1..]), ["mock/a"]);
+        assert_eq!(failing(&[(56, "a")], &full), ["mock/a"]);
     }
 }

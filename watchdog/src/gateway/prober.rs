@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use crate::gateway::answers::{Config, Health, Readiness, Stability, SystemInfo, failing_models};
+use crate::gateway::answers::{
+    Config, Health, MODEL_EVENTS, Readiness, Stability, SystemInfo, failing_models,
+};
 use crate::gateway::channels::ChannelsStatus;
 use crate::gateway::http;
 use crate::gateway::rpc::{Rpc, RpcError};
 use crate::judge::observation::{Failure, Phase};
 use crate::secret::Secret;
-
-/// How many events of a type are looked at: the last call of each model is among them.
-const MODEL_EVENTS: u32 = 50;
 
 /// What the gateway said over the WebSocket. `None` where it did not, in another release for example.
 #[derive(Debug, Default)]
@@ -70,8 +70,8 @@ impl Prober {
         Self { address, token, within, rpc: None }
     }
 
-    /// Asks everything once. It takes as long as HTTP is given, and over the WebSocket as long as one question and the
-    /// first that gets no answer.
+    /// Asks everything once. It takes `within` at most for HTTP, and twice that for all questions over the WebSocket: so
+    /// long nobody can be told anything.
     pub async fn round(&mut self) -> Round {
         let Self { address, within, .. } = *self;
         let (startup, live, readiness) = tokio::join!(
@@ -82,7 +82,11 @@ impl Prober {
         let version = startup.as_ref().ok().and_then(|startup| startup.version.clone());
         let contact = startup.and_then(|startup| live.map(|_| startup.phase()));
         let rpc = match contact {
-            Ok(Phase::Started) => Some(self.ask().await),
+            Ok(Phase::Started) => {
+                let within = within * 2;
+                let asked = timeout(within, self.ask()).await;
+                Some(asked.unwrap_or(Err(RpcError::Timeout { within })))
+            }
             // While it starts or drains it refuses most questions.
             Ok(Phase::Starting | Phase::Draining) => None,
             Err(_) => {
@@ -106,10 +110,14 @@ impl Prober {
     async fn ask(&mut self) -> Result<Answers, RpcError> {
         let Some(token) = &self.token else { return Err(RpcError::NoToken) };
         if let Some(mut rpc) = self.rpc.take() {
-            // A connection that broke since the last round says nothing about the gateway now: one more try.
-            if let Ok(answers) = answers(&mut rpc).await {
-                self.rpc = Some(rpc).filter(Rpc::is_small);
-                return Ok(answers);
+            match answers(&mut rpc).await {
+                Ok(answers) => {
+                    self.rpc = Some(rpc).filter(Rpc::is_small);
+                    return Ok(answers);
+                }
+                Err(error @ RpcError::Timeout { .. }) => return Err(error),
+                // A connection that broke since the last round says nothing about the gateway now: one more try.
+                Err(_) => {}
             }
         }
         let mut rpc = Rpc::connect(self.address, token, self.within).await?;

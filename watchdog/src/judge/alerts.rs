@@ -40,7 +40,8 @@ pub struct Rules {
 /// Decides what is told.
 #[derive(Debug, Default)]
 pub struct Alerts {
-    next_alive: Option<Duration>,
+    /// When *alive* was last due, or service began again. The next one is due a heartbeat later, by the rules of then.
+    alive_since: Option<Duration>,
     /// When *down* was last told, by its reason.
     told: BTreeMap<Reason, Duration>,
     /// The incident of which *down* was told and *recovered* was not yet.
@@ -62,7 +63,7 @@ impl Alerts {
             self.announced.filter(|told| incident.map(|open| open.number) != Some(told.number))
         {
             self.announced = None;
-            self.next_alive = Some(now + rules.heartbeat);
+            self.alive_since = Some(now);
             alerts.push(Alert::Recovered(over));
         }
         if let Some(incident) = incident
@@ -73,11 +74,11 @@ impl Alerts {
             self.announced = Some(*incident);
             alerts.push(Alert::Down(*incident));
         }
-        if serving && self.next_alive.is_none_or(|due| now >= due) {
+        let due = self.alive_due(rules);
+        if serving && due.is_none_or(|due| now >= due) {
             // From the due time, so that the interval does not grow by the pause between two rounds; but never sooner
             // than half a heartbeat after this one.
-            let due = self.next_alive.unwrap_or(now) + rules.heartbeat;
-            self.next_alive = Some(due.max(now + rules.heartbeat / 2));
+            self.alive_since = Some(due.unwrap_or(now).max(now.saturating_sub(rules.heartbeat / 2)));
             alerts.push(Alert::Alive);
         }
         alerts
@@ -87,8 +88,17 @@ impl Alerts {
     pub fn next_due(&self, incident: Option<&Incident>, serving: bool, rules: &Rules) -> Option<Duration> {
         let down =
             incident.filter(|_| self.announced.is_none()).map(|incident| self.down_due(incident, rules));
-        let alive = self.next_alive.filter(|_| serving);
+        let alive = self.alive_due(rules).filter(|_| serving);
         down.into_iter().chain(alive).min()
+    }
+
+    /// The open incident of which *down* was told.
+    pub fn announced(&self) -> Option<&Incident> {
+        self.announced.as_ref()
+    }
+
+    fn alive_due(&self, rules: &Rules) -> Option<Duration> {
+        self.alive_since.map(|since| since + rules.heartbeat)
     }
 
     fn down_due(&self, incident: &Incident, rules: &Rules) -> Duration {

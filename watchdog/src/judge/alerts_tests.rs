@@ -107,6 +107,17 @@ fn late_looks_do_not_cause_a_burst_of_alives() {
     assert!(alerts.step(minutes(100) + Duration::from_secs(1), None, true, &RULES).is_empty());
 }
 
+#[test]
+fn another_heartbeat_counts_at_once() {
+    let rarely = Rules { heartbeat: minutes(60), ..RULES };
+    let mut alerts = Alerts::default();
+    assert_eq!(alerts.step(Duration::ZERO, None, true, &rarely), [Alert::Alive]);
+    assert_eq!(alerts.next_due(None, true, &RULES), Some(minutes(1)));
+    assert_eq!(alerts.step(minutes(1), None, true, &RULES), [Alert::Alive]);
+    assert_eq!(alerts.next_due(None, true, &rarely), Some(minutes(61)));
+    assert!(alerts.step(minutes(60), None, true, &rarely).is_empty());
+}
+
 proptest! {
     #[test]
     fn no_storm_no_missed_down_and_one_recovered_for_each(

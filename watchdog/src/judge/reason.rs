@@ -133,7 +133,7 @@ impl Reason {
     }
 
     /// How sure one must be of it.
-    pub fn rounds(self) -> Rounds {
+    pub const fn rounds(self) -> Rounds {
         match self {
             // What may be over in the next moment: a channel that reconnects, a plugin that reloads.
             Self::NotReady | Self::ChannelDown | Self::ChannelMissing => Rounds { raise: 2, clear: 2 },

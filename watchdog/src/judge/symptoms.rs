@@ -6,7 +6,8 @@ use crate::judge::observation::{Observation, Symptoms};
 use crate::judge::reason::Reason;
 use crate::volume::Disk;
 
-/// From this share of the volume on, in percent, it is called full; OpenClaw's database needs room to work.
+/// From this share of the volume's bytes or inodes on, in percent, it is called full; OpenClaw's database needs room to
+/// work.
 const DISK_FULL: u64 = 95;
 /// Below this it is not any more.
 const DISK_FREE_AGAIN: u64 = 90;
@@ -83,8 +84,8 @@ pub fn observe(round: &Round, surroundings: &Surroundings<'_>) -> Observation {
     if let Some(not_applied) = config_not_applied {
         symptoms.insert(Reason::ConfigNotApplied, not_applied);
     }
-    if let Some(Disk { used_bytes, total_bytes }) = disk {
-        level(&mut symptoms, Reason::DiskFull, used_bytes, total_bytes, DISK_FREE_AGAIN, DISK_FULL);
+    if let Some((used, of)) = disk.map(|disk| disk.scarcest()) {
+        level(&mut symptoms, Reason::DiskFull, used, of, DISK_FREE_AGAIN, DISK_FULL);
     }
     Observation { contact: round.contact, symptoms }
 }

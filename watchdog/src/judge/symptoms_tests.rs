@@ -36,6 +36,10 @@ fn channel(state: AccountState) -> Channel {
     Channel { channel: "telegram".into(), account: "default".into(), state, problem: None }
 }
 
+fn disk(used_bytes: u64, total_bytes: u64) -> Disk {
+    Disk { used_bytes, total_bytes, ..Disk::default() }
+}
+
 fn seen(round: &Round, surroundings: &Surroundings<'_>) -> Vec<Reason> {
     let symptoms = observe(round, surroundings).symptoms;
     symptoms.into_iter().filter(|(_, seen)| *seen).map(|(reason, _)| reason).collect()
@@ -48,12 +52,15 @@ fn each_cause_has_its_reason() {
     let missing = [channel(AccountState::Missing)];
     let surroundings = Surroundings {
         channels: Some(&ready),
-        disk: Some(Disk { used_bytes: 1, total_bytes: 100 }),
+        disk: Some(disk(1, 100)),
         memory_limit: Some(100),
         config_not_applied: Some(false),
     };
-    let with_disk =
-        |used_bytes| Surroundings { disk: Some(Disk { used_bytes, total_bytes: 100 }), ..surroundings };
+    let with_disk = |used_bytes| Surroundings { disk: Some(disk(used_bytes, 100)), ..surroundings };
+    let with_inodes = |used_inodes, total_inodes| Surroundings {
+        disk: Some(Disk { used_inodes, total_inodes, ..disk(1, 100) }),
+        ..surroundings
+    };
     let config = json!({"valid": false, "issues": [{"path": "", "message": "x"}]});
     let rejected = Answers { config: Some(serde_json::from_value(config).unwrap()), ..all_well() };
     let failing = Answers { failing_models: Some(vec!["mock/m1".into()]), ..all_well() };
@@ -88,6 +95,9 @@ fn each_cause_has_its_reason() {
         ),
         (round(&[], all_well()), with_disk(95), vec![Reason::DiskFull]),
         (round(&[], all_well()), with_disk(94), vec![]),
+        (round(&[], all_well()), with_inodes(950, 1000), vec![Reason::DiskFull]),
+        (round(&[], all_well()), with_inodes(949, 1000), vec![]),
+        (round(&[], all_well()), with_inodes(0, 0), vec![]),
         (round(&[], Answers::default()), surroundings, vec![Reason::RpcUnavailable]),
         (
             Round { rpc: Some(Err(RpcError::Closed)), ..round(&[], all_well()) },
@@ -103,8 +113,8 @@ fn each_cause_has_its_reason() {
 fn what_was_not_asked_or_is_between_two_levels_is_not_judged() {
     let silent =
         Round { contact: Err(Failure::Frozen), version: None, readiness: Err(Failure::Frozen), rpc: None };
-    let disk = Some(Disk { used_bytes: 92, total_bytes: 100 });
-    let observation = observe(&silent, &Surroundings { disk, ..Surroundings::default() });
+    let between = Surroundings { disk: Some(disk(92, 100)), ..Surroundings::default() };
+    let observation = observe(&silent, &between);
     assert_eq!(observation.contact, Err(Failure::Frozen));
     assert!(observation.symptoms.is_empty(), "{observation:?}");
     // A name that may be a channel's is not judged without the list of channels.
@@ -112,7 +122,6 @@ fn what_was_not_asked_or_is_between_two_levels_is_not_judged() {
     assert_eq!(unsure.symptoms.get(&Reason::NotReady), None);
     let no_limit = observe(&round(&[], all_well()), &Surroundings::default());
     assert_eq!(no_limit.symptoms.get(&Reason::MemoryHigh), None);
-    let empty =
-        Surroundings { disk: Some(Disk { used_bytes: 0, total_bytes: 0 }), ..Surroundings::default() };
+    let empty = Surroundings { disk: Some(Disk::default()), ..Surroundings::default() };
     assert_eq!(observe(&round(&[], all_well()), &empty).symptoms.get(&Reason::DiskFull), None);
 }

@@ -1,5 +1,7 @@
 //! Alerting stage, pure: what a receiver is sent (docs/watchdog.md has the schema).
 
+use std::time::Duration;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +41,8 @@ pub struct Message {
     pub id: String,
     /// What it is about.
     pub kind: Kind,
+    /// When it was made, since the watchdog's start.
+    pub created: Duration,
     /// The JSON.
     pub body: Vec<u8>,
 }
@@ -58,6 +62,8 @@ pub struct Context<'a> {
     pub reasons: &'a [Reason],
     /// OpenClaw's release.
     pub gateway_version: Option<&'a str>,
+    /// Now, since the watchdog's start.
+    pub now: Duration,
     /// Now, RFC 3339.
     pub timestamp: &'a str,
     /// When the incident began, RFC 3339.
@@ -119,14 +125,12 @@ impl Message {
         };
         // Strings, numbers and enums: serialising them can't fail.
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        Self { id, kind, body }
+        Self { id, kind, created: context.now, body }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::{Value, json};
 
     use super::*;
@@ -140,6 +144,7 @@ mod tests {
             state: State::Down,
             reasons: &[Reason::GatewayUnreachable],
             gateway_version: Some("2026.9.6"),
+            now: Duration::from_secs(307),
             timestamp: "2026-11-25T12:05:00Z",
             incident_since: Some("2026-11-25T12:00:00Z"),
             incident_seconds: Some(300),

@@ -22,16 +22,14 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::exchange::{self, ExchangeError};
+use crate::exchange;
 use crate::secret::Secret;
 use crate::webhook::message::Message;
 use crate::webhook::retry;
 use crate::webhook::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, signature};
 
-/// The whole of a try: name, connection, TLS, request and answer.
+/// The whole of a try: name, connection, TLS, request and the head of the answer.
 const WITHIN: Duration = Duration::from_secs(10);
-/// Nothing of an answer's body is used.
-const MAX_BODY: usize = 64 * 1024;
 /// Where the image has the roots of trust.
 const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Name of the header with the message's id.
@@ -152,11 +150,9 @@ async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(), PostErr
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    match exchange::exchange(stream, request, MAX_BODY).await {
-        Ok((status, _)) if status.is_success() => Ok(()),
-        Ok((status, _)) => Err(PostError::Status(status.as_u16())),
-        Err(ExchangeError::Broken(_) | ExchangeError::TooLarge) => Err(PostError::Broken),
-    }
+    // The code says it all: what a receiver writes behind it, however much and slowly, is not read.
+    let status = exchange::send(stream, request).await.map_err(|_| PostError::Broken)?.status();
+    if status.is_success() { Ok(()) } else { Err(PostError::Status(status.as_u16())) }
 }
 
 fn connector() -> Result<TlsConnector, PostError> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::webhook::message::{Kind, Message};
 
-/// More than a receiver misses in a night: one *down* and one *recovered* in each dedupe window of 15 minutes.
+/// For incidents of one reason, 8 hours: one *down* and one *recovered* in each dedupe window of 15 minutes.
 pub const CAPACITY: usize = 64;
 
 /// Messages in the order in which they are sent.
@@ -13,8 +13,8 @@ pub struct Queue(VecDeque<Message>);
 
 impl Queue {
     /// Adds a message, and returns how many others it pushed out. An *alive* that still waits is out of date when
-    /// anything comes after it. When the queue is full the oldest *recovered* goes; a *down* only when there is nothing
-    /// else.
+    /// anything comes after it. When the queue is full the oldest *recovered* goes, and when there is none the oldest
+    /// *down*.
     pub fn push(&mut self, message: Message) -> usize {
         let before = self.0.len();
         self.0.retain(|waiting| waiting.kind != Kind::Alive);
@@ -47,10 +47,12 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn message(id: usize, kind: Kind) -> Message {
-        Message { id: id.to_string(), kind, body: Vec::new() }
+        Message { id: id.to_string(), kind, created: Duration::ZERO, body: Vec::new() }
     }
 
     fn ids(queue: &Queue) -> Vec<&str> {
@@ -58,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_alive_makes_way_and_a_down_never() {
+    fn an_old_alive_makes_way_for_whatever_comes() {
         let mut queue = Queue::default();
         assert_eq!(queue.push(message(1, Kind::Alive)), 0);
         assert_eq!(queue.push(message(2, Kind::Alive)), 1);

@@ -9,15 +9,18 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::clock::Clock;
 use crate::metrics::{Metrics, Sent};
 use crate::settings::Receiver;
 use crate::webhook::message::Message;
 use crate::webhook::post::{PostError, Poster, Target};
 use crate::webhook::queue::Queue;
-use crate::webhook::retry::{self, GIVE_UP_AFTER};
+use crate::webhook::retry::{Backoff, Failed};
 
 /// What the task is given.
 pub struct Sender {
+    /// By which messages are old.
+    pub clock: Clock,
     /// Whose it is.
     pub receiver: Receiver,
     /// Where the messages go; what waits when there is no target is dropped.
@@ -30,29 +33,24 @@ pub struct Sender {
     pub metrics: Arc<Metrics>,
 }
 
-/// The message that was tried without success.
-#[derive(Debug)]
-struct Failing {
-    id: String,
-    failures: u32,
-    first: Instant,
-    next: Instant,
-}
-
 impl Sender {
     /// Sends until nobody gives it anything any more.
     pub async fn run(mut self) {
         let mut queue = Queue::default();
-        let mut failing: Option<Failing> = None;
+        let mut backoff = Backoff::default();
+        let mut last_target = None;
         loop {
             // What came while a message was on its way, which takes seconds at most.
             while let Ok(message) = self.messages.try_recv() {
                 self.push(&mut queue, message);
             }
             let target = self.target.borrow_and_update().clone();
+            if target != last_target {
+                backoff = Backoff::default();
+                last_target.clone_from(&target);
+            }
             let Some(target) = target else {
                 self.count(Sent::Dropped, queue.clear());
-                failing = None;
                 if !self.wait(&mut queue, None).await {
                     return;
                 }
@@ -64,63 +62,49 @@ impl Sender {
                 }
                 continue;
             };
-            // Another message than the one that failed is tried at once: a down does not wait for an alive's pause.
-            failing = failing.filter(|failing| failing.id == message.id);
-            if let Some(Failing { next, .. }) = failing
-                && Instant::now() < next
-            {
-                if !self.wait(&mut queue, Some(next)).await {
+            let next = backoff.next(&message);
+            if self.clock.now() < next {
+                if !self.wait(&mut queue, Some(self.clock.instant(next))).await {
                     return;
                 }
                 continue;
             }
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             let result = self.poster.post(&target, &message, now).await;
-            failing = self.after(result, &message, failing, &mut queue);
+            if self.is_done(result, &message, &mut backoff) {
+                queue.remove(&message.id);
+            }
         }
     }
 
-    /// Takes a result into account; returns what is to be tried again.
-    fn after(
-        &self,
-        result: Result<(), PostError>,
-        message: &Message,
-        failing: Option<Failing>,
-        queue: &mut Queue,
-    ) -> Option<Failing> {
+    /// Takes a result into account; returns whether the message is not to be tried again.
+    fn is_done(&self, result: Result<(), PostError>, message: &Message, backoff: &mut Backoff) -> bool {
         let receiver = self.receiver.as_str();
         let kind = message.kind.as_str();
-        let now = Instant::now();
-        let (failures, first) = failing.map_or((0, now), |failing| (failing.failures, failing.first));
-        match result {
-            Ok(()) => {
-                tracing::debug!(receiver, kind, id = message.id, "webhook told");
-                self.count(Sent::Delivered, 1);
-                queue.remove(&message.id);
-                None
+        let Err(error) = result else {
+            tracing::debug!(receiver, kind, id = message.id, "webhook told");
+            self.count(Sent::Delivered, 1);
+            backoff.succeeded();
+            return true;
+        };
+        self.count(Sent::Failed, 1);
+        let failed = if error.is_worth_another_try() {
+            backoff.failed(message, self.clock.now(), random())
+        } else {
+            Failed::GiveUp
+        };
+        match failed {
+            // The first time is news; the rest would only fill the log.
+            Failed::Again { first: true } => {
+                tracing::warn!(receiver, kind, id = message.id, %error, "webhook not told, trying again");
             }
-            Err(error) if error.is_worth_another_try() && now.duration_since(first) < GIVE_UP_AFTER => {
-                // The first time is news; the rest would only fill the log.
-                if failures == 0 {
-                    tracing::warn!(receiver, kind, id = message.id, %error, "webhook not told, trying again");
-                }
-                self.count(Sent::Failed, 1);
-                let failures = failures.saturating_add(1);
-                Some(Failing {
-                    id: message.id.clone(),
-                    failures,
-                    first,
-                    next: now + retry::pause(failures, random()),
-                })
-            }
-            Err(error) => {
+            Failed::Again { first: false } => {}
+            Failed::GiveUp => {
                 tracing::error!(receiver, kind, id = message.id, %error, "webhook not told, giving this message up");
-                self.count(Sent::Failed, 1);
                 self.count(Sent::Dropped, 1);
-                queue.remove(&message.id);
-                None
             }
         }
+        failed == Failed::GiveUp
     }
 
     /// Waits for a message, another target, or a time. `false` when it is all over.

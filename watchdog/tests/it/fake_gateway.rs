@@ -20,6 +20,8 @@ pub(crate) struct Script {
     pub(crate) frozen: bool,
     /// Takes connections and closes them.
     pub(crate) gone: bool,
+    /// How long it takes for each answer over the WebSocket, but the first.
+    pub(crate) slow: Duration,
     /// Answers every path with HTML, as with its web interface on.
     pub(crate) html: bool,
     /// What it demands in `connect`.
@@ -53,6 +55,7 @@ impl FakeGateway {
             ]),
             frozen: false,
             gone: false,
+            slow: Duration::ZERO,
             html: false,
             token: "gateway-token",
             connects: Vec::new(),
@@ -152,6 +155,10 @@ fn answer_questions(stream: TcpStream, script: &Mutex<Script>) -> Option<()> {
         };
         while lock(script).frozen {
             thread::sleep(Duration::from_millis(5));
+        }
+        if method != "connect" {
+            let slow = lock(script).slow;
+            thread::sleep(slow);
         }
         let response = answer.map_or_else(
             || {

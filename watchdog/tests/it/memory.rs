@@ -37,7 +37,10 @@ fn measure(what: &str, answer: usize) {
     let usual = watch_command(&pod, &gateway.address.to_string(), &[], &[]);
     let released = env::var_os("KR8TIV_WATCHDOG_BINARY");
     let mut command = Command::new(released.clone().unwrap_or_else(|| usual.get_program().to_owned()));
-    command.args(usual.get_args()).env("OPENCLAW_GATEWAY_TOKEN", "gateway-token");
+    // A build for tests on a busy machine takes its time for the large answer.
+    let arguments =
+        usual.get_args().map(|argument| if argument == "500ms" { "8s".as_ref() } else { argument });
+    command.args(arguments).env("OPENCLAW_GATEWAY_TOKEN", "gateway-token");
     // As in the image.
     command.env("MALLOC_TRIM_THRESHOLD_", "131072");
     let watchdog = Watchdog::start(command).listening();

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use kr8tiv_watchdog::manifest::Ownership::Operator;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::fake_gateway::FakeGateway;
 use crate::support::{Bundle, Pod, Watchdog, command, eventually};
+use crate::watching::watch_command;
 
 #[test]
 fn fifty_swaps_in_a_row_are_all_delivered() {
@@ -80,6 +82,47 @@ fn drift_is_put_back_at_the_next_resync() {
     assert_eq!(pod.config().unwrap(), bundle.config());
 }
 
+/// A watchdog that can be given a file size limit, which behaves as a full disk does: the write fails half way.
+fn limitable(watchdog: &Command) -> Watchdog {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(watchdog.get_program())
+        .args(watchdog.get_args());
+    shell.envs(watchdog.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Watchdog::start(shell).listening()
+}
+
+fn limit_file_size(watchdog: &Watchdog, bytes: Option<u64>) {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
+    let current = bytes.or(maximum);
+    prlimit(Some(watchdog.pid()), Resource::Fsize, Rlimit { current, maximum }).unwrap();
+}
+
+#[test]
+fn while_a_pass_fails_nothing_is_said_of_a_bundle_and_the_changed_file_is_named() {
+    let (pod, gateway) = (Pod::new(), FakeGateway::start());
+    let bundle = Bundle::usual("one").file("support", "SOUL.md", &"soul ".repeat(1000), Operator);
+    pod.mount(&bundle);
+    let watchdog = limitable(&watch_command(&pod, &gateway.address.to_string(), &[], &[]));
+    let is_of_the_bundle = |gateway: &Value| gateway["config"]["bundleHash"] == bundle.hash();
+    watchdog.gateway_when("it is said of the bundle", is_of_the_bundle);
+
+    limit_file_size(&watchdog, Some(4096));
+    fs::write(pod.workspace("support/SOUL.md"), "drift").unwrap();
+    eventually("the failure is reported", || watchdog.status()["error"] != Value::Null);
+    let status = watchdog.status();
+    assert_eq!(status["delivered"]["bundleHash"], bundle.hash());
+    assert_eq!(status["drift"], json!({"restoredTotal": 0, "files": ["support/SOUL.md"]}));
+    watchdog.gateway_when("it is said of no bundle", |gateway| {
+        gateway["config"]["applied"] == true && gateway["config"]["bundleHash"] == Value::Null
+    });
+
+    limit_file_size(&watchdog, None);
+    watchdog.gateway_when("it is said of the bundle again", is_of_the_bundle);
+    assert_eq!(watchdog.status()["drift"], json!({"restoredTotal": 1, "files": ["support/SOUL.md"]}));
+}
+
 #[test]
 fn a_partial_failure_is_reported_and_mended() {
     let pod = Pod::new();
@@ -87,13 +130,12 @@ fn a_partial_failure_is_reported_and_mended() {
     let big = "private text ".repeat(1000);
     let two = Bundle::usual("two").file("zeta", "AGENTS.md", &big, Operator);
     pod.mount(&one);
-    // A file size limit behaves as a full disk does: the write fails half way.
-    let limited =
-        command("run", &pod, &["--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:1", "--resync", "200ms"]);
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' XFSZ; ulimit -S -f 8; exec \"$0\" \"$@\""]);
-    shell.arg(limited.get_program()).args(limited.get_args());
-    let watchdog = Watchdog::start(shell).listening();
+    let watchdog = limitable(&command(
+        "run",
+        &pod,
+        &["--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:1", "--resync", "200ms"],
+    ));
+    limit_file_size(&watchdog, Some(4096));
     watchdog.wait_delivered(&one);
 
     pod.mount(&two);
@@ -111,8 +153,7 @@ fn a_partial_failure_is_reported_and_mended() {
     );
     assert_eq!(fs::read_dir(pod.workspace("zeta")).unwrap().count(), 0, "no half file is left");
 
-    let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
-    prlimit(Some(watchdog.pid()), Resource::Fsize, Rlimit { current: maximum, maximum }).unwrap();
+    limit_file_size(&watchdog, None);
     watchdog.wait_delivered(&two);
     assert_eq!(watchdog.status()["error"], Value::Null);
     assert_eq!(pod.text("zeta/AGENTS.md").unwrap(), big);

@@ -45,8 +45,8 @@ impl Received {
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
-    /// Heads of the next answers; then it takes everything.
-    answers: Arc<Mutex<VecDeque<String>>>,
+    /// Heads of the next answers and the lengths of their bodies; then it takes everything.
+    answers: Arc<Mutex<VecDeque<(String, usize)>>>,
 }
 
 impl Receiver {
@@ -75,8 +75,13 @@ impl Receiver {
 
     /// How the next requests are answered.
     pub(crate) fn answer(&self, heads: &[&str]) {
-        let heads = heads.iter().map(|head| (*head).to_owned());
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).extend(heads);
+        self.answer_at_length(heads, 0);
+    }
+
+    /// The same, with as many bytes behind each head.
+    pub(crate) fn answer_at_length(&self, heads: &[&str], length: usize) {
+        let answers = heads.iter().map(|head| ((*head).to_owned(), length));
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).extend(answers);
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -100,7 +105,7 @@ impl<T: Read + Write> Stream for T {}
 fn take(
     stream: Box<dyn Stream>,
     received: &Mutex<Vec<Received>>,
-    answers: &Mutex<VecDeque<String>>,
+    answers: &Mutex<VecDeque<(String, usize)>>,
 ) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
@@ -118,8 +123,9 @@ fn take(
     let body = String::from_utf8(body).ok()?;
     received.lock().unwrap_or_else(PoisonError::into_inner).push(Received { path, headers, body });
     let answer = answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let head = answer.unwrap_or_else(|| "204 No Content".to_owned());
+    let (head, length) = answer.unwrap_or_else(|| ("204 No Content".to_owned(), 0));
     let stream = reader.get_mut();
-    write!(stream, "HTTP/1.1 {head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok()?;
+    write!(stream, "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").ok()?;
+    stream.write_all(&vec![b'x'; length]).ok()?;
     stream.flush().ok()
 }

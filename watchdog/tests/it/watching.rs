@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -182,6 +183,74 @@ fn a_wrong_token_is_no_service_over_the_websocket_and_no_more() {
     let watchdog = watch(&pod, &gateway, &[], &[]);
     let status = watchdog.gateway_when("refused", has_reasons(&["RpcUnavailable"]));
     assert_eq!((&status["state"], &status["config"]), (&json!("Degraded"), &Value::Null));
+}
+
+#[test]
+fn of_a_gateway_that_serves_and_does_not_say_nothing_old_is_said() {
+    let (pod, gateway) = (Pod::new(), FakeGateway::start());
+    let bundle = Bundle::usual("one");
+    pod.mount(&bundle);
+    let watchdog = watch(&pod, &gateway, &[], &[]);
+    let is_known = |gateway: &Value| gateway["config"]["bundleHash"] == bundle.hash();
+    watchdog.gateway_when("it says", is_known);
+    let answers = std::mem::take(&mut gateway.script().answers);
+    let status = watchdog.gateway_when("it does not", has_reasons(&["RpcUnavailable"]));
+    assert_eq!(
+        [&status["config"], &status["channels"], &status["memory"]],
+        [&Value::Null, &json!([]), &Value::Null]
+    );
+    gateway.script().answers = answers;
+    watchdog.gateway_when("it says again", is_known);
+}
+
+/// The rounds in which a question over the WebSocket ended so.
+fn rpc_rounds(watchdog: &Watchdog, result: &str) -> u64 {
+    let metrics = watchdog.get("/metrics").1;
+    let name = format!("probes_total{{probe=\"rpc\",result=\"{result}\"}} ");
+    metrics.lines().find_map(|line| line.split_once(&name)).map_or(0, |(_, count)| count.parse().unwrap())
+}
+
+#[test]
+fn a_channel_that_is_missing_stays_so_while_the_configuration_cannot_be_read() {
+    let (pod, gateway) = (Pod::new(), FakeGateway::start());
+    let wants = json!({"channels": {"telegram": {"enabled": true}}});
+    pod.mount(&Bundle::usual("one").with_config(&wants));
+    gateway.script().answers.insert("channels.status", json!({}));
+    let watchdog = watch(&pod, &gateway, &[], &[]);
+    watchdog.gateway_when("missing", has_reasons(&["ChannelMissing"]));
+    fs::rename(&pod.paths.config_dir, pod.paths.config_dir.with_extension("gone")).unwrap();
+    eventually("it cannot be read", || watchdog.status()["error"] != Value::Null);
+    let before = rpc_rounds(&watchdog, "ok");
+    eventually("some rounds more", || rpc_rounds(&watchdog, "ok") > before + 4);
+    watchdog.gateway_when("still missing", has_reasons(&["ChannelMissing"]));
+}
+
+#[test]
+fn all_questions_of_a_round_together_have_a_limit() {
+    let (pod, gateway) = (Pod::new(), FakeGateway::start());
+    // Each answer comes in time, and all of them not.
+    gateway.script().slow = Duration::from_millis(400);
+    let watchdog = watch(&pod, &gateway, &[], &[]);
+    watchdog.gateway_when("too slow", has_reasons(&["RpcUnavailable"]));
+}
+
+#[test]
+fn a_question_that_gets_no_answer_is_not_asked_again_in_the_same_round() {
+    let (pod, gateway) = (Pod::new(), FakeGateway::start());
+    pod.mount(&Bundle::usual("one"));
+    // Only the delivery can explain a second round.
+    let address = gateway.address.to_string();
+    let rarely = ["--probe-interval", "1h", "--probe-timeout", "4s"];
+    let rarely = [&["--listen", "127.0.0.1:0", "--gateway", &address], &rarely[..]].concat();
+    let mut command = command("run", &pod, &rarely);
+    command.env("OPENCLAW_GATEWAY_TOKEN", "gateway-token");
+    let watchdog = Watchdog::start(command).listening();
+    watchdog.gateway_when("asked and settled", |gateway| gateway["config"]["bundleHash"] != Value::Null);
+    let connects = gateway.script().connects.len();
+    gateway.script().slow = Duration::from_hours(1);
+    pod.mount(&Bundle::usual("two"));
+    eventually("asked without an answer", || rpc_rounds(&watchdog, "frozen") == 1);
+    assert_eq!(gateway.script().connects.len(), connects);
 }
 
 #[test]

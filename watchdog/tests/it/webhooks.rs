@@ -114,6 +114,67 @@ fn a_message_that_is_sent_again_has_the_same_id_and_a_redirect_is_not_followed()
 }
 
 #[test]
+fn what_a_receiver_answers_is_decided_by_the_code_however_much_it_says() {
+    let (gateway, receiver) = (FakeGateway::start(), Receiver::start(None));
+    let pod = pod(&owner());
+    gateway.script().gone = true;
+    let url = format!("http://{}/", receiver.address);
+    receiver.answer_at_length(&["200 OK", "404 Not Found"], 1024 * 1024);
+    let watchdog =
+        watch(&pod, &gateway, &["--startup-budget", "100ms"], &[(URL, &url), (KEY, "signing-key")]);
+    eventually("the down is taken", || {
+        watchdog.get("/metrics").1.contains("messages_total{receiver=\"owner\",result=\"delivered\"} 1")
+    });
+    assert_eq!(receiver.with_status("down").len(), 1);
+    gateway.script().gone = false;
+    receiver.wait_for("alive");
+    assert_eq!(receiver.with_status("recovered").len(), 1, "what is refused for good is not sent again");
+    assert!(watchdog.log().join("\n").contains("the receiver answered 404"));
+}
+
+#[test]
+fn alives_that_a_receiver_does_not_take_are_one_line_in_the_log() {
+    let (gateway, receiver) = (FakeGateway::start(), Receiver::start(None));
+    let pod = pod(&owner());
+    let url = format!("http://{}/", receiver.address);
+    receiver.answer(&["503 Service Unavailable"; 3]);
+    let watchdog = watch(&pod, &gateway, &[], &[(URL, &url), (KEY, "signing-key")]);
+    eventually("one is taken", || {
+        watchdog.get("/metrics").1.contains("messages_total{receiver=\"owner\",result=\"delivered\"} 1")
+    });
+    let tried = receiver.with_status("alive");
+    let ids: BTreeSet<_> = tried.iter().map(|one| &one.headers["x-kr8tiv-id"]).collect();
+    assert!(ids.len() > 1, "the pauses get longer than the heartbeat, so that newer ones take the place");
+    let lines = watchdog.log().iter().filter(|line| line.contains("trying again")).count();
+    assert_eq!(lines, 1, "{:?}", watchdog.log());
+}
+
+#[test]
+fn who_becomes_a_receiver_in_an_incident_is_told_down_and_who_was_told_is_told_recovered() {
+    let (gateway, first, second) = (FakeGateway::start(), Receiver::start(None), Receiver::start(None));
+    let webhook = |name: &str, receiver: &Receiver| json!({"name": name, "url": format!("http://{}/", receiver.address)});
+    let mut pod = pod(&json!([webhook("owner", &first)]));
+    let watchdog = watch(&pod, &gateway, &[], &[]);
+    first.wait_for("alive");
+    gateway.script().gone = true;
+    let told = first.wait_for("down").json()["incident"].clone();
+
+    let mut settings = pod.settings.take().unwrap();
+    settings["webhooks"] = json!([webhook("owner", &first), webhook("management", &second)]);
+    pod.settings = Some(settings);
+    pod.mount(&Bundle::usual("one"));
+    let caught_up = second.wait_for("down").json()["incident"].clone();
+    assert_eq!(caught_up["since"], told["since"]);
+    gateway.script().gone = false;
+    wait_for_state(&watchdog, "Alive");
+    for one in [&first, &second] {
+        one.wait_for("recovered");
+        one.wait_for("alive");
+        assert_eq!((one.with_status("down").len(), one.with_status("recovered").len()), (1, 1));
+    }
+}
+
+#[test]
 fn point_19_a_receiver_that_does_not_answer_holds_the_other_one_up_not() {
     let (gateway, management) = (FakeGateway::start(), Receiver::start(None));
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -168,6 +229,20 @@ fn over_tls_only_who_is_trusted_is_told() {
     let watchdog = watch(&pod, &gateway, &[], &[(URL, &by_name), (KEY, "signing-key")]);
     watchdog.line_with("no TLS connection");
     assert_eq!(receiver.received().len(), before);
+}
+
+#[test]
+fn without_its_settings_it_goes_on_as_before_and_says_so() {
+    let (gateway, receiver) = (FakeGateway::start(), Receiver::start(None));
+    let mut pod = pod(&json!([{"name": "owner", "url": format!("http://{}/", receiver.address)}]));
+    let watchdog = watch(&pod, &gateway, &[], &[]);
+    receiver.wait_for("alive");
+    pod.settings = None;
+    pod.mount(&Bundle::usual("one"));
+    watchdog.line_with("going on as before");
+    let alives = receiver.with_status("alive").len();
+    eventually("alive goes on", || receiver.with_status("alive").len() > alives + 1);
+    assert!(!watchdog.log().join("\n").contains("nobody is told"));
 }
 
 #[test]
