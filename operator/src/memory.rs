@@ -4,8 +4,8 @@
 //! each tenant fetches at the Harness's interval ([`schedule`]) and wakes the tenant only when the lines, or what is to be
 //! said of them, change. What a failure leaves is the context that was fetched last.
 //!
-//! After a start, the lines are read back from the tenant's own ConfigMap, one request for each tenant with memory, so
-//! that agents do not lose them until the first fetch ([`recall`]).
+//! After a start, the lines are read back from the tenant's own ConfigMaps, so that agents do not lose them until the
+//! first fetch. Lines that were found in another memory are not kept, at whatever time it changes ([`recall`]).
 
 mod fetch;
 mod keys;
@@ -33,6 +33,7 @@ use crate::delivery::{Delivery, Known};
 use crate::health::Applied;
 use crate::key::Key;
 use crate::queue::Queues;
+use recall::Origin;
 use report::Report;
 use wanted::Wanted;
 
@@ -106,6 +107,8 @@ pub struct Memories {
 struct Entry {
     /// Uid of the Tenant.
     uid: String,
+    /// Where the lines among the facts come from.
+    origin: Origin,
     facts: Facts,
     following: Option<Following>,
     /// [`kr8tiv_compiler::Bundle::hash_without_context`] of what the gateway was last known to serve.
@@ -141,17 +144,11 @@ impl Memories {
         let mut known = self.known.lock();
         let Some(entry) = known.get_mut(tenant) else { return };
         let before = entry.following.take();
-        // A task that has ended has panicked: another one takes its place.
+        // A task goes on for ever, over panics too: one that has ended all the same is replaced.
         let goes_on = |before: &Following| before.wanted == wanted && !before.task.is_finished();
         if before.as_ref().is_some_and(goes_on) {
             entry.following = before;
             return;
-        }
-        // What was found elsewhere, or with a key that was taken away, is not this tenant's any more.
-        let moved = before.as_ref().is_some_and(|before| !before.wanted.is_same_place(&wanted));
-        if (moved || wanted.key.is_none()) && !entry.facts.lines.is_empty() {
-            entry.facts.lines.clear();
-            self.queues.wake_tenant(tenant.clone());
         }
         if !wanted.asks() {
             return;

@@ -20,11 +20,6 @@ pub enum Reach {
 /// Metadata services of clouds at addresses that are not link-local: Azure, Alibaba, Oracle.
 const METADATA_V4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
-/// The same in private IPv6 networks: Amazon, Google.
-const METADATA_V6: [Ipv6Addr; 2] = [
-    Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254),
-    Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254),
-];
 
 /// The least reach that takes in an address; `None` for one that is refused always.
 fn needed(address: IpAddr) -> Option<Reach> {
@@ -60,10 +55,14 @@ fn needed_v6(address: Ipv6Addr) -> Option<Reach> {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return needed_v4(mapped);
     }
-    if METADATA_V6.contains(&address) {
-        return None;
-    }
     match address.segments() {
+        // Metadata services in private networks: Amazon, which has several there (instances, Pods, names), and Google.
+        // Teredo, benchmarking, ORCHID, documentation, 6to4: tunnels and non-addresses.
+        [0xfd00, 0x0ec2, ..]
+        | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]
+        | [0x2001, 0..=0x01ff | 0x0db8, ..]
+        | [0x2002, ..]
+        | [0x3fff, 0..=0x0fff, ..] => None,
         [0, 0, 0, 0, 0, 0, 0, 1] => Some(Reach::Loopback),
         // An IPv4 address behind a translator: what counts is where it leads.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
@@ -71,8 +70,6 @@ fn needed_v6(address: Ipv6Addr) -> Option<Reach> {
             needed_v4(Ipv4Addr::new(a, b, c, d))
         }
         [0xfc00..=0xfdff, ..] => Some(Reach::Private),
-        // Teredo, benchmarking, ORCHID, documentation, 6to4: tunnels and non-addresses.
-        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x2002, ..] | [0x3fff, 0..=0x0fff, ..] => None,
         // Global unicast.
         [0x2000..=0x3fff, ..] => Some(Reach::Public),
         _ => None,
@@ -104,6 +101,7 @@ mod tests {
             "192.168.1.1",
             "100.64.0.1",
             "fd12::1",
+            "fd00:ec3::1",
             "::ffff:10.0.0.1",
             "64:ff9b::a00:1",
         ];
@@ -131,6 +129,9 @@ mod tests {
             "240.0.0.1",
             "203.0.113.1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd00:ec2::253",
+            "fd00:ec2:1::1",
             "fd20:ce::254",
             "fe80::1",
             "ff02::1",

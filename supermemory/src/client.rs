@@ -84,7 +84,9 @@ impl Client {
             };
             // What would come after the deadline is not waited for: the reason says more than a timeout.
             let pause = retry::pause(&error, attempt, repeat);
-            let Some(pause) = pause.filter(|pause| Instant::now() + *pause < deadline) else {
+            let Some(pause) =
+                pause.filter(|pause| *pause < deadline.saturating_duration_since(Instant::now()))
+            else {
                 return Err(error);
             };
             sleep(pause).await;

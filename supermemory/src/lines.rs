@@ -71,20 +71,29 @@ fn line(text: &str) -> String {
     format!("{}…", cut.trim_end())
 }
 
-/// Characters that a model reads and a person does not see: those that join or turn text, and tags. They serve to
-/// smuggle instructions into what looks like a harmless line.
+/// Characters that a model reads and a person does not see: those that Unicode has ignored where they can't be shown
+/// (joiners, turns of direction, fillers, variation selectors, tags), and marks of annotations. They serve to smuggle
+/// instructions into what looks like a harmless line.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}'
+            | '\u{34f}'
             | '\u{61c}'
-            | '\u{180e}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -145,6 +154,21 @@ mod tests {
     #[test]
     fn what_nobody_sees_is_left_out() {
         assert_eq!(line("a\u{202e}b\u{e0041}\u{7}c\u{2028}d"), "ab c d");
+        // The first and the last of each range.
+        let hidden = "\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180b}\u{180e}\u{180f}\u{200b}\u{200d}\u{200f}\
+                      \u{202a}\u{202e}\u{2060}\u{206f}\u{3164}\u{fe00}\u{fe0f}\u{feff}\u{ffa0}\u{fff0}\u{fff9}\u{fffb}\u{1bca0}\
+                      \u{1bca3}\u{1d173}\u{1d17a}\u{e0000}\u{e0001}\u{e007f}\u{e0100}\u{e01ef}\u{e0fff}";
+        for c in hidden.chars() {
+            assert_eq!(line(&format!("a{c}b")), "ab", "U+{:04X}", u32::from(c));
+        }
+        // What stands beside them.
+        let seen = "\u{ac}\u{34e}\u{350}\u{115e}\u{1161}\u{17b6}\u{180a}\u{1820}\u{3163}\u{fe10}\u{ff9f}\u{ffa1}\u{fffc}\u{1d172}\u{1d17b}";
+        assert_eq!(line(seen), seen);
+        assert_eq!(
+            line("\u{2764}\u{fe0f} tea"),
+            "\u{2764} tea",
+            "an emoji without its selector is one all the same"
+        );
     }
 
     proptest! {
@@ -161,7 +185,7 @@ mod tests {
             for line in &lines {
                 prop_assert!(!line.is_empty() && line.chars().count() <= LINE_LIMIT);
                 prop_assert_eq!(line.trim(), line.as_str());
-                let is_bad = |c: char| c.is_control() || (c.is_whitespace() && c != ' ') || is_invisible(c);
+                let is_bad = |c: char| c.is_control() || (c.is_whitespace() && c != ' ');
                 prop_assert!(!line.contains(is_bad));
                 prop_assert_eq!(&super::line(line), line, "a line stays what it is");
             }

@@ -14,6 +14,9 @@ const ATTEMPTS: u32 = 3;
 /// The first pause after a failed connection; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
+/// Longer waits than this are taken for this: nobody means them, and times must stay within what a clock can add.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
+
 /// Whether it does harm when a request arrives twice.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Repeat {
@@ -41,14 +44,16 @@ pub(crate) fn pause(error: &Error, attempt: u32, repeat: Repeat) -> Option<Durat
     }
 }
 
-/// `Retry-After` (RFC 9110): seconds, or a date.
+/// `Retry-After` (RFC 9110): seconds, or a date; a day at most.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    let wait = if let Ok(seconds) = text.parse::<f64>() {
+        Duration::try_from_secs_f64(seconds).ok()?
+    } else {
+        let date = httpdate::parse_http_date(text).ok()?;
+        date.duration_since(now).unwrap_or_default()
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -63,6 +68,8 @@ mod tests {
             ("0.5", Some(Duration::from_millis(500))),
             ("Sun, 06 Nov 1994 08:49:47 GMT", Some(Duration::from_secs(10))),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(Duration::ZERO)),
+            ("1e19", Some(LONGEST_RETRY_AFTER)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST_RETRY_AFTER)),
             ("-1", None),
             ("soon", None),
             ("1e400", None),

@@ -45,6 +45,8 @@ pub enum Fault {
     Huge,
     /// It sends the caller elsewhere.
     Redirect,
+    /// The caller panics, as over a fault of its own.
+    Panic,
 }
 
 /// A request that it got.
@@ -159,6 +161,7 @@ impl Stub {
                 sleep(pause).await;
                 Ok(self.well(&request))
             }
+            Some(Fault::Panic) => panic!("the stub was told to"),
             Some(Fault::Refuse | Fault::HangUp) => Err(TransportError::Broken("connection reset".into())),
             Some(fault) => Ok(ill(&fault)),
         }

@@ -119,6 +119,7 @@ async fn what_is_safe_is_sent_again_within_the_deadline() {
     assert_eq!(attempts(Fault::Status(429, Some("2"))).await, (true, 2));
     assert_eq!(attempts(Fault::Status(503, Some("2"))).await, (true, 2));
     assert_eq!(attempts(Fault::Status(429, Some("9"))).await, (false, 1), "after the deadline");
+    assert_eq!(attempts(Fault::Status(429, Some("1e19"))).await, (false, 1), "more than a clock can add");
     for status in [401, 402, 429, 500, 503] {
         assert_eq!(attempts(Fault::Status(status, None)).await, (false, 1), "{status}");
     }

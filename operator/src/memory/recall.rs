@@ -1,15 +1,26 @@
-//! What is known of a tenant's memory when the operator has just started. Reads one ConfigMap of the tenant's own.
+//! What may be kept of a tenant's memory: over a start of the operator, and when its Harness or key changes. Reads two
+//! ConfigMaps of the tenant's own after a start, and nothing later.
+//!
+//! It is decided before a pass compiles, so that no bundle has lines of a memory that is not its own; also for a tenant
+//! that is suspended, for which nothing is fetched.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kr8tiv_compiler::{CONTEXT_FILE, read_context};
+use kr8tiv_crds::memory::Supermemory;
+use kr8tiv_crds::tenant::TenantSpec;
 use kube::Api;
+use serde::Deserialize;
 
 use super::{Entry, Facts, Memories};
 use crate::backoff::Pace;
-use crate::child::ChildKind;
+use crate::child::{ChildId, ChildKind};
 use crate::client::said;
 use crate::tenant::observe::Observed;
 use crate::tenant::stop::pace_of;
+
+/// The file of the configuration that says from which memory the lines beside it are. The configuration is written
+/// after the workspaces: it is never ahead of them.
+const MEMORY_FILE: &str = "memory.json";
 
 /// The context that the agents have could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -21,18 +32,83 @@ pub struct Error {
     pub source: Box<kube::Error>,
 }
 
+/// Where lines come from: those of another origin are not this tenant's any more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Origin {
+    base_url: String,
+    /// The Tenant's own tag, or what the Harness puts before the tenant's id, which stays.
+    tag: String,
+    /// Whether there is a query, and a key to ask it with: without, there are no lines.
+    is_asked: bool,
+}
+
+/// The part of `memory.json` that tells the origin.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Applied {
+    base_url: String,
+    container_tag: String,
+}
+
+impl Origin {
+    fn of(tenant: &TenantSpec, memory: &Supermemory) -> Self {
+        Self {
+            base_url: memory.base_url.clone(),
+            tag: tenant.container_tag.as_ref().unwrap_or(&memory.container_tag_prefix).clone(),
+            is_asked: tenant.supermemory.is_some() && !memory.queries.is_empty(),
+        }
+    }
+
+    /// Whether lines that were applied with these settings come from here.
+    fn is_of(&self, applied: &Applied, observed: &Observed<'_>) -> bool {
+        let tag = match (&observed.tenant.spec.container_tag, &observed.previous.tenant_id) {
+            (Some(tag), _) => tag.clone(),
+            (None, Some(id)) => format!("{}-{id}", self.tag),
+            (None, None) => return false,
+        };
+        (&applied.base_url, &applied.container_tag) == (&self.base_url, &tag)
+    }
+}
+
+impl Facts {
+    /// What is known of a new origin: nothing but what was put in last, which is named by where it is.
+    fn elsewhere(self) -> Self {
+        Self { ingested: self.ingested, ..Self::default() }
+    }
+}
+
+impl Entry {
+    /// Lets go of everything that comes from elsewhere, with the task that would bring it back.
+    fn settle(&mut self, origin: Origin) {
+        if self.origin != origin {
+            self.following = None;
+            self.facts = std::mem::take(&mut self.facts).elsewhere();
+            self.origin = origin;
+        }
+    }
+}
+
 impl Memories {
-    /// Makes sure that what was known before the start is known: once for each tenant with memory. Asks the API server
-    /// only when an agent of the tenant has a workspace. On an error nothing may be applied: agents would lose their
-    /// context.
+    /// Makes sure that what was known before the start is known, once for each tenant with memory, and that nothing is
+    /// known that is of another memory. Asks the API server only when an agent of the tenant has a workspace. On an error
+    /// nothing may be applied: agents would lose their context.
     pub async fn recall(&self, observed: &Observed<'_>) -> Result<(), Error> {
-        let is_known = |entry: &Entry| entry.uid == observed.uid;
-        if self.known.lock().get(&observed.key).is_some_and(is_known) {
+        let harness = observed.harness.as_ref().and_then(|harness| harness.readable().ok());
+        let Some(harness) = harness else { return Ok(()) };
+        let origin = Origin::of(&observed.tenant.spec, &harness.spec.supermemory);
+        let is_known = |entry: &&mut Entry| entry.uid == observed.uid;
+        if let Some(entry) = self.known.lock().get_mut(&observed.key).filter(is_known) {
+            entry.settle(origin);
             return Ok(());
         }
         let lines = self.lines(observed).await?;
-        let facts = Facts { lines, ..Facts::of_status(&observed.previous) };
-        let entry = Entry { uid: observed.uid.to_owned(), facts, following: None, served: None };
+        let facts = Facts::of_status(&observed.previous);
+        let facts = if lines.is_empty() || self.are_of(&origin, observed).await? {
+            Facts { lines, ..facts }
+        } else {
+            facts.elsewhere()
+        };
+        let entry = Entry { uid: observed.uid.to_owned(), origin, facts, following: None, served: None };
         self.known.lock().insert(observed.key.clone(), entry);
         Ok(())
     }
@@ -40,10 +116,28 @@ impl Memories {
     /// The lines that the agents have: all of them have the same.
     async fn lines(&self, observed: &Observed<'_>) -> Result<Vec<String>, Error> {
         let start = format!("{}-workspace.", observed.key.name);
-        let mut own = observed.children.iter().filter(|(id, child)| {
-            id.kind == ChildKind::ConfigMap && id.name.starts_with(&start) && child.is_owned_by(observed.uid)
-        });
-        let Some((id, _)) = own.next() else { return Ok(Vec::new()) };
+        let mut own = observed.children.keys().filter(|id| id.name.starts_with(&start));
+        let content = match own.find(|id| is_own(observed, id)) {
+            Some(id) => self.file(observed, id, CONTEXT_FILE).await?,
+            None => None,
+        };
+        Ok(content.map(|content| read_context(&content)).unwrap_or_default())
+    }
+
+    /// Whether the lines that the agents have come from there.
+    async fn are_of(&self, origin: &Origin, observed: &Observed<'_>) -> Result<bool, Error> {
+        let name = format!("{}-gateway-config", observed.key.name);
+        let id = ChildId { kind: ChildKind::ConfigMap, name };
+        if !origin.is_asked || !is_own(observed, &id) {
+            return Ok(false);
+        }
+        let content = self.file(observed, &id, MEMORY_FILE).await?;
+        let applied = content.and_then(|content| serde_json::from_str(&content).ok());
+        Ok(applied.is_some_and(|applied| origin.is_of(&applied, observed)))
+    }
+
+    /// A file of a ConfigMap.
+    async fn file(&self, observed: &Observed<'_>, id: &ChildId, file: &str) -> Result<Option<String>, Error> {
         let api = Api::<ConfigMap>::namespaced(self.client.clone(), &observed.key.namespace);
         let found = match api.get_opt(&id.name).await {
             Ok(found) => found,
@@ -51,7 +145,12 @@ impl Memories {
             Err(error) if pace_of(&error) == Pace::Refused => None,
             Err(source) => return Err(Error { name: id.name.clone(), source: Box::new(source) }),
         };
-        let data = found.and_then(|found| found.data).unwrap_or_default();
-        Ok(data.get(CONTEXT_FILE).map(|content| read_context(content)).unwrap_or_default())
+        Ok(found.and_then(|found| found.data).and_then(|mut data| data.remove(file)))
     }
+}
+
+/// Whether it is a ConfigMap of the tenant.
+fn is_own(observed: &Observed<'_>, id: &ChildId) -> bool {
+    let child = observed.children.get(id);
+    id.kind == ChildKind::ConfigMap && child.is_some_and(|child| child.is_owned_by(observed.uid))
 }

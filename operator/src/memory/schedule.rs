@@ -1,9 +1,11 @@
 //! The task of one tenant: round after round, and what each changes. I/O by the rounds.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use kr8tiv_crds::status::Reason;
 use kr8tiv_supermemory::{ApiKey, BaseUrl, Transport};
 use kube::Client;
@@ -48,7 +50,9 @@ impl Fetcher {
             let outcome = {
                 // The semaphore is never closed.
                 let Ok(_slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
-                self.fetch(&mut key).await
+                // A panic must not end the task: nothing would be fetched any more, and nobody be told.
+                let fetched = AssertUnwindSafe(self.fetch(&mut key)).catch_unwind().await;
+                fetched.unwrap_or_else(|panic| Err(Trouble::by_panic(&*panic)))
             };
             let pause = match outcome {
                 Ok(()) => {

@@ -2,6 +2,7 @@
 //!
 //! Messages are stable: without times, counters and anything that a service says.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::time::Duration;
 
@@ -85,9 +86,22 @@ impl Trouble {
             KeyError::Api { name, source } => {
                 (format!("Secret {name} of namespace {}: {}", tenant.namespace, said(source)), true)
             }
+            KeyError::Silent { name } => {
+                let namespace = &tenant.namespace;
+                (format!("Secret {name} of namespace {namespace}: the API server does not answer"), true)
+            }
         };
         let detail = story(error);
         Self { finding: finding(Reason::NoApiKey, message), detail, retry_after: None, is_hiccup }
+    }
+
+    /// The round panicked. What the panic says is for the log: it may quote anything.
+    pub(super) fn by_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let message = "the operator has a fault that this Tenant's memory brings out; its log says more";
+        let detail = format!("panicked: {}", text.unwrap_or("without a message"));
+        Self { finding: finding(Reason::InternalError, message), detail, retry_after: None, is_hiccup: false }
     }
 
     /// The base URL is none.

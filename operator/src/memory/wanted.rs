@@ -39,7 +39,8 @@ pub struct Wanted {
 /// The memory seed of a Harness, as a document of one tenant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Seed {
-    /// Names this content of this tenant: the same content has the same name, and replaces itself.
+    /// Names this content of this tenant in one memory: the same content has the same name, and replaces itself. In
+    /// another memory, of another service or tag, it has another: there it is not in yet.
     pub custom_id: String,
     /// Whether the document is given that name, so that a second addition is harmless.
     pub is_named: bool,
@@ -75,14 +76,20 @@ pub fn wanted(tenant: &TenantSpec, bundle: &Bundle) -> Option<Wanted> {
         threshold: *threshold,
         timeout: *timeout,
         refresh: *refresh_interval,
-        seed: seed.as_ref().map(|content| Seed::new(content, ingestion, &bundle.tenant_id)),
+        seed: seed.as_ref().map(|content| {
+            let place = [base_url.as_str(), container_tag];
+            Seed::new(content, ingestion, &bundle.tenant_id, place)
+        }),
     })
 }
 
 impl Seed {
-    fn new(content: &str, ingestion: &MemoryIngestion, tenant_id: &str) -> Self {
+    /// `place` has the base URL and the tag.
+    fn new(content: &str, ingestion: &MemoryIngestion, tenant_id: &str, place: [&str; 2]) -> Self {
         let namespace = &ingestion.metadata_namespace;
-        let hash = digest::digest(&digest::SHA256, format!("{namespace}\n{content}").as_bytes());
+        let [base_url, container_tag] = place;
+        let named = format!("{base_url}\n{container_tag}\n{namespace}\n{content}");
+        let hash = digest::digest(&digest::SHA256, named.as_bytes());
         let mut hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         hash.truncate(HASH_DIGITS);
         Self {
@@ -100,11 +107,6 @@ impl Wanted {
     pub fn asks(&self) -> bool {
         self.key.is_some() && !(self.queries.is_empty() && self.seed.is_none())
     }
-
-    /// Whether it is the same memory: what was found in one is not to be seen in another.
-    pub fn is_same_place(&self, other: &Self) -> bool {
-        (&self.base_url, &self.container_tag) == (&other.base_url, &other.container_tag)
-    }
 }
 
 #[cfg(test)]
@@ -112,12 +114,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_is_named_by_tenant_and_content() {
-        let id = |content: &str, namespace: &str, tenant: &str| {
+    fn a_seed_is_named_by_tenant_content_and_memory() {
+        let id_in = |content: &str, namespace: &str, tenant: &str, place: [&str; 2]| {
             let ingestion =
                 MemoryIngestion { metadata_namespace: namespace.into(), ..MemoryIngestion::default() };
-            Seed::new(content, &ingestion, tenant).custom_id
+            Seed::new(content, &ingestion, tenant, place).custom_id
         };
+        let place = ["https://memory.example.com", "tenant-a"];
+        let id = |content: &str, namespace: &str, tenant: &str| id_in(content, namespace, tenant, place);
         let long = format!("{}-01234567", "t".repeat(40));
         let name = id("Likes tea.", "kr8tiv", &long);
         assert_eq!(name, id("Likes tea.", "kr8tiv", &long));
@@ -126,6 +130,8 @@ mod tests {
             id("Likes coffee.", "kr8tiv", &long),
             id("Likes tea.", "other", &long),
             id("Likes tea.", "kr8tiv", "acme-01234567"),
+            id_in("Likes tea.", "kr8tiv", &long, ["https://other.example.com", place[1]]),
+            id_in("Likes tea.", "kr8tiv", &long, [place[0], "tenant-b"]),
         ] {
             assert_ne!(name, other);
         }

@@ -270,6 +270,38 @@ async fn one_failure_is_not_worth_a_condition() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fault_of_the_operator_is_told_and_does_not_end_the_fetching() {
+    let world = at_rest(memory_harness()).await;
+    world.memory.set_fault(Some(Fault::Panic));
+    world.until("it is told", |world| memory(world) == "InternalError").await;
+    let message = world.message("Tenant", "acme", "MemoryHealthy");
+    assert!(!message.contains("the stub was told to"), "a panic may quote anything: {message}");
+    world.memory.forget_requests();
+    world.rest().await;
+    let tries = world.memory.requests().len();
+    assert!((1..=8).contains(&tries), "it is tried again, ever more rarely: {tries}");
+    assert_eq!(
+        (context(&world), world.is("Tenant", "acme", "Ready")),
+        (vec!["likes tea".into()], "True".into())
+    );
+    world.memory.set_fault(None);
+    world.until("it heals", |world| memory(world) == "Succeeded").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absurd_retry_after_is_heeded_as_an_hour() {
+    let world = at_rest(memory_harness()).await;
+    world.memory.set_fault(Some(Fault::Status(429, Some("1e19"))));
+    world.until("it is told", |world| memory(world) == "RateLimited").await;
+    world.memory.set_fault(None);
+    world.memory.forget_requests();
+    for _ in 0..7 {
+        world.rest().await;
+    }
+    assert_eq!(memory(&world), "Succeeded");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_key_is_found_once_the_old_one_is_refused() {
     let world = at_rest(memory_harness()).await;
     world.memory.set_key("sm-other");

@@ -32,7 +32,8 @@ async fn a_restart_of_the_operator_takes_no_context_away() {
         let requests = world.api.requests();
         let read = requests.iter().filter(|seen| seen.resource == "configmaps");
         let read: Vec<_> = read.map(|seen| (seen.verb, seen.name.as_str())).collect();
-        assert_eq!(read, [("get", "acme-workspace.main")], "the whole price of a restart");
+        let price = [("get", "acme-workspace.main"), ("get", "acme-gateway-config")];
+        assert_eq!(read, price, "the whole price of a restart");
         assert!(requests.iter().all(|seen| seen.verb == "get"), "{requests:?}");
         assert_eq!(world.api.get("ConfigMap", NAMESPACE, "acme-workspace.main"), before);
         assert_eq!(world.api.get("Tenant", NAMESPACE, "acme"), tenant);
@@ -120,6 +121,96 @@ async fn what_was_found_under_another_tag_does_not_stay() {
     world.until("it is looked up", |world| context(world) == ["of the other tag"]).await;
 }
 
+/// Has the Harness name another service, which does not answer.
+fn move_away(world: &World) {
+    world.memory.set_fault(Some(Fault::Refuse));
+    world.api.update("Harness", NAMESPACE, "desk", |desk| {
+        desk["spec"]["supermemory"]["baseUrl"] = json!("https://memory.example.com");
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_elsewhere_does_not_stay_while_a_tenant_is_suspended() {
+    for restarts in [false, true] {
+        let mut world = at_rest(memory_harness()).await;
+        let suspend = |world: &World, suspend: bool| {
+            world
+                .api
+                .update("Tenant", NAMESPACE, "acme", |tenant| tenant["spec"]["suspend"] = json!(suspend));
+        };
+        suspend(&world, true);
+        world.until("it is", |world| world.reason("Tenant", "acme", "Ready") == "Suspended").await;
+        move_away(&world);
+        world.until("it is gone", |world| context(world).is_empty()).await;
+        world.until("it is told", |world| memory(world) == "Starting").await;
+        if restarts {
+            world.stop().await.unwrap();
+            world.start();
+        }
+        suspend(&world, false);
+        world.until("it goes on", |world| memory(world) == "Unreachable").await;
+        assert_eq!(context(&world), [""; 0]);
+        world.memory.set_fault(None);
+        world.until("it is looked up", |world| context(world) == ["likes tea"]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_elsewhere_does_not_stay_over_a_restart() {
+    type Change = fn(&World);
+    let changes: [Change; 3] = [
+        move_away,
+        |world| {
+            world.memory.set_fault(Some(Fault::Refuse));
+            world.api.update("Harness", NAMESPACE, "desk", |desk| {
+                desk["spec"]["supermemory"]["containerTagPrefix"] = json!("other");
+            });
+        },
+        |world| {
+            world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
+                tenant["spec"].as_object_mut().unwrap().remove("supermemory");
+            });
+        },
+    ];
+    for change in changes {
+        let mut world = at_rest(memory_harness()).await;
+        world.stop().await.unwrap();
+        change(&world);
+        world.start();
+        world.until("it is gone", |world| context(world).is_empty()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_harness_that_changes_elsewhere_takes_no_context_away_over_a_restart() {
+    let mut world = at_rest(memory_harness()).await;
+    world.stop().await.unwrap();
+    world.memory.set_fault(Some(Fault::Refuse));
+    world.api.update("Harness", NAMESPACE, "desk", |desk| {
+        desk["spec"]["soul"]["vibe"] = json!("bright");
+        desk["spec"]["supermemory"]["topK"] = json!(5);
+        desk["spec"]["supermemory"]["queries"] = json!(["open tasks"]);
+    });
+    world.start();
+    world.until("the outage is told", |world| memory(world) == "Unreachable").await;
+    assert_eq!(context(&world), ["likes tea"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_query_there_is_no_context() {
+    let world = at_rest(memory_harness()).await;
+    let ask = |queries: Value| {
+        let set = |desk: &mut Value| desk["spec"]["supermemory"]["queries"] = queries;
+        world.api.update("Harness", NAMESPACE, "desk", set);
+    };
+    ask(json!([]));
+    world.until("it is gone", |world| context(world).is_empty() && memory(world) == "Disabled").await;
+    world.rest().await;
+    assert_eq!(context(&world), [""; 0]);
+    ask(json!(["preferences"]));
+    world.until("it is back", |world| context(world) == ["likes tea"]).await;
+}
+
 /// A harness with a seed.
 fn seeded(seed: &str, changes: impl FnOnce(&mut Value)) -> Value {
     let mut harness = memory_harness();
@@ -158,6 +249,27 @@ async fn a_memory_seed_is_put_in_once() {
     });
     world.until("the new one is in", |world| status(world)["ingested"] != id.as_str()).await;
     assert_eq!((added(&world), world.memory.documents().len()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_memory_seed_is_put_into_another_memory_too() {
+    let world = at_rest(seeded("Opened in 1999.", |_| ())).await;
+    world.until("it is noted", |world| status(world)["ingested"].is_string()).await;
+    let added = |world: &World| {
+        let requests = world.memory.requests();
+        let added = requests.iter().filter(|seen| seen.call == "POST /v3/documents");
+        added.map(|seen| seen.body["containerTag"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (field, value) in [("containerTagPrefix", "other"), ("baseUrl", "https://memory.example.com")] {
+        let before = added(&world).len();
+        world.api.update("Harness", NAMESPACE, "desk", |desk| {
+            desk["spec"]["supermemory"][field] = json!(value);
+        });
+        world.until("it is in there too", |world| added(world).len() > before).await;
+    }
+    world.rest().await;
+    let other = "other-acme-0a1b2c3d";
+    assert_eq!(added(&world), [TAG, other, other], "and once each");
 }
 
 #[tokio::test(start_paused = true)]
