@@ -22,6 +22,7 @@ mod policy;
 mod render;
 mod resolve;
 mod resources;
+mod secret_marks;
 mod skills;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub use render::WATCHDOG_PORT;
 pub use render::object_names::minted_secret;
 pub use render::retrieved::{CONTEXT_FILE, read_context};
 pub use resolve::{agent_id, asked_rotation, harness_namespace, tenant_id};
+pub use secret_marks::redacted;
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.
 const REVISION_DIGITS: usize = 10;

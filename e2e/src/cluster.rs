@@ -22,6 +22,8 @@ pub const NODE_ADDRESS: &str = "198.18.255.1";
 pub enum Mode {
     /// API server and controller-manager.
     ControlPlane,
+    /// Also nodes whose kubelet is kwok: it says of every Pod that it runs.
+    Kwok,
     /// Also a real node.
     Node,
 }
@@ -30,6 +32,7 @@ impl Mode {
     fn as_str(self) -> &'static str {
         match self {
             Self::ControlPlane => "control-plane",
+            Self::Kwok => "kwok",
             Self::Node => "node",
         }
     }
@@ -40,26 +43,29 @@ impl Mode {
 pub struct Cluster {
     /// A client with the administrator's rights.
     pub client: Client,
+    /// How much of a cluster it is.
+    pub mode: Mode,
     /// What was asked of the API server, by whom.
     pub audit: AuditLog,
 }
 
 impl Cluster {
-    /// Connects to the cluster that this process runs in.
-    pub async fn connect(needed: Mode) -> Outcome<Self> {
+    /// Connects to the cluster that this process runs in, which must have one of these modes.
+    pub async fn connect(usable: &[Mode]) -> Outcome<Self> {
         let found = std::env::var("KR8TIV_CLUSTER_MODE").unwrap_or_default();
-        if found != needed.as_str() {
+        let Some(&mode) = usable.iter().find(|mode| mode.as_str() == found) else {
             let found = if found.is_empty() { "none".to_owned() } else { format!("one of mode {found}") };
+            let usable = usable.iter().map(|mode| mode.as_str()).collect::<Vec<_>>().join(" or ");
             return Err(format!(
-                "these tests run inside a cluster of mode {0}, and here is {found}: run `e2e/run {0}`",
-                needed.as_str()
+                "these tests run inside a cluster of mode {usable}, and here is {found}: run `e2e/run` with that mode"
             )
             .into());
-        }
+        };
         let kubeconfig = Kubeconfig::read_from(variable("KUBECONFIG")?)?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Self {
             client: Client::try_from(config)?,
+            mode,
             audit: AuditLog::at(PathBuf::from(variable("KR8TIV_AUDIT_LOG")?)),
         })
     }

@@ -7,6 +7,7 @@ pub mod api_proxy;
 pub mod audit;
 pub mod cluster;
 pub mod conditions;
+pub mod container;
 pub mod http;
 pub mod invariants;
 pub mod kubectl;

@@ -1,7 +1,8 @@
 //! Stands in for kubelet and the watchdog where there is no node: makes Pods Ready and confirms deliveries. I/O: the
 //! API server, an address of the network namespace, a listening socket.
 //!
-//! What a gateway does is not tested here; what the operator makes of a gateway that runs is, at no cost.
+//! What a gateway does is not tested here; what the operator makes of a gateway that runs is, at no cost. Where kwok
+//! already makes Pods Ready, this only answers for their watchdogs.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -27,10 +28,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::Outcome;
+use crate::cluster::{Cluster, Mode};
 use crate::scope::Scope;
 
 /// The first three bytes of the addresses of Pods, which nobody gives out in a cluster without a node.
 const PODS: [u8; 3] = [198, 18, 0];
+/// The addresses that kwok gives out, by `dev/cluster`. Nothing of the machine's network has them.
+const PODS_OF_KWOK: &str = "198.20.0.0/16";
 /// The node's name.
 const NAME: &str = "pretend";
 /// As kubelet does by default. The node counts as lost after 40 s without.
@@ -42,6 +46,7 @@ type Mounts = Arc<Mutex<BTreeMap<IpAddr, (Api<ConfigMap>, String)>>>;
 /// The stand-in.
 pub struct PretendNode {
     mounts: Mounts,
+    by_kwok: bool,
 }
 
 /// The address that a connection was made to: whose watchdog was asked.
@@ -55,10 +60,13 @@ impl Connected<IncomingStream<'_, TcpListener>> for Asked {
 }
 
 impl PretendNode {
-    /// Registers the node, takes the network of Pods and answers for every watchdog in it. It ends with the process.
-    pub async fn start(client: &Client) -> Outcome<Self> {
-        let network = format!("{}.{}.{}.0/24", PODS[0], PODS[1], PODS[2]);
-        let route = ["route", "replace", "local", &network, "dev", "lo"];
+    /// Takes the network of Pods and answers for every watchdog in it; registers the node where kwok has none. It ends
+    /// with the process.
+    pub async fn start(cluster: &Cluster) -> Outcome<Self> {
+        let (client, by_kwok) = (&cluster.client, cluster.mode == Mode::Kwok);
+        let own = format!("{}.{}.{}.0/24", PODS[0], PODS[1], PODS[2]);
+        let network = if by_kwok { PODS_OF_KWOK } else { &own };
+        let route = ["route", "replace", "local", network, "dev", "lo"];
         let status = Command::new("ip").args(route).status()?;
         if !status.success() {
             return Err(format!("ip {} ended with {status}", route.join(" ")).into());
@@ -70,14 +78,21 @@ impl PretendNode {
             .with_state(Arc::clone(&mounts))
             .into_make_service_with_connect_info::<Asked>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        register(client).await?;
-        tokio::spawn(bury(client.clone()));
-        Ok(Self { mounts })
+        if by_kwok {
+            tokio::spawn(follow(client.clone(), Arc::clone(&mounts)));
+        } else {
+            register(client).await?;
+            tokio::spawn(bury(client.clone()));
+        }
+        Ok(Self { mounts, by_kwok })
     }
 
     /// Makes every Pod of the namespace that has no address yet Ready, and gives how many Pods there are.
     pub async fn make_ready(&self, scope: &Scope) -> Outcome<usize> {
         let pods = scope.api::<Pod>().list(&ListParams::default()).await?.items;
+        if self.by_kwok {
+            return Ok(pods.len());
+        }
         for pod in &pods {
             let new = pod.status.as_ref().is_none_or(|status| status.pod_ip.is_none());
             if new && pod.metadata.deletion_timestamp.is_none() {
@@ -111,6 +126,24 @@ impl PretendNode {
         }});
         pods.patch_status(pod, &PatchParams::default(), &Patch::Strategic(status)).await?;
         Ok(())
+    }
+}
+
+/// Learns which address kwok gave to which Pod.
+async fn follow(client: Client, mounts: Mounts) {
+    let mut pods = watcher(Api::<Pod>::all(client.clone()), watcher::Config::default())
+        .default_backoff()
+        .applied_objects()
+        .boxed();
+    while let Some(pod) = pods.next().await {
+        let Ok(pod) = pod else { continue };
+        let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse().ok());
+        let name = pod.name_any();
+        if let (Some(address), Some(gateway)) = (address, name.strip_suffix("-0")) {
+            let api = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+            let mut mounts = mounts.lock().unwrap_or_else(PoisonError::into_inner);
+            mounts.insert(address, (api, format!("{gateway}-config")));
+        }
     }
 }
 

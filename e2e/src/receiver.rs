@@ -36,6 +36,23 @@ impl Receiver {
         &self.url
     }
 
+    /// An error for as long as it was told this less often.
+    pub fn expect(&self, status: &str, times: usize) -> Outcome {
+        let told = self.told(status);
+        if told >= times { Ok(()) } else { Err(format!("{status} was told {told} times").into()) }
+    }
+
+    /// An error until the last sign of life names a reason.
+    pub fn expect_alive_with(&self, reason: &str) -> Outcome {
+        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = messages.iter().rev().find(|message| message["status"] == "alive");
+        let reasons = last.map(|message| &message["reasons"]).and_then(Value::as_array);
+        if reasons.is_some_and(|reasons| reasons.iter().any(|one| one == reason)) {
+            return Ok(());
+        }
+        Err(format!("the last sign of life has the reasons {reasons:?}").into())
+    }
+
     /// How often it was told this.
     pub fn told(&self, status: &str) -> usize {
         let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);

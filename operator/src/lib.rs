@@ -30,6 +30,7 @@ pub mod http;
 pub mod images;
 pub mod index;
 pub mod key;
+pub mod last_words;
 pub mod lease;
 pub mod ledger;
 pub mod memory;

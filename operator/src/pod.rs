@@ -4,11 +4,16 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kr8tiv_crds::meta;
 use kr8tiv_crds::status::Reason;
 
+use crate::last_words::last_words;
+
 /// Label in which the StatefulSet controller writes the revision of a Pod.
 const REVISION: &str = "controller-revision-hash";
 
 /// From the second end on a container that isn't ready is in a loop: the first may be a start that lost a race.
 const LOOP_RESTARTS: i32 = 2;
+
+/// OpenClaw's exit code for a configuration or a state that it does not start with.
+const REFUSED: i32 = 78;
 
 /// A gateway's Pod.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -177,11 +182,21 @@ fn crash_loop(container: &ContainerStatus, waiting_reason: &str) -> Option<Probl
     if !looping {
         return None;
     }
-    let end = last.map_or_else(String::new, |last| {
-        let reason = last.reason.unwrap_or_else(|| "Error".into());
-        format!(" with exit code {} ({reason})", last.exit_code)
-    });
-    let message = format!("container {} ends again and again{end}; its log says why", container.name);
+    let (end, words) = match last {
+        None => (String::new(), None),
+        Some(last) => {
+            let code = last.exit_code;
+            let reason = match code {
+                REFUSED if container.name == "gateway" => {
+                    "the gateway refuses its configuration or its state".to_owned()
+                }
+                _ => last.reason.unwrap_or_else(|| "Error".into()),
+            };
+            (format!(" with exit code {code} ({reason})"), last.message.as_deref().and_then(last_words))
+        }
+    };
+    let words = words.unwrap_or_else(|| "its log says why".into());
+    let message = format!("container {} ends again and again{end}: {words}", container.name);
     Some(Problem { reason: Reason::CrashLoop, message })
 }
 
@@ -271,21 +286,38 @@ mod tests {
         assert_eq!(message, "container gateway can't be created: secret \"bot\" not found for …_a(…)");
     }
 
+    /// A gateway that ended four times, the last time so.
+    fn looping(state: &Value, end: &Value) -> Value {
+        json!({"containerStatuses": [{
+            "name": "gateway", "image": "i", "imageID": "", "ready": false, "restartCount": 4, "state": state,
+            "lastState": {"terminated": end}
+        }]})
+    }
+
     #[test]
     fn a_crash_loop_reads_the_same_while_it_waits_and_while_it_runs() {
-        let container = |state: Value| {
-            json!({"containerStatuses": [{
-                "name": "gateway", "image": "i", "imageID": "", "ready": false, "restartCount": 4, "state": state,
-                "lastState": {"terminated": {"exitCode": 78, "reason": "Error"}}
-            }]})
-        };
+        let end = json!({"exitCode": 1, "reason": "Error"});
         let back_off = "back-off 5m0s restarting failed container=gateway pod=gw-0_a(u-1)";
-        let waits = said(&container(json!({"waiting": {"reason": "CrashLoopBackOff", "message": back_off}})));
-        let runs = said(&container(json!({"running": {}})));
-        assert_eq!(waits, runs);
+        let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": back_off}});
+        let waits = said(&looping(&waiting, &end));
+        assert_eq!(waits, said(&looping(&json!({"running": {}}), &end)));
         assert_eq!(
             waits.1,
-            "container gateway ends again and again with exit code 78 (Error); its log says why"
+            "container gateway ends again and again with exit code 1 (Error): its log says why"
+        );
+    }
+
+    #[test]
+    fn a_crash_loop_says_what_the_gateway_said_last_and_no_secret() {
+        let end = json!({
+            "exitCode": 78, "reason": "Error",
+            "message": "starting\n2026-11-25T20:06:05Z gateway.auth.token: sk-0123456789 is no reference\n"
+        });
+        let (_, message) = said(&looping(&json!({"running": {}}), &end));
+        assert_eq!(
+            message,
+            "container gateway ends again and again with exit code 78 (the gateway refuses its configuration or its \
+             state): starting gateway.auth.token: [redacted] is no reference"
         );
     }
 

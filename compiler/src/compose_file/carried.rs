@@ -60,6 +60,7 @@ const CONTAINER: &[&str] = &[
     "securityContext.runAsNonRoot",
     "securityContext.runAsUser",
     "startupProbe",
+    "terminationMessagePolicy",
     "volumeMounts.*.mountPath",
     "volumeMounts.*.name",
     "volumeMounts.*.readOnly",

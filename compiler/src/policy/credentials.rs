@@ -1,9 +1,6 @@
 //! Secrets: none in a text, none used twice. Pure.
 
-use std::sync::LazyLock;
-
 use kr8tiv_crds::meta;
-use regex::RegexSet;
 use serde_json::Value;
 
 use crate::channels::{CredentialClaim, credential_claims};
@@ -11,23 +8,7 @@ use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::policy::Findings;
 use crate::resolve::{Resolved, agent_id, asked_rotation};
-
-/// What keys and tokens of well-known services look like. Each has a mark that ordinary text does not have.
-const SECRETS: [(&str, &str); 9] = [
-    (r"\bsk-[A-Za-z0-9_-]{20,}", "an API key of a model provider"),
-    (r"\bxox[abeprs]-[A-Za-z0-9-]{10,}|\bxapp-[A-Za-z0-9-]{10,}", "a Slack token"),
-    (r"\bgh[opsur]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}", "a GitHub token"),
-    (r"\bAKIA[A-Z0-9]{16}\b", "an AWS access key"),
-    (r"\bAIza[A-Za-z0-9_-]{35}", "a Google API key"),
-    (r"\bhf_[A-Za-z0-9]{30,}", "a Hugging Face token"),
-    (r"\b[0-9]{8,10}:[A-Za-z0-9_-]{35}\b", "a Telegram bot token"),
-    (r"-----BEGIN [A-Z ]*PRIVATE KEY-----", "a private key"),
-    (r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "a signed token (JWT)"),
-];
-
-/// The marks, compiled once. They are constants that a test compiles: they can't fail here.
-static MARKS: LazyLock<Option<RegexSet>> =
-    LazyLock::new(|| RegexSet::new(SECRETS.map(|(pattern, _)| pattern)).ok());
+use crate::secret_marks;
 
 /// Looks for secrets in everything that ends up in a ConfigMap, and for tokens that somebody else has.
 pub(super) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
@@ -70,14 +51,14 @@ fn rotation(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &mut Diag
 
 fn texts(object: &ObjectName, spec: &Result<Value, serde_json::Error>, diagnostics: &mut Diagnostics) {
     // Types of ours with string keys always become JSON.
-    let (Ok(spec), Some(marks)) = (spec, &*MARKS) else { return };
+    let Ok(spec) = spec else { return };
     walk("spec", spec, &mut |field, text| {
-        for mark in marks.matches(text) {
+        for kind in secret_marks::kinds(text) {
             diagnostics.push(Diagnostic {
                 code: Code::SecretInText,
                 object: object.clone(),
                 field: field.to_owned(),
-                problem: format!("the text holds what looks like {}", SECRETS[mark].1),
+                problem: format!("the text holds what looks like {kind}"),
                 fix: "put it into a Secret and refer to that, take it out of here, and have it changed where it was issued".into(),
             });
         }
@@ -98,26 +79,5 @@ fn walk(path: &str, value: &Value, found: &mut impl FnMut(&str, &str)) {
             }
         }
         _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn marks_are_found_and_prose_is_not() {
-        let marks = MARKS.as_ref().unwrap();
-        for (text, expected) in [
-            ("use sk-ant-api03-abcdefghijklmnopqrst here", Some(0)),
-            ("xoxb-1234567890-abc", Some(1)),
-            ("1234567890:AAabcdefghijklmnopqrstuvwxyz0123456", Some(6)),
-            ("-----BEGIN RSA PRIVATE KEY-----", Some(7)),
-            ("ask-me-anything about risk-management-and-insurance", None),
-            ("the task-force-for-data-protection meets at 12:30", None),
-            ("run git commit and push to github_pages", None),
-        ] {
-            assert_eq!(marks.matches(text).iter().next(), expected, "{text}");
-        }
     }
 }

@@ -61,6 +61,10 @@ pub(crate) fn template(
     init_containers.push(sidecar(resolved, watchdog(resolved, platform, "watchdog", "run")));
     let mut gateway = gateway(resolved, platform);
     gateway.volume_mounts.get_or_insert_default().extend(skills::gateway_mount(packs));
+    for container in init_containers.iter_mut().chain([&mut gateway]) {
+        // What a container said last is in the Pod's status: the operator reads no logs.
+        container.termination_message_policy = Some("FallbackToLogsOnError".into());
+    }
     let mut volumes = volumes(resolved);
     volumes.extend(plugins::volume(plugins));
     volumes.extend(skills::volumes(packs));

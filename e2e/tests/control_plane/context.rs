@@ -28,9 +28,9 @@ pub struct Context {
 impl Context {
     /// Connects, and starts the operator.
     pub async fn create() -> Outcome<Self> {
-        let cluster = Cluster::connect(Mode::ControlPlane).await?;
+        let cluster = Cluster::connect(&[Mode::ControlPlane, Mode::Kwok]).await?;
         let invariants = Invariants::watch(&cluster.client);
-        let node = PretendNode::start(&cluster.client).await?;
+        let node = PretendNode::start(&cluster).await?;
         let operator = Mutex::new(OperatorProcess::start().await?);
         Ok(Self { cluster, operator, node, invariants })
     }

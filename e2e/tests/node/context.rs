@@ -13,6 +13,7 @@ use kr8tiv_e2e::{Outcome, figure_seconds};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use crate::faults::Patient;
 use crate::gateway::Gateway;
 use crate::skills;
 
@@ -29,18 +30,20 @@ pub struct Context {
     two_agents: OnceCell<Gateway>,
     scripted: OnceCell<Gateway>,
     skilled: OnceCell<Gateway>,
+    patient: OnceCell<Patient>,
 }
 
 impl Context {
     /// Connects and starts the model.
     pub async fn create() -> Outcome<Self> {
         Ok(Self {
-            cluster: Cluster::connect(Mode::Node).await?,
+            cluster: Cluster::connect(&[Mode::Node]).await?,
             model: ModelServer::start().await?,
             first: OnceCell::new(),
             two_agents: OnceCell::new(),
             scripted: OnceCell::new(),
             skilled: OnceCell::new(),
+            patient: OnceCell::new(),
         })
     }
 
@@ -62,6 +65,11 @@ impl Context {
     /// A tenant whose agents have skills.
     pub async fn skilled(&self) -> Outcome<&Gateway> {
         self.skilled.get_or_try_init(|| skills::start(self)).await
+    }
+
+    /// A tenant to whose gateway things happen.
+    pub async fn patient(&self) -> Outcome<&Patient> {
+        self.patient.get_or_try_init(|| Patient::start(self)).await
     }
 
     /// The Harness of the scripted tenant.

@@ -1,5 +1,20 @@
-//! Faults of a real gateway: what the Tenant says, what a webhook is told, and that it heals. The seconds from fault to
-//! condition are figures. Those that need the gateway's process are in `watchdog/tests/it/real_gateway.rs`.
+//! Faults of a real gateway: what the Tenant says, what a webhook is told, and that it heals. The seconds from the fault
+//! to the condition, and to its end, are figures.
+
+mod channel;
+mod configuration;
+mod disk;
+mod memory;
+mod process;
+mod provider;
+mod telegram;
+
+pub use channel::revoked;
+pub use configuration::{newer_state, rejected};
+pub use disk::full;
+pub use memory::broken;
+pub use process::{frozen, killed};
+pub use provider::refuses;
 
 use std::time::Instant;
 
@@ -7,91 +22,160 @@ use k8s_openapi::api::core::v1::Secret;
 use kr8tiv_crds::{Harness, Tenant};
 use kr8tiv_e2e::cluster::NODE_ADDRESS;
 use kr8tiv_e2e::conditions::{self, condition};
-use kr8tiv_e2e::kubectl::output;
+use kr8tiv_e2e::container::Container;
 use kr8tiv_e2e::manifests::{secret, tenant};
 use kr8tiv_e2e::receiver::Receiver;
 use kr8tiv_e2e::scope::Scope;
 use kr8tiv_e2e::{Outcome, figure_seconds};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::context::{Context, START};
 use crate::gateway::Gateway;
 
-/// A model's provider that refuses the key.
-pub async fn shown_told_and_healed(context: &Context) -> Outcome {
-    let receiver = Receiver::start().await?;
-    let gateway = start(context, &receiver).await?;
-    wait(&gateway, "the webhook told that it is alive", async || told(&receiver, "alive", 1)).await?;
-    provider(context, &gateway).await?;
-    assert_eq!((receiver.told("down"), receiver.told("recovered")), (0, 0), "it served all the time");
-    gateway.scope.discard().await
+/// Name of the Tenant of each patient, and of its Harness.
+const TENANT: &str = "faulty";
+const HARNESS: &str = "scripted";
+
+/// A gateway to which things happen, and who is told of them.
+pub struct Patient {
+    gateway: Gateway,
+    receiver: Receiver,
 }
 
-/// A tenant whose owner is told as early as a Harness allows.
-async fn start(context: &Context, receiver: &Receiver) -> Outcome<Gateway> {
-    let scope = Scope::create(&context.cluster, "faults").await?;
-    scope.apply::<Secret>(&secret("keys", "house", "a-key-for-the-scripted-model")).await?;
-    let mut harness = context.scripted_harness();
-    harness["spec"]["observability"] = json!({"heartbeatInterval": "30s", "downAlertThreshold": "60s"});
-    scope.apply::<Harness>(&harness).await?;
-    let mut object = tenant("faulty", "scripted");
-    object["spec"]["modelCredentials"] =
-        json!([{"provider": "house", "apiKeySecretRef": {"name": "keys", "key": "house"}}]);
-    object["spec"]["network"] = json!({"egress": [{"cidr": format!("{NODE_ADDRESS}/32")}]});
-    object["spec"]["watchdog"] = json!({"ownerWebhook": {"url": receiver.url()}});
-    scope.apply::<Tenant>(&object).await?;
-    scope.until_ready::<Tenant>("faulty", START).await?;
-    Ok(Gateway::new(scope, "faulty"))
+/// A fault that has begun: its figures are counted from then.
+struct Fault<'a> {
+    patient: &'a Patient,
+    name: &'a str,
+    began: Instant,
+    told: [usize; 2],
 }
 
-async fn provider(context: &Context, gateway: &Gateway) -> Outcome {
-    context.model.refuse(true);
-    let turn = turn(gateway).await?;
-    assert!(!turn.contains(kr8tiv_e2e::model_server::ANSWER), "{turn}");
-    let started = Instant::now();
-    let degraded = async || is(gateway, "Degraded", "True", "ModelProviderFailing").await;
-    wait(gateway, "the provider's refusal shown", degraded).await?;
-    figure_seconds("fault.provider_refuses.shown", started.elapsed());
-    conditions::ready(&gateway.tenant().await?)?;
-    context.model.refuse(false);
-    // The gateway puts a refused key aside for a minute.
-    let well = async || {
-        self::turn(gateway).await?;
-        match condition(&gateway.tenant().await?, "Degraded") {
-            Some(degraded) if degraded.reason == "ModelProviderFailing" => {
-                Err(degraded.message.clone().into())
-            }
-            _ => Ok(()),
-        }
-    };
-    wait(gateway, "the provider's answer shown", well).await?;
-    figure_seconds("fault.provider_refuses.over", started.elapsed());
-    Ok(())
-}
+impl Patient {
+    /// The patient of those faults that leave its volume, its channels and its memory alone.
+    pub async fn start(context: &Context) -> Outcome<Self> {
+        let scope = Scope::create(&context.cluster, "faults").await?;
+        Self::with(context, scope, |_, _| {}).await
+    }
 
-async fn wait(gateway: &Gateway, what: &str, look: impl AsyncFnMut() -> Outcome) -> Outcome {
-    gateway.scope.until(what, START, look).await
-}
+    /// One with more in its Harness and its Tenant. Its owner is told as early as a Harness allows.
+    async fn with(
+        context: &Context,
+        scope: Scope,
+        more: impl FnOnce(&mut Value, &mut Value),
+    ) -> Outcome<Self> {
+        let receiver = Receiver::start().await?;
+        scope.apply::<Secret>(&secret("keys", "house", "a-key-for-the-scripted-model")).await?;
+        let mut harness = context.scripted_harness();
+        harness["spec"]["observability"] = json!({"heartbeatInterval": "30s", "downAlertThreshold": "60s"});
+        let mut object = tenant(TENANT, HARNESS);
+        object["spec"]["modelCredentials"] =
+            json!([{"provider": "house", "apiKeySecretRef": {"name": "keys", "key": "house"}}]);
+        object["spec"]["network"] = json!({"egress": [{"cidr": format!("{NODE_ADDRESS}/32")}]});
+        object["spec"]["watchdog"] = json!({"ownerWebhook": {"url": receiver.url()}});
+        more(&mut harness, &mut object);
+        scope.apply::<Harness>(&harness).await?;
+        scope.apply::<Tenant>(&object).await?;
+        scope.until_ready::<Tenant>(TENANT, START).await?;
+        let patient = Self { gateway: Gateway::new(scope, TENANT), receiver };
+        patient
+            .until("the webhook told that it is alive", async || patient.receiver.expect("alive", 1))
+            .await?;
+        Ok(patient)
+    }
 
-fn told(receiver: &Receiver, status: &str, times: usize) -> Outcome {
-    let told = receiver.told(status);
-    if told >= times { Ok(()) } else { Err(format!("{status} was told {told} times").into()) }
-}
+    async fn until(&self, what: &str, look: impl AsyncFnMut() -> Outcome) -> Outcome {
+        self.gateway.scope.until(what, START, look).await
+    }
 
-async fn is(gateway: &Gateway, type_: &str, status: &str, reason: &str) -> Outcome {
-    let tenant = gateway.tenant().await?;
-    match condition(&tenant, type_) {
-        Some(found) if found.status == status && found.reason == reason => Ok(()),
-        Some(found) => Err(format!("{type_}={} {}: {}", found.status, found.reason, found.message).into()),
-        None => Err(format!("no condition {type_}").into()),
+    /// One of the Pod's containers, as the node sees it.
+    async fn container(&self, name: &str) -> Outcome<Container> {
+        Container::of(&self.gateway.pod().await?, name)
+    }
+
+    /// Notes that a fault begins now.
+    fn fault<'a>(&'a self, name: &'a str) -> Fault<'a> {
+        let told = ["down", "recovered"].map(|status| self.receiver.told(status));
+        Fault { patient: self, name, began: Instant::now(), told }
+    }
+
+    async fn discard(self) -> Outcome {
+        self.gateway.scope.discard().await
     }
 }
 
-/// Takes a turn, and gives what came of it.
-async fn turn(gateway: &Gateway) -> Outcome<String> {
-    let pod = gateway.pod_name();
-    let command = ["openclaw", "agent", "--agent", "main", "--message", "hello", "--json"];
-    let arguments = ["-n", &gateway.scope.namespace, "exec", &pod, "-c", "gateway", "--"];
-    let done = output(&[&arguments[..], &command[..]].concat()).await?;
-    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+impl Fault<'_> {
+    /// Waits for a condition whose message holds some words, and gives the message.
+    async fn shows(&self, type_: &str, status: &str, reason: &str, words: &str) -> Outcome<String> {
+        let what = format!("{}: {type_}={status} {reason}", self.name);
+        let mut message = String::new();
+        self.patient
+            .until(&what, async || {
+                let tenant = self.patient.gateway.tenant().await?;
+                let found = condition(&tenant, type_).ok_or_else(|| format!("no condition {type_}"))?;
+                if found.status != status || found.reason != reason || !found.message.contains(words) {
+                    return Err(
+                        format!("{type_}={} {}: {}", found.status, found.reason, found.message).into()
+                    );
+                }
+                message.clone_from(&found.message);
+                Ok(())
+            })
+            .await?;
+        self.figure("shown");
+        Ok(message)
+    }
+
+    /// Waits until the Tenant is Ready without a word about a reason.
+    async fn is_over(&self, reason: &str) -> Outcome {
+        self.patient
+            .until(&format!("{}: over", self.name), async || {
+                let tenant = self.patient.gateway.tenant().await?;
+                conditions::ready(&tenant)?;
+                match conditions::Conditioned::conditions(&tenant).iter().find(|found| found.reason == reason)
+                {
+                    Some(found) => Err(format!("{}={}: {}", found.type_, found.status, found.message).into()),
+                    None => Ok(()),
+                }
+            })
+            .await?;
+        self.figure("over");
+        Ok(())
+    }
+
+    /// Waits until the webhook has been told of it once more.
+    async fn is_told(&self, status: &str) -> Outcome {
+        let before = self.told[usize::from(status == "recovered")];
+        let receiver = &self.patient.receiver;
+        self.patient
+            .until(&format!("{}: the webhook told {status}", self.name), async || {
+                receiver.expect(status, before + 1)
+            })
+            .await?;
+        self.figure(&format!("told_{status}"));
+        Ok(())
+    }
+
+    /// Waits until a sign of life names a reason: it serves, and something is wrong.
+    async fn is_told_alive_with(&self, reason: &str) -> Outcome {
+        let what = format!("{}: a sign of life with {reason}", self.name);
+        self.patient.until(&what, async || self.patient.receiver.expect_alive_with(reason)).await?;
+        self.figure("told_alive");
+        Ok(())
+    }
+
+    /// Nobody was told of an incident.
+    fn was_no_incident(&self) {
+        let told = ["down", "recovered"].map(|status| self.patient.receiver.told(status));
+        assert_eq!(told, self.told, "{}: told of an incident", self.name);
+    }
+
+    /// Each was told exactly once.
+    fn was_one_incident(&self) {
+        let told = ["down", "recovered"].map(|status| self.patient.receiver.told(status));
+        assert_eq!(told, self.told.map(|times| times + 1), "{}: told more than once", self.name);
+    }
+
+    fn figure(&self, what: &str) {
+        figure_seconds(&format!("fault.{}.{what}", self.name), self.began.elapsed());
+    }
 }

@@ -328,11 +328,18 @@ fn gateway_state(
     match (pod.ready && !pod.deleting, gateway.is_current()) {
         (true, true) => inner_state(previous, ending),
         (true, false) => starting("the gateway is about to be replaced by one of the current revision"),
+        // kubelet takes it from the Service before the watchdog is certain; only that says why.
+        (false, _) if !pod.deleting && is_down(ending) => inner_state(previous, ending),
         (false, _) => starting("the gateway is starting"),
     }
 }
 
-/// How a gateway is whose Pod is ready, by its watchdog.
+fn is_down(ending: &Ending) -> bool {
+    let Ending::Applied(_, served) = ending else { return false };
+    !served.known.silent && served.known.health.as_ref().is_some_and(|health| health.state == State::Down)
+}
+
+/// How a gateway is whose Pod is ready, or that is down, by its watchdog.
 fn inner_state(previous: &TenantStatus, ending: &Ending) -> (Reason, String) {
     let up = || (Reason::Serving, "the gateway is up".to_owned());
     let Served { known, lacks_context: _, recovery } = ending.served();

@@ -98,6 +98,19 @@ async fn a_gateway_that_is_down_is_not_ready_although_its_pod_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gateway_that_is_down_says_why_when_kubelet_has_noticed_too() {
+    let world = World::at_rest().await;
+    world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+    });
+    world.until("it is not ready", |world| is(world, "GatewayReady") == "False").await;
+    assert_eq!(world.reason("Tenant", "acme", "Ready"), "Starting", "the watchdog is not certain yet");
+    down(&world);
+    world.until("it is shown", |world| world.reason("Tenant", "acme", "Ready") == "GatewayDown").await;
+    assert_eq!(world.message("Tenant", "acme", "Ready"), "the gateway does not serve: GatewayFrozen");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_of_the_operator_keeps_what_was_known_until_it_has_asked() {
     let mut world = World::at_rest().await;
     world.watchdogs.change(IP, |health| health.changed_files = vec!["main/SOUL.md".into()]);

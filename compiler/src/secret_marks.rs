@@ -1,0 +1,137 @@
+//! What secrets look like in a text. Pure.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex, RegexSet};
+
+/// What keys and tokens of well-known services look like. Each has a mark that ordinary text does not have.
+const SECRETS: [(&str, &str); 9] = [
+    (r"\bsk-[A-Za-z0-9_-]{20,}", "an API key of a model provider"),
+    (r"\bxox[abeprs]-[A-Za-z0-9-]{10,}|\bxapp-[A-Za-z0-9-]{10,}", "a Slack token"),
+    (r"\bgh[opsur]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}", "a GitHub token"),
+    (r"\bAKIA[A-Z0-9]{16}\b", "an AWS access key"),
+    (r"\bAIza[A-Za-z0-9_-]{35}", "a Google API key"),
+    (r"\bhf_[A-Za-z0-9]{30,}", "a Hugging Face token"),
+    (r"\b[0-9]{8,10}:[A-Za-z0-9_-]{35}\b", "a Telegram bot token"),
+    (r"-----BEGIN [A-Z ]*PRIVATE KEY-----", "a private key"),
+    (r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "a signed token (JWT)"),
+];
+
+/// What may be a secret by the word before it, which stays, or by its place. Where a program's own words are shown, one
+/// word too few does no harm, so these may mean ordinary text too. Each has two groups: what stays, what does not.
+const SUSPECTS: [&str; 6] = [
+    r"(?i)(\b(?:bearer|basic)\s+)([^\s,;]+)",
+    r#"(?i)((?:token|secret|password|passwd|(?:api|access|private|signing)[_-]?key|signature|credentials?)["']?\s*(?:=\s*["']?|:\s*["']))([^\s"',;&]+)"#,
+    r"(?i)([?&]key=)([^\s&]+)",
+    r"(://)([^\s/@]+@)",
+    r"()(\b(?:sk|pk|rk)-[\w-]{8,})",
+    r"()([0-9]{5,}:[\w-]{20,})",
+];
+/// A run of characters in which random bytes are written.
+const RUN: &str = "[A-Za-z0-9+/_=-]{24,}";
+/// Stands for what was taken out.
+const REDACTED: &str = "[redacted]";
+
+/// The marks, compiled once. They are constants that a test compiles: they can't fail here.
+static MARKS: LazyLock<Option<RegexSet>> =
+    LazyLock::new(|| RegexSet::new(SECRETS.map(|(pattern, _)| pattern)).ok());
+
+/// All patterns by which texts are cleaned, in order: a known token before a part of it is taken for something else.
+static PATTERNS: LazyLock<Option<Vec<Regex>>> = LazyLock::new(|| {
+    let known = SECRETS.map(|(pattern, _)| format!("()({pattern})"));
+    let all = known.into_iter().chain(SUSPECTS.map(str::to_owned)).chain([format!("()({RUN})")]);
+    all.map(|pattern| Regex::new(&pattern).ok()).collect()
+});
+
+/// The kinds of secrets that a text holds.
+pub(crate) fn kinds(text: &str) -> impl Iterator<Item = &'static str> {
+    let found = MARKS.as_ref().map(|marks| marks.matches(text));
+    found.into_iter().flat_map(|found| found.into_iter().collect::<Vec<_>>()).map(|mark| SECRETS[mark].1)
+}
+
+/// A program's own words without what looks like a secret: known tokens, what follows the word for one, and long runs
+/// of letters and digits. For texts that were not written to be shown: too much may be taken out.
+pub fn redacted(text: &str) -> String {
+    let Some((run, patterns)) = PATTERNS.as_ref().and_then(|all| all.split_last()) else {
+        return REDACTED.to_owned();
+    };
+    let mut text = text.to_owned();
+    for pattern in patterns {
+        text = pattern.replace_all(&text, format!("${{1}}{REDACTED}")).into_owned();
+    }
+    let without_runs = run.replace_all(&text, |found: &Captures<'_>| {
+        let run = &found[0];
+        if is_random(run) { REDACTED.to_owned() } else { run.to_owned() }
+    });
+    without_runs.into_owned()
+}
+
+/// Whether a run looks like random bytes rather than like a path or like words with hyphens: one of its parts has
+/// letters and digits and is long.
+fn is_random(run: &str) -> bool {
+    let mixed = |part: &str, least: usize| {
+        let has = |is: fn(&char) -> bool| part.chars().any(|c| is(&c));
+        part.len() >= least && has(char::is_ascii_digit) && has(char::is_ascii_alphabetic)
+    };
+    let cases = run.chars().any(|c| c.is_ascii_uppercase()) && run.chars().any(|c| c.is_ascii_lowercase());
+    run.split('/').any(|part| mixed(part, 24)) || (!run.starts_with('/') && cases && mixed(run, 32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_found_and_prose_is_not() {
+        let kind = |place: usize| Some(SECRETS[place].1);
+        for (text, expected) in [
+            ("use sk-ant-api03-abcdefghijklmnopqrst here", kind(0)),
+            ("xoxb-1234567890-abc", kind(1)),
+            ("1234567890:AAabcdefghijklmnopqrstuvwxyz0123456", kind(6)),
+            ("-----BEGIN RSA PRIVATE KEY-----", kind(7)),
+            ("ask-me-anything about risk-management-and-insurance", None),
+            ("the task-force-for-data-protection meets at 12:30", None),
+            ("run git commit and push to github_pages", None),
+        ] {
+            assert_eq!(kinds(text).next(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_taken_out() {
+        for (text, expected) in [
+            ("key sk-short-one1 refused", "key [redacted] refused"),
+            ("bot 123456:AAabcdefghijklmnopqrstuvwxyz0123456 is unknown", "bot [redacted] is unknown"),
+            (
+                "https://api.telegram.org/bot123456789:AAabcdefghijklmnopqrstuvwxyz0123456/getMe",
+                "https://api.telegram.org/bot[redacted]/getMe",
+            ),
+            ("Authorization: Bearer abc.def, then", "Authorization: Bearer [redacted], then"),
+            ("authorization: basic dXNlcjpwdw==", "authorization: basic [redacted]"),
+            (r#"{"botToken":"hunter2","port":1}"#, r#"{"botToken":"[redacted]","port":1}"#),
+            ("OPENCLAW_GATEWAY_TOKEN=hunter2 node", "OPENCLAW_GATEWAY_TOKEN=[redacted] node"),
+            ("GET https://a.example/x?api_key=hunter2&b=1", "GET https://a.example/x?api_key=[redacted]&b=1"),
+            ("GET https://a.example/x?key=hunter2", "GET https://a.example/x?key=[redacted]"),
+            ("https://user:hunter2@a.example/", "https://[redacted]a.example/"),
+            ("hash 3fc4ccfe745870e23fc4ccfe745870e2", "hash [redacted]"),
+            ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "[redacted]"),
+            ("-----BEGIN PRIVATE KEY-----", "[redacted]"),
+        ] {
+            assert_eq!(redacted(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_person_needs_to_know_stays() {
+        for text in [
+            "gateway.auth.token: Invalid input: expected string, received number",
+            "<root>: Unrecognized key: \"unheardOf\"",
+            "/home/node/.openclaw/agents/main/workspace-support/SOUL.md: no space left on device",
+            "/app/node_modules/some-package-of-somebody/dist/index2.js:12:34",
+            "OPENCLAW_NO_AUTO_UPDATE_AND_MORE_WORDS is not set",
+            "2026-11-25T20:06:05.123Z listening on 127.0.0.1:18789",
+        ] {
+            assert_eq!(redacted(text), text);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The gateway's process: killed, frozen.
+
+use kr8tiv_e2e::Outcome;
+use rustix::process::Signal;
+
+use crate::context::Context;
+
+/// kubelet starts it again within the time after which anybody would be told.
+pub async fn killed(context: &Context) -> Outcome {
+    let patient = context.patient().await?;
+    let container = patient.container("gateway").await?;
+    let fault = patient.fault("killed");
+    container.signal(Signal::KILL)?;
+    fault.shows("GatewayReady", "False", "Starting", "").await?;
+    fault.is_over("Starting").await?;
+    assert_ne!(container, patient.container("gateway").await?, "it was not started again");
+    fault.was_no_incident();
+    Ok(())
+}
+
+/// Its port is open, and nobody answers. It is let go before kubelet's patience ends.
+pub async fn frozen(context: &Context) -> Outcome {
+    let patient = context.patient().await?;
+    let container = patient.container("gateway").await?;
+    let fault = patient.fault("frozen");
+    container.signal(Signal::STOP)?;
+    fault.shows("GatewayReady", "False", "GatewayDown", "GatewayFrozen").await?;
+    fault.is_told("down").await?;
+    let fault_ends = patient.fault("frozen_until_let_go");
+    container.signal(Signal::CONT)?;
+    fault_ends.is_over("GatewayDown").await?;
+    fault.is_told("recovered").await?;
+    fault.was_one_incident();
+    assert_eq!(container, patient.container("gateway").await?, "it was started again");
+    Ok(())
+}
