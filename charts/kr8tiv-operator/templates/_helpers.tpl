@@ -36,7 +36,8 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- /* The lines `labels:` and `annotations:` of an object of the webhook. Arguments: as for `metadata`. */ -}}
 {{- define "kr8tiv-operator.webhookMetadata" -}}
 {{- $labels := mergeOverwrite (dict) (default dict .labels) (dict "app.kubernetes.io/component" "webhook") }}
-{{- include "kr8tiv-operator.metadata" (mergeOverwrite (dict) . (dict "labels" $labels)) }}
+{{- include "kr8tiv-operator.metadata" (dict
+  "context" .context "labels" $labels "annotations" .annotations "selector" .selector) }}
 {{- end }}
 
 {{- /* Arguments: the context, extra labels, and those of a selector that is not the operator's; the chart's own win,
