@@ -1,4 +1,5 @@
-//! The admission webhook as a process of the test's, and the API server's way to it. I/O: processes, files, sockets.
+//! The admission webhook as a process of the test's, in the place of the Pods that the chart's Service leads to. I/O:
+//! processes, files, sockets.
 
 use std::fs::OpenOptions;
 use std::path::PathBuf;
@@ -6,14 +7,19 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use kube::Client;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::cluster::{SYSTEM_NAMESPACE, variable};
+use crate::cluster::{NODE_ADDRESS, SYSTEM_NAMESPACE, variable};
 use crate::{Outcome, http, wait};
 
+/// The webhook's user name.
+pub const WEBHOOK_USER: &str = "system:serviceaccount:kr8tiv-system:kr8tiv-operator-webhook";
 /// Name of the webhook's objects in the chart.
 pub const WEBHOOK: &str = "kr8tiv-operator-webhook";
 /// Label that the namespaces have in which the chart of the tests lets it judge.
@@ -32,18 +38,17 @@ pub struct WebhookProcess {
 }
 
 impl WebhookProcess {
-    /// Starts the webhook that `e2e/run` built, and waits until it is ready.
-    pub async fn start(reviews: u16, probes: u16, lifetime: &str) -> Outcome<Self> {
-        let log = PathBuf::from(variable("KR8TIV_E2E_OPERATOR_LOG")?).with_file_name("e2e-webhook.log");
-        let log = OpenOptions::new().create(true).append(true).open(log)?;
+    /// Starts the webhook that `e2e/run` built, with the arguments of the chart's Deployment but for these, and waits until
+    /// it is ready.
+    pub async fn start(client: &Client, reviews: u16, probes: u16, lifetime: &str) -> Outcome<Self> {
+        let log = OpenOptions::new().create(true).append(true).open(Self::log()?)?;
+        let own = ["--listen=", "--probes=", "--certificate-lifetime=", "--log="];
+        let arguments = arguments_of_the_chart(client).await?;
         let child = Command::new(variable("KR8TIV_E2E_WEBHOOK")?)
-            .arg(format!("--namespace={SYSTEM_NAMESPACE}"))
-            .arg(format!("--certificate-secret={WEBHOOK}"))
-            .arg(format!("--configuration={WEBHOOK}"))
-            .arg("--server-names=127.0.0.1")
-            .arg(format!("--certificate-lifetime={lifetime}"))
-            .arg(format!("--listen=127.0.0.1:{reviews}"))
+            .args(arguments.iter().filter(|argument| !own.iter().any(|flag| argument.starts_with(flag))))
+            .arg(format!("--listen={NODE_ADDRESS}:{reviews}"))
             .arg(format!("--probes=127.0.0.1:{probes}"))
+            .arg(format!("--certificate-lifetime={lifetime}"))
             .arg("--log=info,kr8tiv_webhook=debug")
             .env("KUBECONFIG", variable("KR8TIV_E2E_WEBHOOK_KUBECONFIG")?)
             .stdin(Stdio::null())
@@ -64,10 +69,49 @@ impl WebhookProcess {
         http::get(&format!("http://127.0.0.1:{}{path}", self.probes)).await
     }
 
-    /// Has the API server ask this one.
+    /// The log of all of them.
+    pub fn log() -> Outcome<PathBuf> {
+        Ok(PathBuf::from(variable("KR8TIV_E2E_OPERATOR_LOG")?).with_file_name("e2e-webhook.log"))
+    }
+
+    /// Has the chart's Service lead to this one: the API server asks its endpoints.
     pub async fn serve(&self, client: &Client) -> Outcome {
-        let url = format!("https://127.0.0.1:{}/review", self.reviews);
-        configure(client, json!({"clientConfig": {"service": null, "url": url}})).await
+        let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": "e2e-webhook", "labels": {
+                "kubernetes.io/service-name": WEBHOOK, "endpointslice.kubernetes.io/managed-by": "e2e"
+            }},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [NODE_ADDRESS], "conditions": {"ready": true}}],
+            "ports": [{"name": "reviews", "port": self.reviews, "protocol": "TCP"}]
+        });
+        slices.patch("e2e-webhook", &PatchParams::apply("e2e").force(), &Patch::Apply(slice)).await?;
+        Ok(())
+    }
+
+    /// Connects anew, trusting what is published and nothing else.
+    pub async fn greet(&self, client: &Client) -> Outcome {
+        let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
+        let published = serde_json::to_value(configurations.get(WEBHOOK).await?)?;
+        let config: Kubeconfig = serde_json::from_value(json!({
+            "current-context": "it",
+            "clusters": [{"name": "it", "cluster": {
+                "server": format!("https://{NODE_ADDRESS}:{}", self.reviews),
+                "tls-server-name": format!("{WEBHOOK}.{SYSTEM_NAMESPACE}.svc"),
+                "certificate-authority-data": published["webhooks"][0]["clientConfig"]["caBundle"]
+            }}],
+            "users": [{"name": "it", "user": {}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}]
+        }))?;
+        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
+        let request = hyper::http::Request::get("/review").body(Vec::new())?;
+        match Client::try_from(config)?.request_text(request).await {
+            // It has been understood: reviews are posted.
+            Err(kube::Error::Api(status)) if status.code == 405 => Ok(()),
+            other => Err(format!("no connection: {other:?}").into()),
+        }
     }
 
     /// Stops it as kubelet would.
@@ -88,6 +132,16 @@ impl Drop for WebhookProcess {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// What the chart starts its Pods with.
+async fn arguments_of_the_chart(client: &Client) -> Outcome<Vec<String>> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let pod =
+        deployments.get(WEBHOOK).await?.spec.and_then(|spec| spec.template.spec).ok_or("no template")?;
+    let container = pod.containers.into_iter().next().ok_or("no container")?;
+    assert_eq!(container.command, Some(vec!["/usr/local/bin/kr8tiv-webhook".into()]));
+    Ok(container.args.unwrap_or_default())
 }
 
 /// Changes the only webhook of the chart's configuration.

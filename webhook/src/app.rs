@@ -78,11 +78,11 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
     let reviewer = Reviewer { stores, platform: Arc::new(platform), client: Some(client) };
     let router = http::reviews(Reviews { reviewer, readiness, metrics });
     let listener = TlsListener::new(reviews, served).map_err(Error::Listen)?;
-    let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let mut server = tokio::spawn(server.into_future());
+    let answering = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let mut answering = tokio::spawn(answering.into_future());
     tokio::select! {
         () = stop.cancelled() => {}
-        ended = &mut server, if !stop.is_cancelled() => {
+        ended = &mut answering, if !stop.is_cancelled() => {
             ended.map_err(Error::TaskPanicked)?.map_err(Error::Listen)?;
             return if stop.is_cancelled() { Ok(()) } else { Err(Error::TaskEnded("reviews")) };
         }
@@ -92,7 +92,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
         }),
     }
     tracing::info!("stopping: finishing the reviews that have begun");
-    let ended = timeout(LAST_REVIEWS, server).await.map_err(|_| Error::Unfinished)?;
+    let ended = timeout(LAST_REVIEWS, answering).await.map_err(|_| Error::Unfinished)?;
     ended.map_err(Error::TaskPanicked)?.map_err(Error::Listen)
 }
 

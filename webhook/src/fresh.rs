@@ -62,11 +62,11 @@ pub async fn users(client: &Client, harness: &Key, known: &[Key]) -> Result<Vec<
         let tenants: Api<Guarded<Tenant>> = Api::namespaced(client.clone(), &key.namespace);
         let found = tenants.get_opt(&key.name).await?;
         let found = found.filter(|tenant| tenant.meta().deletion_timestamp.is_none());
-        let uses = |tenant: &Guarded<Tenant>| match tenant.readable() {
+        let is_using = |tenant: &Guarded<Tenant>| match tenant.readable() {
             Ok(tenant) => harness_of(tenant) == *harness,
             Err(unreadable) => unreadable.refers_to.as_ref() == Some(harness),
         };
-        users.extend(found.is_some_and(|tenant| uses(&tenant)).then(|| key.clone()));
+        users.extend(found.is_some_and(|tenant| is_using(&tenant)).then(|| key.clone()));
     }
     Ok(users)
 }

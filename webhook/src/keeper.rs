@@ -87,11 +87,23 @@ pub struct Keeper {
     pub metrics: Metrics,
 }
 
-/// What the watches have seen; the outer `None` is: nothing yet.
+/// What the watches have seen.
 #[derive(Default)]
 struct Seen {
-    secret: Option<Option<Secret>>,
-    configuration: Option<Option<ValidatingWebhookConfiguration>>,
+    secret: Found,
+    configuration: Option<ValidatingWebhookConfiguration>,
+}
+
+/// The Secret.
+#[derive(Default)]
+enum Found {
+    /// Nobody has looked yet.
+    #[default]
+    Unknown,
+    /// It does not exist.
+    Missing,
+    /// It is this.
+    Here(Box<Secret>),
 }
 
 impl Keeper {
@@ -107,12 +119,14 @@ impl Keeper {
         let mut configurations = pin!(latest(configurations, configuration));
         let mut seen = Seen::default();
         let mut current = None;
-        let mut wait = PAUSE;
+        let (mut wait, mut problem) = (PAUSE, String::new());
         loop {
             let pause = tokio::time::sleep(Duration::try_from(wait).unwrap_or_default());
             tokio::select! {
-                Some(secret) = secrets.next() => seen.secret = Some(secret),
-                Some(found) = configurations.next(), if !configuration.is_empty() => seen.configuration = Some(found),
+                Some(secret) = secrets.next() => {
+                    seen.secret = secret.map_or(Found::Missing, |secret| Found::Here(Box::new(secret)));
+                }
+                Some(found) = configurations.next(), if !configuration.is_empty() => seen.configuration = found,
                 () = pause => {}
             }
             let advanced = match &self.source {
@@ -121,12 +135,17 @@ impl Keeper {
                 }
                 Source::Given => self.take(&seen, &mut current),
             };
-            wait = advanced.unwrap_or_else(|error| {
-                if self.gate.failed(&error) || current.is_some() {
-                    tracing::warn!(%error, "certificate");
+            (wait, problem) = match advanced {
+                Ok(wait) => (wait, String::new()),
+                Err(error) => {
+                    let new = error.to_string();
+                    self.gate.failed(&new);
+                    if new != problem {
+                        tracing::warn!(error = new, "the certificate can't be kept");
+                    }
+                    (PAUSE, new)
                 }
-                PAUSE
-            });
+            };
         }
     }
 
@@ -139,9 +158,12 @@ impl Keeper {
         current: &mut Option<String>,
     ) -> Result<SignedDuration, Error> {
         let name = &self.place.name;
-        let Some(secret) = &seen.secret else { return Ok(PAUSE) };
-        let secret = secret.as_ref().ok_or_else(|| Error::Missing(name.clone()))?;
-        let published = seen.configuration.as_ref().and_then(Option::as_ref);
+        let secret = match &seen.secret {
+            Found::Unknown => return Ok(PAUSE),
+            Found::Missing => return Err(Error::Missing(name.clone())),
+            Found::Here(secret) => secret,
+        };
+        let published = seen.configuration.as_ref();
         let known = published.map(bundle_of).unwrap_or_default();
         let now = Timestamp::now();
         let pairs = stored(secret);
@@ -164,7 +186,7 @@ impl Keeper {
             let written = self.store(secret, &pairs).await?;
             // At once, without waiting for the watch to bring it. `None`: another replica was faster.
             if let Some(written) = written {
-                seen.secret = Some(Some(written));
+                seen.secret = Found::Here(Box::new(written));
                 return Ok(SignedDuration::ZERO);
             }
             return Ok(PAUSE);
@@ -180,8 +202,11 @@ impl Keeper {
     /// Serves what somebody else has put there.
     fn take(&self, seen: &Seen, current: &mut Option<String>) -> Result<SignedDuration, Error> {
         let name = &self.place.name;
-        let Some(secret) = &seen.secret else { return Ok(PAUSE) };
-        let data = secret.as_ref().and_then(|secret| secret.data.as_ref());
+        let data = match &seen.secret {
+            Found::Unknown => return Ok(PAUSE),
+            Found::Missing => None,
+            Found::Here(secret) => secret.data.as_ref(),
+        };
         let text = |key: &str| Some(String::from_utf8_lossy(&data?.get(key)?.0).into_owned());
         let parts = text("tls.crt").zip(text("tls.key"));
         let (chain, key) = parts.ok_or_else(|| Error::NotGiven(name.clone()))?;

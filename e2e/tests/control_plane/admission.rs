@@ -3,16 +3,17 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kr8tiv_crds::{Agent, Harness, Tenant};
+use kr8tiv_e2e::audit::{AuditLog, Request, by_verb_and_resource};
 use kr8tiv_e2e::cluster::SYSTEM_NAMESPACE;
 use kr8tiv_e2e::kubectl;
 use kr8tiv_e2e::manifests::{agent, default_agent, harness, tenant, tenant_with_bot};
 use kr8tiv_e2e::scope::{Kind, SOON, Scope};
-use kr8tiv_e2e::webhook_process::{JUDGED, WEBHOOK, WebhookProcess, configure};
+use kr8tiv_e2e::webhook_process::{JUDGED, WEBHOOK, WEBHOOK_USER, WebhookProcess, configure};
 use kr8tiv_e2e::{Outcome, figure, wait};
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -26,6 +27,14 @@ const SHORT: &str = "30s";
 const ROTATIONS: Duration = Duration::from_mins(3);
 
 const DENIED: &str = "admission webhook \"admission.kr8tiv.ai\" denied the request: ";
+
+/// A webhook that the API server asks.
+async fn started(context: &Context) -> Outcome<WebhookProcess> {
+    let client = &context.cluster.client;
+    let webhook = WebhookProcess::start(client, 18443, 18083, LASTING).await?;
+    webhook.serve(client).await?;
+    Ok(webhook)
+}
 
 /// A namespace in which it judges.
 async fn judged(context: &Context, purpose: &str) -> Outcome<Scope> {
@@ -88,8 +97,7 @@ async fn applied(scope: &Scope, object: &Value) -> Outcome<(bool, String)> {
 }
 
 pub async fn messages(context: &Context) -> Outcome {
-    let webhook = WebhookProcess::start(18443, 18083, LASTING).await?;
-    webhook.serve(&context.cluster.client).await?;
+    let webhook = started(context).await?;
     let scope = judged(context, "admission").await?;
     answering(context, &scope).await?;
 
@@ -196,8 +204,7 @@ async fn unasked(context: &Context) -> Outcome {
 }
 
 pub async fn down(context: &Context) -> Outcome {
-    let webhook = WebhookProcess::start(18443, 18083, LASTING).await?;
-    webhook.serve(&context.cluster.client).await?;
+    let webhook = started(context).await?;
     let scope = judged(context, "admission-down").await?;
     answering(context, &scope).await?;
     webhook.stop().await?;
@@ -225,8 +232,7 @@ pub async fn down(context: &Context) -> Outcome {
     scope.until_exactly::<Tenant>("acme", &not_compiled("Invalid", &message, "Stalled", NO_GATEWAY)).await?;
 
     // Up again: what is stored is no worse afterwards, and is told; what mends it passes in silence.
-    let webhook = WebhookProcess::start(18443, 18083, LASTING).await?;
-    webhook.serve(&context.cluster.client).await?;
+    let webhook = started(context).await?;
     answering(context, &scope).await?;
     let mut renamed = wrong("acme");
     renamed["spec"]["displayName"] = json!("Acme & Sons");
@@ -266,8 +272,8 @@ pub async fn rotating(context: &Context) -> Outcome {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     secrets.patch(WEBHOOK, &PatchParams::default(), &Patch::Merge(json!({"data": null}))).await?;
     let (one, two) = tokio::try_join!(
-        WebhookProcess::start(18443, 18083, SHORT),
-        WebhookProcess::start(18444, 18084, SHORT)
+        WebhookProcess::start(client, 18443, 18083, SHORT),
+        WebhookProcess::start(client, 18444, 18084, SHORT)
     )?;
     one.serve(client).await?;
     let scope = judged(context, "admission-rotating").await?;
@@ -284,6 +290,11 @@ pub async fn rotating(context: &Context) -> Outcome {
                 "after {requests}: {error:?}"
             );
             requests += 1;
+            // The API server keeps connections: others come anew.
+            for replica in [&one, &two] {
+                let greeted = replica.greet(client).await.err().map(|error| error.to_string());
+                assert_eq!(greeted, None, "after {requests}");
+            }
             let is_next = newest(context).await? != stored && expiry(asked).await? != served;
             if is_next { Ok(()) } else { Err("still the one before".into()) }
         })
@@ -293,8 +304,26 @@ pub async fn rotating(context: &Context) -> Outcome {
         assert!(error.as_ref().is_some_and(|error| error.contains(DENIED)), "{error:?}");
     }
     figure("admission.requests_during_two_rotations", requests, "requests, none failed");
+    figure("admission.connections_during_two_rotations", 2 * requests, "connections, none failed");
     one.stop().await?;
     two.stop().await?;
     unasked(context).await?;
     scope.discard().await
+}
+
+/// The rights that the chart gives are enough, its Pods are let into their namespace, and no key is told.
+pub async fn traces(context: &Context) -> Outcome {
+    let requests = context.cluster.audit.requests_since(AuditLog::start(), WEBHOOK_USER)?;
+    assert!(!requests.is_empty(), "the webhook made no request");
+    let forbidden: Vec<_> = requests.into_iter().filter(Request::is_unauthorised).collect();
+    assert!(forbidden.is_empty(), "{:#?}", by_verb_and_resource(&forbidden));
+
+    let pods: Api<Pod> = Api::namespaced(context.cluster.client.clone(), SYSTEM_NAMESPACE);
+    let selector = format!("app.kubernetes.io/name={WEBHOOK}");
+    let pods = pods.list(&ListParams::default().labels(&selector)).await?;
+    assert_eq!(pods.items.len(), 2, "Pod Security refuses them, or nobody makes them");
+
+    let log = std::fs::read_to_string(WebhookProcess::log()?)?;
+    assert!(log.contains("serving a certificate") && !log.contains("PRIVATE KEY"));
+    Ok(())
 }

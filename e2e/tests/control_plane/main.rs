@@ -92,6 +92,7 @@ fn main() -> ExitCode {
         .test("admission_messages", admission::messages)
         .test("admission_without_a_webhook", admission::down)
         .test("admission_while_certificates_rotate", admission::rotating)
+        .test("admission_within_its_rights", admission::traces)
         .test("one_of_two_operators_writes_and_the_other_takes_over", replicas::take_over)
         .test("killed_between_any_two_writes", crashes::between_any_two_writes)
         .test("the_api_server_gone_for_two_minutes", crashes::api_server_gone)

@@ -31,7 +31,9 @@ impl Cluster {
     /// One with these objects.
     pub fn with(objects: &[Value]) -> Self {
         let mut cluster = Self::new();
-        objects.iter().for_each(|object| cluster.add(object));
+        for object in objects {
+            cluster.add(object);
+        }
         cluster
     }
 
