@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int:
     except Failure as failure:
         print(f"charts/check: {failure}", file=sys.stderr)
         return getattr(failure, "exit_code", 1)
-    checks = unittest.defaultTestLoader.loadTestsFromNames(["checklib.crds", "checklib.operator", "checklib.values"])
+    modules = [f"checklib.{name}" for name in ("crds", "operator", "values", "webhook")]
+    checks = unittest.defaultTestLoader.loadTestsFromNames(modules)
     result = unittest.TextTestRunner(verbosity=2 if options.verbose else 1).run(checks)
     return 0 if result.wasSuccessful() else 1

@@ -30,6 +30,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no account to use": ({"serviceAccount": {"create": False}}, "serviceAccount"),
     "name that is no DNS label": ({"fullnameOverride": "Kr8tiv"}, "fullnameOverride"),
     "replicas": ({"replicaCount": 2}, "replicaCount"),
+    "unknown failure policy": ({"webhook": {"failurePolicy": "fail"}}, "failurePolicy"),
+    "lifetime without a unit": ({"webhook": {"certificateLifetime": "90"}}, "certificateLifetime"),
+    "no webhook to answer": ({"webhook": {"enabled": True, "replicas": 0}}, "replicas"),
 }
 
 

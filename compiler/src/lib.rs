@@ -44,6 +44,7 @@ pub use openclaw::tools::{is_known as is_tool, is_reserved as is_reserved_tool};
 pub use openclaw::version::image_tag;
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations, supported_release};
 pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
+pub use policy::is_shared;
 pub use render::WATCHDOG_PORT;
 pub use render::object_names::minted_secret;
 pub use render::retrieved::{CONTEXT_FILE, read_context};

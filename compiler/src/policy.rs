@@ -10,7 +10,9 @@ mod pod_template;
 mod tools;
 mod webhooks;
 
-use kr8tiv_crds::sharing::SharedFrom;
+use std::collections::BTreeMap;
+
+use kr8tiv_crds::sharing::{SharedFrom, Sharing};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
@@ -61,18 +63,21 @@ pub(crate) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
     credentials::check(inputs, resolved, diagnostics);
 }
 
-/// A Harness is used from its own namespace, or from those that it is shared with.
-fn sharing(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
-    let Some(namespace) = harness_namespace(inputs.tenant) else { return };
-    let sharing = &resolved.harness.sharing;
-    let labels = &inputs.surroundings.namespace_labels;
-    let shared = match sharing.from {
+/// Whether a Harness of another namespace is shared with the namespace that has these labels.
+pub fn is_shared(sharing: &Sharing, labels: &BTreeMap<String, String>) -> bool {
+    match sharing.from {
         SharedFrom::Same => false,
         SharedFrom::All => true,
         SharedFrom::Selector => sharing.match_labels.as_ref().is_some_and(|wanted| {
             !wanted.is_empty() && wanted.iter().all(|(name, value)| labels.get(name) == Some(value))
         }),
-    };
+    }
+}
+
+/// A Harness is used from its own namespace, or from those that it is shared with.
+fn sharing(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
+    let Some(namespace) = harness_namespace(inputs.tenant) else { return };
+    let shared = is_shared(&resolved.harness.sharing, &inputs.surroundings.namespace_labels);
     if !shared {
         let own = resolved.tenant.namespace;
         Findings { object: &resolved.tenant.object, diagnostics }.add(

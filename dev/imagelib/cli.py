@@ -36,7 +36,11 @@ def main(arguments: list[str]) -> int:
             return 0
         host.require_root()
         host.require_programs()
-        programs = {"operator": options.operator_binary, "watchdog": options.watchdog_binary}
+        programs = {
+            "operator": options.operator_binary,
+            "webhook": options.webhook_binary,
+            "watchdog": options.watchdog_binary,
+        }
         request = images.Request(options.prefix, {name: path for name, path in programs.items() if path is not None})
         built = {name: images.IMAGES[name](request) for name in options.images or images.IMAGES}
     except host.ImageError as error:
@@ -72,6 +76,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="build no image; print a directory whose npm-cache holds the plugins of channels",
     )
     parser.add_argument("--operator-binary", type=Path, metavar="FILE", help="use this program instead of building it")
+    parser.add_argument("--webhook-binary", type=Path, metavar="FILE", help="the same, for the operator's image")
     parser.add_argument("--watchdog-binary", type=Path, metavar="FILE", help="the same; it must be linked statically")
     options = parser.parse_args(arguments)
     for name in options.images:

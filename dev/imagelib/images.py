@@ -41,8 +41,8 @@ class Request:
 
 
 def operator(request: Request) -> Built:
-    """The operator on Debian."""
-    return _program(request, "operator", static=False)
+    """The operator and its webhook on Debian."""
+    return _program(request, "operator", "webhook", static=False)
 
 
 def watchdog(request: Request) -> Built:
@@ -96,17 +96,21 @@ IMAGES: dict[str, Callable[[Request], Built]] = {
 }
 
 
-def _program(request: Request, name: str, *, static: bool) -> Built:
-    package = f"kr8tiv-{name}"
+def _program(request: Request, name: str, *beside: str, static: bool) -> Built:
     with tempfile.TemporaryDirectory() as scratch:
-        chosen = _chosen_binary(request, name, package, static=static)
-        if static:
-            binaries.require_static(chosen)
-        # A copy: another cargo run may replace the program while it is being packed.
-        binary = Path(shutil.copy(chosen, Path(scratch) / package))
-        binary.chmod(0o755)
+        context = Path(scratch)
+        packed: list[Path] = []
+        for program in (name, *beside):
+            package = f"kr8tiv-{program}"
+            chosen = _chosen_binary(request, program, package, static=static)
+            if static:
+                binaries.require_static(chosen)
+            # A copy: another cargo run may replace the program while it is being packed.
+            binary = Path(shutil.copy(chosen, context / package))
+            binary.chmod(0o755)
+            packed.append(binary)
         containerfile = CONTAINERFILES / name / "Containerfile"
-        inputs: list[bytes | Path] = [containerfile, binary, *_builder_inputs()]
+        inputs: list[bytes | Path] = [containerfile, *packed, *_builder_inputs()]
         reference = f"{request.prefix}/{name}:{content_tag(inputs)}"
         arguments = {
             "VERSION": binaries.workspace_version(ROOT),
@@ -114,7 +118,7 @@ def _program(request: Request, name: str, *, static: bool) -> Built:
         }
 
         def build(archive: Path) -> None:
-            builder.build_archive(containerfile, binary.parent, arguments, reference, archive, separate_layers=False)
+            builder.build_archive(containerfile, context, arguments, reference, archive, separate_layers=False)
 
         return _archive(name, reference, inputs, build)
 

@@ -19,6 +19,7 @@ pub mod receiver;
 pub mod scope;
 pub mod suite;
 pub mod wait;
+pub mod webhook_process;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -49,6 +49,14 @@ impl Claim {
     }
 }
 
+/// What whoever comes second to a tenant id reads.
+pub fn id_taken(tenant_id: &str, holder: &Key) -> String {
+    format!(
+        "the tenant id {tenant_id} belongs to Tenant {holder}; delete that one, or create this Tenant anew with another \
+         spec.tenantId"
+    )
+}
+
 /// The Harness that a Tenant refers to.
 pub fn harness_of(tenant: &Tenant) -> Key {
     let own = Key::of(&tenant.metadata).sibling(&tenant.spec.harness_ref.name);

@@ -89,7 +89,7 @@ fn explain(error: &watcher::Error) -> String {
             "the API server does not know this kind; install the chart kr8tiv-crds".into()
         }
         watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403 => {
-            format!("not allowed: {}; the operator's ClusterRole lacks a rule", status.message)
+            format!("not allowed: {}; the ClusterRole lacks a rule", status.message)
         }
         other => other.to_string(),
     }

@@ -23,9 +23,27 @@ app.kubernetes.io/name: {{ include "kr8tiv-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{- /* Arguments: the context, and extra labels; the chart's own win, because selectors and Helm rely on them. */ -}}
+{{- define "kr8tiv-operator.webhookName" -}}
+{{- include "kr8tiv-operator.fullname" . | trunc 55 | trimSuffix "-" }}-webhook
+{{- end }}
+
+{{- /* Another name than the operator's: its Deployment and the tenants' NetworkPolicies must not take one for the other. */ -}}
+{{- define "kr8tiv-operator.webhookSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "kr8tiv-operator.name" . | trunc 55 | trimSuffix "-" }}-webhook
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{- /* The lines `labels:` and `annotations:` of an object of the webhook. Arguments: as for `metadata`. */ -}}
+{{- define "kr8tiv-operator.webhookMetadata" -}}
+{{- $labels := mergeOverwrite (dict) (default dict .labels) (dict "app.kubernetes.io/component" "webhook") }}
+{{- include "kr8tiv-operator.metadata" (dict
+  "context" .context "labels" $labels "annotations" .annotations "selector" .selector) }}
+{{- end }}
+
+{{- /* Arguments: the context, extra labels, and those of a selector that is not the operator's; the chart's own win,
+because selectors and Helm rely on them. */ -}}
 {{- define "kr8tiv-operator.labels" -}}
-{{- $own := include "kr8tiv-operator.selectorLabels" .context | fromYaml }}
+{{- $own := default (include "kr8tiv-operator.selectorLabels" .context) .selector | fromYaml }}
 {{- $labels := dict
   "app.kubernetes.io/version" .context.Chart.AppVersion
   "app.kubernetes.io/managed-by" .context.Release.Service
@@ -35,10 +53,10 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- /* The lines `labels:` and, where there are any, `annotations:` of an object.
-Arguments: the context, and extra labels and annotations of that object. */ -}}
+Arguments: the context, extra labels and annotations of that object, and a selector's labels. */ -}}
 {{- define "kr8tiv-operator.metadata" -}}
 labels:
-  {{- include "kr8tiv-operator.labels" (dict "context" .context "extra" .labels) | nindent 2 }}
+  {{- include "kr8tiv-operator.labels" (dict "context" .context "extra" .labels "selector" .selector) | nindent 2 }}
 {{- with mergeOverwrite (dict) .context.Values.commonAnnotations (default dict .annotations) }}
 annotations:
   {{- toYaml . | nindent 2 }}

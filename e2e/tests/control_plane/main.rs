@@ -2,6 +2,7 @@
 //! stay Pending unless a stand-in makes them Ready. The operator runs as a process with the rights of its chart.
 
 mod additions;
+mod admission;
 mod api;
 mod command_line;
 mod context;
@@ -88,6 +89,10 @@ fn main() -> ExitCode {
     // These count requests, or stop the operator.
     let alone = suite()
         .test("tenants_at_rest_cost_nothing", rest::at_no_cost)
+        .test("admission_messages", admission::messages)
+        .test("admission_without_a_webhook", admission::down)
+        .test("admission_while_certificates_rotate", admission::rotating)
+        .test("admission_within_its_rights", admission::traces)
         .test("one_of_two_operators_writes_and_the_other_takes_over", replicas::take_over)
         .test("killed_between_any_two_writes", crashes::between_any_two_writes)
         .test("the_api_server_gone_for_two_minutes", crashes::api_server_gone)

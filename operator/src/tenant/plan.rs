@@ -14,7 +14,7 @@ use crate::backoff::Pace;
 use crate::compiler::Compiler;
 use crate::guard::Guarded;
 use crate::images;
-use crate::index::{Claim, Index};
+use crate::index::{Claim, Index, id_taken};
 use crate::memory::report::report;
 use crate::memory::wanted::wanted;
 use crate::memory::{Facts, Planned};
@@ -97,11 +97,7 @@ pub fn prepare(
         Some(other) => Err(Stop {
             compiled: Ok(plan.compiled()),
             reason: Reason::Conflict,
-            message: format!(
-                "the tenant id {} belongs to Tenant {other}; delete that one, or create this Tenant anew with another \
-                 spec.tenantId",
-                plan.bundle.tenant_id
-            ),
+            message: id_taken(&plan.bundle.tenant_id, &other),
             progress: Progress::Stalled,
             retry: Retry::OnChange,
         }),

@@ -1,0 +1,129 @@
+//! Puts the parts together and keeps them running: watches, certificate, HTTP. I/O by its parts.
+//!
+//! A task that should run as long as the process and ends takes the process down with it.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kr8tiv_compiler::Platform;
+use kr8tiv_operator::queue::Queues;
+use kr8tiv_operator::readiness::Readiness;
+use kr8tiv_operator::stores::{Stores, Writers};
+use kr8tiv_operator::watch;
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::{self, Reviews};
+use crate::keeper::{Keeper, Place, Source};
+use crate::metrics::Metrics;
+use crate::reviewer::Reviewer;
+use crate::tls::{Served, TlsListener};
+
+/// Reviews that have begun may go on for this long after a signal; the API server waits no longer.
+const LAST_REVIEWS: Duration = Duration::from_secs(10);
+
+/// Why the webhook ended without having been asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It can't listen.
+    #[error("reviews can't be listened for: {0}")]
+    Listen(#[source] std::io::Error),
+    /// A task ended.
+    #[error("the task {0} ended, which it never should")]
+    TaskEnded(&'static str),
+    /// A task panicked.
+    #[error("a task panicked: {0}")]
+    TaskPanicked(#[source] tokio::task::JoinError),
+    /// Reviews were still running when the time for that was over.
+    #[error("gave up on unfinished reviews after {} s", LAST_REVIEWS.as_secs())]
+    Unfinished,
+}
+
+/// What the webhook is made of.
+pub struct Parts {
+    /// The way to the API server.
+    pub client: Client,
+    /// What the operator was installed with.
+    pub platform: Platform,
+    /// Where the certificate is.
+    pub place: Place,
+    /// Where it comes from.
+    pub source: Source,
+    /// Where reviews are answered.
+    pub reviews: TcpListener,
+    /// Where probes are.
+    pub probes: TcpListener,
+}
+
+/// Runs until `stop`, then finishes the reviews that have begun.
+pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
+    let Parts { client, platform, place, source, reviews, probes } = parts;
+    let (stores, writers) = Stores::new();
+    let stores = Arc::new(stores);
+    let (readiness, metrics, served) = (Readiness::default(), Metrics::default(), Served::default());
+    let mut tasks = JoinSet::new();
+    spawn_watches(&mut tasks, &client, &stores, &readiness, writers);
+    let gate = readiness.gate("Certificate");
+    let (of_keeper, of_metrics) = (client.clone(), metrics.clone());
+    let keeper =
+        Keeper { client: of_keeper, place, source, served: served.clone(), gate, metrics: of_metrics };
+    spawn(&mut tasks, "keeper of the certificate", keeper.run());
+    let router = http::probes(readiness.clone(), metrics.clone());
+    spawn(&mut tasks, "probes", async move { drop(axum::serve(probes, router).await) });
+
+    let reviewer = Reviewer { stores, platform: Arc::new(platform), client: Some(client) };
+    let router = http::reviews(Reviews { reviewer, readiness, metrics });
+    let listener = TlsListener::new(reviews, served).map_err(Error::Listen)?;
+    let answering = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let mut answering = tokio::spawn(answering.into_future());
+    tokio::select! {
+        () = stop.cancelled() => {}
+        ended = &mut answering, if !stop.is_cancelled() => {
+            ended.map_err(Error::TaskPanicked)?.map_err(Error::Listen)?;
+            return if stop.is_cancelled() { Ok(()) } else { Err(Error::TaskEnded("reviews")) };
+        }
+        Some(ended) = tasks.join_next() => return Err(match ended {
+            Ok(task) => Error::TaskEnded(task),
+            Err(error) => Error::TaskPanicked(error),
+        }),
+    }
+    tracing::info!("stopping: finishing the reviews that have begun");
+    let ended = timeout(LAST_REVIEWS, answering).await.map_err(|_| Error::Unfinished)?;
+    ended.map_err(Error::TaskPanicked)?.map_err(Error::Listen)
+}
+
+fn spawn(
+    tasks: &mut JoinSet<&'static str>,
+    name: &'static str,
+    task: impl Future<Output = ()> + Send + 'static,
+) {
+    tasks.spawn(async move {
+        task.await;
+        name
+    });
+}
+
+fn spawn_watches(
+    tasks: &mut JoinSet<&'static str>,
+    client: &Client,
+    stores: &Arc<Stores>,
+    readiness: &Readiness,
+    writers: Writers,
+) {
+    // Nobody waits for passes here: what the watches ask for is dropped.
+    let (queues, _) = Queues::new();
+    let parts = |kind| (client.clone(), Arc::clone(stores), queues.clone(), readiness.gate(kind));
+    let Writers { tenants, harnesses, agents } = writers;
+    let (client, stores, queues, gate) = parts("Tenant");
+    spawn(tasks, "watch of kind Tenant", watch::custom(client, stores, queues, gate, tenants));
+    let (client, stores, queues, gate) = parts("Harness");
+    spawn(tasks, "watch of kind Harness", watch::custom(client, stores, queues, gate, harnesses));
+    let (client, stores, queues, gate) = parts("Agent");
+    spawn(tasks, "watch of kind Agent", watch::custom(client, stores, queues, gate, agents));
+    let (client, stores, queues, gate) = parts("Namespace");
+    spawn(tasks, "watch of kind Namespace", watch::namespaces(client, stores, queues, gate));
+}

@@ -1,0 +1,7 @@
+//! Reviews against a cluster that is known only by its objects: without an API server.
+
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
+
+mod cluster;
+mod latency;
+mod rules;
