@@ -210,7 +210,8 @@ impl Target<'_> {
             answer => answer,
         }
         .map_err(failed)?;
-        let metadata = disown(&api, name, answer.metadata).await.map_err(failed)?;
+        let applied = answer.metadata;
+        let metadata = disown(&api, name, applied.clone()).await.map_err(failed)?.unwrap_or(applied);
         self.remember(stores, ledger, &metadata);
         self.tell("updated");
         Ok(())
@@ -274,12 +275,14 @@ async fn replace<K: Applicable>(api: &Api<K>, name: &str, object: &K) -> Result<
 }
 
 /// Gives up what a [`replace`], of this pass or of an earlier one, has made its own: a field that has a second owner
-/// outlives an apply without it.
+/// outlives an apply without it. Gives how it was left; `None` when somebody else has written in between: what is known
+/// of it is how it was applied, so that their change is seen.
 async fn disown<K: Applicable>(
     api: &Api<K>,
     name: &str,
     mut metadata: ObjectMeta,
-) -> Result<ObjectMeta, kube::Error> {
+) -> Result<Option<ObjectMeta>, kube::Error> {
+    let mut alone = true;
     let parameters = PatchParams { field_manager: Some(REPAIRER.into()), ..PatchParams::default() };
     let is_repairers = |owner: &ManagedFieldsEntry| owner.manager.as_deref() == Some(REPAIRER);
     while metadata.managed_fields.iter().flatten().any(is_repairers) {
@@ -289,12 +292,14 @@ async fn disown<K: Applicable>(
             json!({"metadata": {"resourceVersion": metadata.resource_version, "managedFields": owners}});
         metadata = match api.patch_metadata(name, &parameters, &Patch::Merge(body)).await {
             Ok(answer) => answer.metadata,
-            // Its controller has written a status in between.
-            Err(kube::Error::Api(status)) if status.code == 409 => api.get_metadata(name).await?.metadata,
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                alone = false;
+                api.get_metadata(name).await?.metadata
+            }
             Err(error) => return Err(error),
         };
     }
-    Ok(metadata)
+    Ok(alone.then_some(metadata))
 }
 
 async fn delete<K: Applicable>(tools: Tools<'_>, tenant: &Key, prune: &Prune) -> Result<(), Error> {
