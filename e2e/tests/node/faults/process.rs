@@ -1,4 +1,4 @@
-//! The gateway's process: killed, frozen.
+//! The gateway's process, killed.
 
 use kr8tiv_e2e::Outcome;
 use rustix::process::Signal;
@@ -15,22 +15,5 @@ pub async fn killed(context: &Context) -> Outcome {
     fault.is_over("Starting").await?;
     assert_ne!(container, patient.container("gateway").await?, "it was not started again");
     fault.was_no_incident();
-    Ok(())
-}
-
-/// Its port is open, and nobody answers. It is let go before kubelet's patience ends.
-pub async fn frozen(context: &Context) -> Outcome {
-    let patient = context.patient().await?;
-    let container = patient.container("gateway").await?;
-    let fault = patient.fault("frozen");
-    container.signal(Signal::STOP)?;
-    fault.shows("GatewayReady", "False", "GatewayDown", "GatewayFrozen").await?;
-    fault.is_told("down").await?;
-    let fault_ends = patient.fault("frozen_until_let_go");
-    container.signal(Signal::CONT)?;
-    fault_ends.is_over("GatewayDown").await?;
-    fault.is_told("recovered").await?;
-    fault.was_one_incident();
-    assert_eq!(container, patient.container("gateway").await?, "it was started again");
     Ok(())
 }
