@@ -45,10 +45,10 @@ pub use openclaw::version::image_tag;
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations, supported_release};
 pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
 pub use policy::is_shared;
-pub use render::WATCHDOG_PORT;
 pub use render::object_names::minted_secret;
 pub use render::retrieved::{CONTEXT_FILE, read_context};
-pub use resolve::{agent_id, asked_rotation, harness_namespace, tenant_id};
+pub use render::{DOWN_GRACE_SECONDS, WATCHDOG_PORT};
+pub use resolve::{agent_id, asked_rotation, container_tag, harness_namespace, tenant_id};
 pub use secret_marks::redacted;
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.

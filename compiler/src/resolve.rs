@@ -155,13 +155,18 @@ fn id(tenant: &Tenant, diagnostics: &mut Diagnostics) -> Option<String> {
     id
 }
 
+/// The container tag of a tenant that names none.
+pub fn container_tag(prefix: &str, tenant_id: &str) -> String {
+    format!("{prefix}-{tenant_id}")
+}
+
 fn tenant<'a>(inputs: &Inputs<'a>, harness: &HarnessSpec, id: String) -> ResolvedTenant<'a> {
     let tenant = inputs.tenant;
     let container_tag = tenant
         .spec
         .container_tag
         .clone()
-        .unwrap_or_else(|| format!("{}-{id}", harness.supermemory.container_tag_prefix));
+        .unwrap_or_else(|| container_tag(&harness.supermemory.container_tag_prefix, &id));
     ResolvedTenant {
         object: tenant_name(tenant),
         name: tenant.metadata.name.as_deref().unwrap_or_default(),

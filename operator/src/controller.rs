@@ -35,7 +35,7 @@ const LONGEST_PASS: Duration = Duration::from_mins(1);
 pub struct Panicked(String);
 
 impl Panicked {
-    fn of(panic: &(dyn Any + Send)) -> Self {
+    pub(crate) fn of(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         Self(text.unwrap_or_else(|| "a panic without a message".into()))
@@ -54,6 +54,9 @@ pub enum PassError {
     /// A status could not be written.
     #[error(transparent)]
     Status(#[from] statuses::Error),
+    /// Not even the status could be built that says that it panicked.
+    #[error("a panic could not be shown: {0}")]
+    Panicked(Panicked),
     /// It took too long.
     #[error("the pass was given up after {} s", LONGEST_PASS.as_secs())]
     TimedOut,
@@ -161,8 +164,10 @@ fn guarded_pass<R: Reconciler>(
                 let total = PANICS.fetch_add(1, Ordering::Relaxed) + 1;
                 let panic = Panicked::of(&*panic);
                 tracing::error!(kind = %kind, namespace = key.namespace, name = key.name, %panic, total, "a pass panicked");
-                let shown = timeout(LONGEST_PASS, reconciler.panicked(&object, &panic)).await;
-                Ok(shown.map_err(|_| PassError::TimedOut)??)
+                // What brought it out may do so again: nothing that one object does ends the work for all.
+                let shown = AssertUnwindSafe(reconciler.panicked(&object, &panic)).catch_unwind();
+                let shown = timeout(LONGEST_PASS, shown).await.map_err(|_| PassError::TimedOut)?;
+                Ok(shown.map_err(|again| PassError::Panicked(Panicked::of(&*again)))??)
             }
             Err(_) => Err(PassError::TimedOut),
         }

@@ -262,6 +262,12 @@ mod tests {
             told(&silent, &good),
             [(false, "WatchdogHealthy/Succeeded".to_owned()), (false, "Degraded/Succeeded".to_owned())]
         );
+        let invalid = [
+            ("Ready", "False", "Invalid"),
+            ("ConfigApplied", "False", "Invalid"),
+            ("WatchdogHealthy", "True", "Succeeded"),
+        ];
+        assert_eq!(told(&good, &invalid), [(true, "Ready/Invalid".to_owned())]);
         let full = [good[0], good[1], ("Degraded", "True", "DiskFull"), ("Drifted", "True", "FileChanged")];
         assert_eq!(
             told(&good, &full),

@@ -188,6 +188,22 @@ mod tests {
     }
 
     #[test]
+    fn an_unreadable_tenant_still_has_its_id() {
+        let with = |spec: Value, status: Value| {
+            let object = json!({
+                "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Tenant", "metadata": {"namespace": "a", "name": "b"},
+                "spec": spec, "status": status
+            });
+            let guarded: Guarded<Tenant> = serde_json::from_value(object).unwrap();
+            guarded.readable().unwrap_err().tenant_id.clone()
+        };
+        let asked = json!({"harnessRef": 1, "tenantId": "asked-00000000"});
+        assert_eq!(with(asked.clone(), json!({"tenantId": "has-00000000"})).as_deref(), Some("has-00000000"));
+        assert_eq!(with(asked, Value::Null).as_deref(), Some("asked-00000000"));
+        assert_eq!(with(json!({}), Value::Null), None);
+    }
+
+    #[test]
     fn a_readable_object_is_itself() {
         let object = json!({
             "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Agent",

@@ -161,7 +161,10 @@ impl Health {
                 Reason::ChannelMissing => with("channels are missing in the gateway", &self.channels),
                 Reason::ModelProviderFailing => with("the last calls of models failed", &self.models),
                 Reason::NotReady => with("parts of the gateway are not ready", &self.parts),
-                Reason::DiskFull => "the volume is nearly full; set gateway.storage.size to more".to_owned(),
+                Reason::DiskFull => {
+                    "the volume has hardly any room, or any files, left; set gateway.storage.size to more"
+                        .to_owned()
+                }
                 Reason::MemoryHigh => {
                     "the gateway takes nearly as much memory as gateway.resources.limits.memory allows"
                         .to_owned()

@@ -9,6 +9,8 @@ use serde_json::Value;
 const LINES: usize = 3;
 /// Characters that are kept.
 const TEXT: usize = 400;
+/// Bytes of a log's end that kubelet gives at most.
+const KUBELETS: usize = 2048;
 /// So does OpenClaw's advice begin, to repair a configuration that is not its to change here.
 const ADVICE: &str = "Run \"openclaw ";
 
@@ -20,7 +22,13 @@ struct Line {
 
 /// The last error in a termination message, else its last lines, in one line; `None` when there is nothing in it.
 pub fn last_words(message: &str) -> Option<String> {
-    let lines: Vec<Line> = message.lines().map(|line| read(&without_escapes(line))).collect();
+    // Of so long a message the first line is the end of one, and half a secret does not look like one.
+    let whole = if message.len() < KUBELETS {
+        message
+    } else {
+        message.split_once('\n').map_or("", |(_, rest)| rest)
+    };
+    let lines: Vec<Line> = whole.lines().map(|line| read(&without_escapes(line))).collect();
     let mut errors = lines.iter().filter(|line| line.is_error).map(|line| {
         let told = line.text.lines().map(spoken).take_while(|line| !line.starts_with(ADVICE));
         told.collect::<Vec<_>>().join(" ")
@@ -76,8 +84,10 @@ fn without_escapes(line: &str) -> String {
 /// Whether a word is a date, a time, or both.
 fn is_time(word: &str) -> bool {
     let bare = word.trim_matches(['[', ']', '(', ')', ',']);
+    let is_address = bare.matches('.').count() > 1;
     bare.starts_with(|c: char| c.is_ascii_digit())
         && bare.contains([':', '-'])
+        && !is_address
         && bare.chars().all(|c| c.is_ascii_digit() || matches!(c, ':' | '-' | '.' | '+' | 'T' | 'Z'))
 }
 
@@ -95,6 +105,7 @@ mod tests {
     fn the_last_lines_are_one_without_times_and_colours() {
         let message = "a\nb\n2026-11-25T20:06:05.123+00:00 \u{1b}[31mgateway.mode\u{1b}[39m:\tis missing\n\n[20:06:05] fix it\n";
         assert_eq!(last(message), "b gateway.mode: is missing fix it");
+        assert_eq!(last("127.0.0.1:18789 is in use"), "127.0.0.1:18789 is in use");
         assert_eq!(last_words(" \n\n"), None);
     }
 
@@ -119,7 +130,8 @@ mod tests {
         assert_eq!(last(&format!("the bot {token} is refused")), "the bot [redacted] is refused");
         let hidden = format!("{} Bearer canary-canary", "x ".repeat(195));
         assert!(!last(&hidden).contains("canary"), "{}", last(&hidden));
-        let long = last(&"ä\u{7}\u{1b}\u{1b}[".repeat(10_000));
+        assert_eq!(last(&format!("{}-canary\nnot found", "x".repeat(KUBELETS))), "not found");
+        let long = last(&format!("\n{}", "ä\u{7}\u{1b}\u{1b}[".repeat(10_000)));
         assert!(long.chars().count() <= TEXT + 1 && !long.contains(char::is_control), "{long}");
     }
 }

@@ -37,6 +37,9 @@ pub enum Error {
     /// The API server did not answer.
     #[error("no answer within {} s", ATTEMPT.as_secs())]
     Silent,
+    /// No attempt to renew it succeeded in time; each has been logged.
+    #[error("it could not be renewed within {} s", RENEW_DEADLINE.as_secs())]
+    Expired,
     /// Another process has it.
     #[error("{0} holds it")]
     Lost(String),
@@ -96,7 +99,7 @@ impl Election {
             sleep(RENEW_PERIOD).await;
             // Whatever an attempt is waiting for: from then on somebody else may have taken it.
             let renewed = timeout_at(held.until, self.renew(held)).await;
-            if let Err(error) = renewed.unwrap_or(Err(Error::Silent)) {
+            if let Err(error) = renewed.unwrap_or(Err(Error::Expired)) {
                 return error;
             }
         }

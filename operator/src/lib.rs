@@ -5,7 +5,8 @@
 //! over Agents ([`agent`]) and Harnesses ([`harness`]) only report what the tenants' passes came to.
 //!
 //! # What the operator must be allowed
-//! The chart's roles are the list (`clusterrole.yaml` and `role.yaml` in `charts/kr8tiv-operator/templates`); the end-to-end tests run with them alone.
+//! The chart's roles are the list (`clusterrole.yaml` and `role.yaml` in `charts/kr8tiv-operator/templates`); the
+//! end-to-end tests run with them alone.
 //! Secrets are read by name, made and completed, never listed.
 //!
 //! Objects are made by server-side apply, for which the API server asks for `patch`, and for `create` when the

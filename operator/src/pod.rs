@@ -1,6 +1,7 @@
 //! Observation stage, pure: what passes read of a gateway's Pod, and what keeps it from starting.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::jiff::SignedDuration;
 use kr8tiv_crds::meta;
 use kr8tiv_crds::status::Reason;
 
@@ -11,6 +12,12 @@ const REVISION: &str = "controller-revision-hash";
 
 /// From the second end on a container that isn't ready is in a loop: the first may be a start that lost a race.
 const LOOP_RESTARTS: i32 = 2;
+
+/// kubelet starts its back-off anew for a container that ran for this long.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+/// Exit codes from this on stand for a signal.
+const SIGNALLED: i32 = 128;
 
 /// OpenClaw's exit code for a configuration or a state that it does not start with.
 const REFUSED: i32 = 78;
@@ -178,7 +185,9 @@ fn crash_loop(container: &ContainerStatus, waiting_reason: &str) -> Option<Probl
     };
     let last = ended(container.state.as_ref()).or_else(|| ended(container.last_state.as_ref()));
     let looping = waiting_reason == "CrashLoopBackOff"
-        || (!container.ready && container.restart_count >= LOOP_RESTARTS && last.is_some());
+        || (!container.ready
+            && container.restart_count >= LOOP_RESTARTS
+            && last.as_ref().is_some_and(|last| !ran_long(last)));
     if !looping {
         return None;
     }
@@ -192,12 +201,20 @@ fn crash_loop(container: &ContainerStatus, waiting_reason: &str) -> Option<Probl
                 }
                 _ => last.reason.unwrap_or_else(|| "Error".into()),
             };
-            (format!(" with exit code {code} ({reason})"), last.message.as_deref().and_then(last_words))
+            // What was said before a signal from outside is no reason for it.
+            let message = last.message.filter(|_| code < SIGNALLED);
+            (format!(" with exit code {code} ({reason})"), message.as_deref().and_then(last_words))
         }
     };
     let words = words.unwrap_or_else(|| "its log says why".into());
     let message = format!("container {} ends again and again{end}: {words}", container.name);
     Some(Problem { reason: Reason::CrashLoop, message })
+}
+
+/// Whether a container ran for so long that kubelet forgets its earlier ends.
+fn ran_long(end: &ContainerStateTerminated) -> bool {
+    let (Some(started), Some(finished)) = (&end.started_at, &end.finished_at) else { return false };
+    finished.0.duration_since(started.0) >= FORGOTTEN_AFTER
 }
 
 fn sentence(start: &str, cause: &str) -> String {
@@ -304,6 +321,23 @@ mod tests {
         assert_eq!(
             waits.1,
             "container gateway ends again and again with exit code 1 (Error): its log says why"
+        );
+    }
+
+    #[test]
+    fn one_end_after_a_long_run_is_no_loop_and_a_signals_last_words_are_no_reason() {
+        let with = |finished: &str, code: i32| {
+            let end = json!({
+                "exitCode": code, "reason": "Error", "message": "all is well\n",
+                "startedAt": "2026-11-25T12:00:00Z", "finishedAt": finished
+            });
+            looping(&json!({"running": {}}), &end)
+        };
+        assert_eq!(pod(&with("2026-11-25T12:10:00Z", 1)).problem, None);
+        let (_, message) = said(&with("2026-11-25T12:09:59Z", 137));
+        assert_eq!(
+            message,
+            "container gateway ends again and again with exit code 137 (Error): its log says why"
         );
     }
 

@@ -137,14 +137,12 @@ impl Wakes {
 impl References<Tenant> for Stores {
     fn seen(&self, tenant: &Guarded<Tenant>) -> Wakes {
         let key = Key::of(tenant.meta());
-        if tenant.readable().is_err() {
-            let mut wakes = Wakes::of_tenants(vec![key.clone()], self.index.tenant(tenant));
+        let mut wakes = Wakes::of_tenants(vec![key.clone()], self.index.tenant(tenant));
+        let Ok(readable) = tenant.readable() else {
             wakes.tenants.extend(self.tokens.pass_over(&key));
             return wakes;
-        }
-        let has_tokens = tenant.readable().is_ok_and(|tenant| !channel_tokens(tenant).is_empty());
-        let mut wakes = Wakes::of_tenants(vec![key.clone()], self.index.tenant(tenant));
-        if has_tokens && tenant.meta().deletion_timestamp.is_none() {
+        };
+        if !channel_tokens(readable).is_empty() && tenant.meta().deletion_timestamp.is_none() {
             wakes.tenants.extend(self.tokens.expect(&key, &Claim::of(tenant.meta())));
         }
         wakes

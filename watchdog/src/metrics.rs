@@ -59,6 +59,8 @@ pub struct Metrics {
     memory: Bytes,
     disk_used: Bytes,
     disk_total: Bytes,
+    inodes_used: Bytes,
+    inodes_total: Bytes,
     config_applied: Gauge,
 }
 
@@ -82,6 +84,8 @@ impl Default for Metrics {
             memory: Bytes::default(),
             disk_used: Bytes::default(),
             disk_total: Bytes::default(),
+            inodes_used: Bytes::default(),
+            inodes_total: Bytes::default(),
             config_applied: Gauge::default(),
         };
         let registry = &mut metrics.registry;
@@ -113,6 +117,8 @@ impl Default for Metrics {
         );
         registry.register_with_unit("disk_used", "Of the volume", Unit::Bytes, metrics.disk_used.clone());
         registry.register_with_unit("disk_size", "Of the volume", Unit::Bytes, metrics.disk_total.clone());
+        registry.register("disk_inodes_used", "Of the volume", metrics.inodes_used.clone());
+        registry.register("disk_inodes", "Of the volume", metrics.inodes_total.clone());
         metrics
     }
 }
@@ -151,7 +157,9 @@ impl Metrics {
         self.incidents.inc_by(incidents.saturating_sub(self.incidents.get()));
         let Levels { memory_bytes, disk, config_applied } = *levels;
         self.memory.set(memory_bytes.unwrap_or_default());
-        let Disk { used_bytes, total_bytes, .. } = disk.unwrap_or_default();
+        let Disk { used_bytes, total_bytes, used_inodes, total_inodes } = disk.unwrap_or_default();
+        self.inodes_used.set(used_inodes);
+        self.inodes_total.set(total_inodes);
         self.disk_used.set(used_bytes);
         self.disk_total.set(total_bytes);
         self.config_applied.set(i64::from(config_applied == Some(true)));
@@ -186,7 +194,7 @@ mod tests {
     #[test]
     fn what_is_told_is_counted_and_ends_as_openmetrics_does() {
         let metrics = Metrics::default();
-        let disk = Some(Disk { used_bytes: 1, total_bytes: 2, ..Disk::default() });
+        let disk = Some(Disk { used_bytes: 1, total_bytes: 2, used_inodes: 3, total_inodes: 4 });
         let levels = Levels { memory_bytes: Some(7), disk, config_applied: Some(true) };
         metrics.set(State::Degraded, &[Reason::ChannelDown], 2, &levels);
         metrics.set(State::Degraded, &[Reason::ChannelDown], 2, &levels);
@@ -202,6 +210,8 @@ mod tests {
             "kr8tiv_watchdog_webhook_messages_total{receiver=\"owner\",result=\"dropped\"} 3",
             "kr8tiv_watchdog_gateway_memory_bytes 7",
             "kr8tiv_watchdog_disk_size_bytes 2",
+            "kr8tiv_watchdog_disk_inodes_used 3",
+            "kr8tiv_watchdog_disk_inodes 4",
         ] {
             assert!(text.lines().any(|there| there == line), "{line} in\n{text}");
         }

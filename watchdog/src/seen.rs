@@ -16,15 +16,14 @@ const MAX_SILENT: u32 = Reason::RpcUnavailable.rounds().raise;
 pub struct Seen {
     /// OpenClaw's release.
     pub version: Option<String>,
-    /// Parts that are not ready, besides channels as far as these are known.
-    pub not_ready: Vec<String>,
+    not_ready: Latest<Vec<String>>,
     config: Latest<ConfigStatus>,
     channels: Latest<Vec<Channel>>,
     failing_models: Latest<Vec<String>>,
     memory_bytes: Latest<u64>,
 }
 
-/// The last answer to one question over the WebSocket.
+/// The last answer to one question.
 #[derive(Debug)]
 struct Latest<T> {
     answer: Option<T>,
@@ -55,6 +54,11 @@ impl Seen {
     /// The configuration.
     pub fn config(&self) -> Option<&ConfigStatus> {
         self.config.answer.as_ref()
+    }
+
+    /// Parts that are not ready, besides channels as far as these are known.
+    pub fn not_ready(&self) -> &[String] {
+        self.not_ready.answer.as_deref().unwrap_or_default()
     }
 
     /// The accounts of the channels.
@@ -99,11 +103,11 @@ impl Seen {
             self.failing_models.take(models.map(|models| names(models.iter(), redactor)));
             self.memory_bytes.take(answers.and_then(|answers| answers.rss_bytes));
         }
-        if let Ok(readiness) = &round.readiness {
+        let not_ready = round.readiness.as_ref().ok().map(|readiness| {
             let is_channel = |name: &&String| self.channels().iter().any(|account| account.channel == **name);
-            let others = readiness.failing.iter().filter(|name| !is_channel(name));
-            self.not_ready = names(others, redactor);
-        }
+            names(readiness.failing.iter().filter(|name| !is_channel(name)), redactor)
+        });
+        self.not_ready.take(not_ready);
     }
 }
 
@@ -157,10 +161,7 @@ mod tests {
     fn what_is_not_said_any_more_is_forgotten_when_the_websocket_counts_as_unavailable() {
         let mut seen = Seen::default();
         take(&mut seen, &round(Some(Ok(answers()))), Some(telegram()), true);
-        assert_eq!(
-            (known(&seen), seen.not_ready.as_slice()),
-            ([true; 4], &["agent-database:main".into()][..])
-        );
+        assert_eq!((known(&seen), seen.not_ready()), ([true; 4], &["agent-database:main".into()][..]));
         for _ in 1..MAX_SILENT {
             take(&mut seen, &round(Some(Err(RpcError::Closed))), None, true);
             // Not asked is not unanswered.
@@ -170,7 +171,7 @@ mod tests {
         take(&mut seen, &round(Some(Err(RpcError::Closed))), None, true);
         assert_eq!(known(&seen), [false; 4]);
         assert_eq!(
-            seen.not_ready,
+            seen.not_ready(),
             ["telegram", "agent-database:main"],
             "a channel can't be told from a part"
         );
@@ -204,7 +205,7 @@ mod tests {
         take(&mut seen, &silent, None, true);
         assert_eq!(known(&seen), [true; 4], "it is not certain yet");
         take(&mut seen, &silent, None, false);
-        assert_eq!((known(&seen), seen.not_ready.len()), ([false; 4], 0));
+        assert_eq!((known(&seen), seen.not_ready().len()), ([false; 4], 0));
         assert_eq!(seen.version.as_deref(), Some("2026.9.6"));
     }
 }

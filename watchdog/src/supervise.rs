@@ -202,7 +202,7 @@ impl Supervisor {
             version: seen.version.clone(),
             config: seen.config().cloned(),
             channels: channel_statuses(seen.channels(), &self.redactor),
-            not_ready: seen.not_ready.clone(),
+            not_ready: seen.not_ready().to_vec(),
             failing_models: seen.failing_models().to_vec(),
             disk,
             memory: seen

@@ -40,6 +40,8 @@ const MEMORY_LIMIT_VARIABLE: &str = "KR8TIV_GATEWAY_MEMORY_LIMIT";
 const NODE: i64 = 1000;
 /// A stopping gateway finishes its running turns, which it gives 315 s, and then cleans up for 10 s.
 const GRACE_SECONDS: i64 = 330;
+/// Seconds that a gateway has to end which does not serve: it has no turns to finish.
+pub const DOWN_GRACE_SECONDS: i64 = 30;
 /// Share of the memory limit that the JavaScript heap may take; the rest is for the helper processes (170 MB) and
 /// what Node keeps outside its heap.
 const HEAP_SHARE: (u64, u64) = (5, 8);
@@ -122,7 +124,10 @@ fn gateway(resolved: &Resolved<'_>, platform: &Platform) -> Container {
         startup_probe: Some(probe("/startupz", 5, 120)),
         // Not /readyz: that fails when a chat service is down, and the gateway still works.
         readiness_probe: Some(probe("/startupz", 5, 3)),
-        liveness_probe: Some(probe("/healthz", 20, 6)),
+        liveness_probe: Some(Probe {
+            termination_grace_period_seconds: Some(DOWN_GRACE_SECONDS),
+            ..probe("/healthz", 20, 6)
+        }),
         ..from_gateway_image(tenant, platform)
     }
 }

@@ -28,7 +28,8 @@ pub const SERVING: [Expected<'_>; 6] = [
     WATCHED,
 ];
 
-const NOT_APPLIED_AT_ALL: &str =
+const NOT_ALL_APPLIED: &str = "not all that is asked for is applied, see Ready";
+const NONE_APPLIED: &str =
     "what is asked for is not applied, see Ready; the gateway goes on with the last good configuration";
 const NOT_APPLIED: &str = "the gateway has not taken over the current configuration yet";
 const STARTING_MESSAGE: &str = "the gateway is starting";
@@ -56,16 +57,16 @@ pub fn not_compiled<'a>(
         gateway,
         (progress, "True", reason, message),
     ];
-    expected.extend(known_of(gateway, reason));
+    expected.extend(known_of(gateway, reason, NONE_APPLIED));
     expected
 }
 
 /// What is known of a gateway that goes on with what it has.
-fn known_of<'a>(gateway: Expected<'_>, reason: &'a str) -> Vec<Expected<'a>> {
+fn known_of<'a>(gateway: Expected<'_>, reason: &'a str, message: &'static str) -> Vec<Expected<'a>> {
     if gateway != GATEWAY_UP {
         return Vec::new();
     }
-    let not_applied = |condition| (condition, "False", reason, NOT_APPLIED_AT_ALL);
+    let not_applied = |condition| (condition, "False", reason, message);
     vec![not_applied("ConfigApplied"), not_applied("PolicyEnforced"), WATCHED]
 }
 
@@ -78,6 +79,6 @@ pub fn no_secret<'a>(message: &'a str, gateway: Expected<'a>) -> Vec<Expected<'a
         gateway,
         ("Reconciling", "True", reason, message),
     ];
-    expected.extend(known_of(gateway, reason));
+    expected.extend(known_of(gateway, reason, NOT_ALL_APPLIED));
     expected
 }

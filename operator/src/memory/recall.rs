@@ -63,7 +63,7 @@ impl Origin {
     fn is_of(&self, applied: &Applied, observed: &Observed<'_>) -> bool {
         let tag = match (&observed.tenant.spec.container_tag, &observed.previous.tenant_id) {
             (Some(tag), _) => tag.clone(),
-            (None, Some(id)) => format!("{}-{id}", self.tag),
+            (None, Some(id)) => kr8tiv_compiler::container_tag(&self.tag, id),
             (None, None) => return false,
         };
         (&applied.base_url, &applied.container_tag) == (&self.base_url, &tag)
@@ -92,10 +92,8 @@ impl Memories {
     /// Makes sure that what was known before the start is known, once for each tenant with memory, and that nothing is
     /// known that is of another memory. Asks the API server only when an agent of the tenant has a workspace. On an error
     /// nothing may be applied: agents would lose their context.
-    pub async fn recall(&self, observed: &Observed<'_>) -> Result<(), Error> {
-        let harness = observed.harness.as_ref().and_then(|harness| harness.readable().ok());
-        let Some(harness) = harness else { return Ok(()) };
-        let origin = Origin::of(&observed.tenant.spec, &harness.spec.supermemory);
+    pub async fn recall(&self, observed: &Observed<'_>, settings: &Supermemory) -> Result<(), Error> {
+        let origin = Origin::of(&observed.tenant.spec, settings);
         let is_known = |entry: &&mut Entry| entry.uid == observed.uid;
         if let Some(entry) = self.known.lock().get_mut(&observed.key).filter(is_known) {
             entry.settle(origin);

@@ -71,15 +71,25 @@ impl Fetcher {
                     let reason = trouble.finding.reason.as_str();
                     let (namespace, name) = (&self.tenant.namespace, &self.tenant.name);
                     let detail = &trouble.detail;
-                    tracing::info!(
-                        kind = "Tenant",
-                        namespace,
-                        name,
-                        reason,
-                        detail,
-                        failures,
-                        "no context fetched"
-                    );
+                    if trouble.finding.reason == Reason::InternalError {
+                        tracing::error!(
+                            kind = "Tenant",
+                            namespace,
+                            name,
+                            detail,
+                            "a round of memory panicked"
+                        );
+                    } else {
+                        tracing::info!(
+                            kind = "Tenant",
+                            namespace,
+                            name,
+                            reason,
+                            detail,
+                            failures,
+                            "no context fetched"
+                        );
+                    }
                     trouble.pause(failures, self.wanted.refresh)
                 }
             };

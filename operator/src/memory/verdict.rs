@@ -14,6 +14,7 @@ use super::keys::KeyError;
 use super::wanted::Wanted;
 use crate::backoff::{Pace, jittered};
 use crate::client::said;
+use crate::controller::Panicked;
 use crate::key::Key;
 
 /// The pause after a first failure; it doubles up to the interval of refreshes.
@@ -97,10 +98,8 @@ impl Trouble {
 
     /// The round panicked. What the panic says is for the log: it may quote anything.
     pub(super) fn by_panic(panic: &(dyn Any + Send)) -> Self {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let message = "the operator has a fault that this Tenant's memory brings out; its log says more";
-        let detail = format!("panicked: {}", text.unwrap_or("without a message"));
+        let detail = format!("panicked: {}", Panicked::of(panic));
         Self { finding: finding(Reason::InternalError, message), detail, retry_after: None, is_hiccup: false }
     }
 

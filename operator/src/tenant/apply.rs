@@ -276,16 +276,18 @@ async fn replace<K: Applicable>(api: &Api<K>, name: &str, object: &K) -> Result<
 
 /// Gives up what a [`replace`], of this pass or of an earlier one, has made its own: a field that has a second owner
 /// outlives an apply without it. Gives how it was left; `None` when somebody else has written in between: what is known
-/// of it is how it was applied, so that their change is seen.
+/// of it is how it was applied, so that their change is seen, and the next write tries again.
 async fn disown<K: Applicable>(
     api: &Api<K>,
     name: &str,
     mut metadata: ObjectMeta,
 ) -> Result<Option<ObjectMeta>, kube::Error> {
     let mut alone = true;
+    let mut attempts = 3;
     let parameters = PatchParams { field_manager: Some(REPAIRER.into()), ..PatchParams::default() };
     let is_repairers = |owner: &ManagedFieldsEntry| owner.manager.as_deref() == Some(REPAIRER);
-    while metadata.managed_fields.iter().flatten().any(is_repairers) {
+    while attempts > 0 && metadata.managed_fields.iter().flatten().any(is_repairers) {
+        attempts -= 1;
         let mut owners = metadata.managed_fields.clone().unwrap_or_default();
         owners.retain(|owner| !is_repairers(owner));
         let body =

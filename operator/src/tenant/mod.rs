@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod claims;
 pub mod diff;
+pub mod gateway_ready;
 pub mod observe;
 pub mod plan;
 pub mod rollout;
@@ -36,7 +37,7 @@ use crate::tenant::claims::Claimed;
 use crate::tenant::observe::{Observed, observe};
 use crate::tenant::plan::{Plan, Prepared, Told};
 use crate::tenant::rollout::{Rollout, go_on, restart, roll_out};
-use crate::tenant::status::{Ending, Served};
+use crate::tenant::status::{Ending, Outcome, Served};
 use crate::tenant::stop::{Retry, Stop};
 use crate::tokens::channel_tokens;
 
@@ -94,15 +95,10 @@ impl Reconciler for Tenants {
                 }
                 let served = served_meanwhile(context, &observed).await;
                 let again = [again, served.recovery.and_then(Decision::again)].into_iter().flatten().min();
-                (Ending::Stopped(stop, served), again)
+                (Ending { outcome: Outcome::Stopped(stop), served }, again)
             }
         };
-        self.report(&observed, &ending).await?;
-        // After the status, which counts it: an operator that is killed in between has restarted too little, not too
-        // much.
-        if ending.served().recovery == Some(Decision::Restart) {
-            restart(&context.client, &observed.key, &observed.gateway).await;
-        }
+        self.conclude(&observed, &ending).await?;
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
 
@@ -120,8 +116,10 @@ impl Reconciler for Tenants {
             retry: Retry::Paced(Pace::Refused),
         };
         let served = served_meanwhile(context, &observed).await;
-        self.report(&observed, &Ending::Stopped(stop, served)).await?;
-        Ok(Action::requeue(context.failures.pause(&observed.key, Pace::Refused)))
+        let pause = context.failures.pause(&observed.key, Pace::Refused);
+        let again = served.recovery.and_then(Decision::again).map_or(pause, |again| again.min(pause));
+        self.conclude(&observed, &Ending { outcome: Outcome::Stopped(stop), served }).await?;
+        Ok(Action::requeue(again))
     }
 
     fn metrics(&self) -> &Metrics {
@@ -134,6 +132,17 @@ impl Reconciler for Tenants {
 }
 
 impl Tenants {
+    /// Reports how a pass ended, and restarts the gateway where that is due.
+    async fn conclude(&self, observed: &Observed<'_>, ending: &Ending) -> Result<(), statuses::Error> {
+        self.report(observed, ending).await?;
+        // After the status, which counts it: an operator that is killed in between has restarted too little, not too
+        // much.
+        if ending.served.recovery == Some(Decision::Restart) {
+            restart(&self.0.client, &observed.key, &observed.gateway).await;
+        }
+        Ok(())
+    }
+
     /// Writes the status, and tells whoever shares the tenant's fate.
     async fn report(&self, observed: &Observed<'_>, ending: &Ending) -> Result<(), statuses::Error> {
         let context = &*self.0;
@@ -153,9 +162,9 @@ impl Tenants {
                 "status written"
             );
         }
-        let compiled: Result<Compiled, Failure> = match ending {
-            Ending::Applied(plan, _) => Ok(plan.compiled()),
-            Ending::Stopped(stop, _) => stop.compiled.clone(),
+        let compiled: Result<Compiled, Failure> = match &ending.outcome {
+            Outcome::Applied(plan) => Ok(plan.compiled()),
+            Outcome::Stopped(stop) => stop.compiled.clone(),
         };
         let result = TenantResult {
             tenant: Edition::of(&tenant.metadata),
@@ -194,7 +203,8 @@ async fn advance(
         .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;
     if observed.tenant.spec.suspend {
         context.deliveries.forget(&observed.key);
-        return Ok(Some((Ending::Applied(Box::new(plan), Served::default()), None)));
+        let ending = Ending { outcome: Outcome::Applied(Box::new(plan)), served: Served::default() };
+        return Ok(Some((ending, None)));
     }
     let rolled_out = roll_out(context, &observed.key, &observed.gateway, &plan.bundle.hash).await;
     let rollout = rolled_out.map_err(|source| {
@@ -207,7 +217,7 @@ async fn advance(
     let recovery = recovery_of(observed, &known);
     let again = [again, recovery.and_then(Decision::again)].into_iter().flatten().min();
     let served = Served { known, lacks_context, recovery };
-    Ok(Some((Ending::Applied(Box::new(plan), served), again)))
+    Ok(Some((Ending { outcome: Outcome::Applied(Box::new(plan)), served }, again)))
 }
 
 /// How a gateway is that goes on with what it has, because the current generation can't be applied. A fault of its own
@@ -268,9 +278,9 @@ async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Opti
 /// Sees to it that agents keep the context that they had before a start, when their Harness has a use for it.
 async fn recall(context: &Context, observed: &Observed<'_>) -> Result<(), memory::Error> {
     let harness = observed.harness.as_ref().and_then(|harness| harness.readable().ok());
-    match harness {
-        Some(harness) if harness.spec.supermemory.enabled => context.memories.recall(observed).await,
-        _ => Ok(()),
+    match harness.map(|harness| &harness.spec.supermemory).filter(|memory| memory.enabled) {
+        Some(memory) => context.memories.recall(observed, memory).await,
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
+use kr8tiv_compiler::DOWN_GRACE_SECONDS;
 use kr8tiv_crds::meta;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
@@ -86,7 +87,7 @@ pub async fn roll_out(
         }
         Step::Delete => {
             deliveries.forget(tenant);
-            delete(&api, name, pod).await?;
+            delete(&api, name, pod, None).await?;
             tracing::info!(
                 kind = "Tenant",
                 namespace = tenant.namespace,
@@ -138,7 +139,7 @@ pub async fn restart(client: &Client, tenant: &Key, gateway: &Gateway) {
     let Some((name, pod)) = &gateway.pod else { return };
     let Key { namespace, name: tenant_name } = tenant;
     let api = Api::<Pod>::namespaced(client.clone(), namespace);
-    match delete(&api, name, pod).await {
+    match delete(&api, name, pod, u32::try_from(DOWN_GRACE_SECONDS).ok()).await {
         Ok(()) => {
             tracing::warn!(kind = "Tenant", namespace, name = tenant_name, pod = name, "gateway restarted");
         }
@@ -175,8 +176,15 @@ async fn annotate(
     }
 }
 
-async fn delete(api: &Api<Pod>, name: &str, pod: &GatewayPod) -> Result<(), kube::Error> {
+/// `grace_seconds` instead of the Pod's own.
+async fn delete(
+    api: &Api<Pod>,
+    name: &str,
+    pod: &GatewayPod,
+    grace_seconds: Option<u32>,
+) -> Result<(), kube::Error> {
     let parameters = DeleteParams {
+        grace_period_seconds: grace_seconds,
         preconditions: Some(Preconditions { uid: Some(pod.uid.clone()), resource_version: None }),
         ..DeleteParams::default()
     };

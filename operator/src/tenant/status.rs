@@ -6,35 +6,33 @@ use kr8tiv_crds::tenant::{TenantAgents, TenantGateway, TenantHarness};
 use kr8tiv_crds::{Tenant, TenantStatus};
 
 use crate::delivery::{Delivery, Known};
-use crate::health::{Applied as ConfigApplied, State};
+use crate::health::Applied as ConfigApplied;
 use crate::memory;
 use crate::recovery::{self, Decision};
 use crate::reports;
 use crate::results::Progress;
+use crate::tenant::gateway_ready::{SUSPENDED, finding as gateway_finding, was_up};
 use crate::tenant::observe::Gateway;
 use crate::tenant::plan::{Applied, Plan};
 use crate::tenant::stop::Stop;
 use crate::tenant::told::{self, Configuration};
 
-/// What a suspended Tenant says.
-const SUSPENDED: &str = "the Tenant is suspended; set spec.suspend to false to start it";
-
 /// How a pass ended.
 #[derive(Debug)]
-pub enum Ending {
-    /// The cluster holds the plan; the bundle is on its way to the Pod, or there.
-    Applied(Box<Plan<Applied>>, Served),
-    /// It doesn't; the gateway goes on with what it has.
-    Stopped(Stop, Served),
+pub struct Ending {
+    /// What became of what is asked for.
+    pub outcome: Outcome,
+    /// How the gateway is.
+    pub served: Served,
 }
 
-impl Ending {
-    /// How the gateway is.
-    pub fn served(&self) -> &Served {
-        match self {
-            Self::Applied(_, served) | Self::Stopped(_, served) => served,
-        }
-    }
+/// What became of what is asked for.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The cluster holds the plan; the bundle is on its way to the Pod, or there.
+    Applied(Box<Plan<Applied>>),
+    /// It doesn't; the gateway goes on with what it has.
+    Stopped(Stop),
 }
 
 /// How the gateway is.
@@ -62,9 +60,10 @@ pub struct Summary {
 /// Sums up a pass.
 pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, ending: &Ending) -> Summary {
     let summary = |progress, reason, message: &str| Summary { progress, reason, message: message.to_owned() };
-    let (plan, Served { known, lacks_context, recovery: _ }) = match ending {
-        Ending::Stopped(stop, _) => return summary(stop.progress, stop.reason, &stop.message),
-        Ending::Applied(plan, served) => (plan, served),
+    let Ending { outcome, served: Served { known, lacks_context, recovery: _ } } = ending;
+    let plan = match outcome {
+        Outcome::Stopped(stop) => return summary(stop.progress, stop.reason, &stop.message),
+        Outcome::Applied(plan) => plan,
     };
     let finding = gateway_finding(tenant, previous, gateway, ending);
     if tenant.spec.suspend {
@@ -147,12 +146,12 @@ pub fn status(
 ) -> TenantStatus {
     let generation = tenant.metadata.generation;
     let mut findings =
-        vec![ready(summary), compiled(ending), gateway_finding(tenant, previous, gateway, ending)];
-    let brought = match ending {
-        Ending::Stopped(..) => {
+        vec![ready(summary), compiled(&ending.outcome), gateway_finding(tenant, previous, gateway, ending)];
+    let brought = match &ending.outcome {
+        Outcome::Stopped(_) => {
             reports::kept(previous).into_iter().chain(memory::report::kept(previous)).collect()
         }
-        Ending::Applied(plan, _) => {
+        Outcome::Applied(plan) => {
             let mut brought = brought(tenant, previous, gateway, plan);
             brought.extend(plan.memory.report.finding.clone());
             brought
@@ -163,16 +162,16 @@ pub fn status(
     findings.extend(suspended(tenant));
     findings.extend(progress(summary));
     let conditions = conditions(&previous.conditions, findings, generation, now);
-    let restarts = match ending.served().recovery {
+    let restarts = match ending.served.recovery {
         Some(Decision::Restart) => recovery::with_restart(&previous.restarts, now),
         _ => previous.restarts.clone(),
     };
     // Without `..`: a new field must not be forgotten here.
-    match ending {
-        Ending::Stopped(..) => {
+    match &ending.outcome {
+        Outcome::Stopped(_) => {
             TenantStatus { observed_generation: generation, restarts, conditions, ..previous.clone() }
         }
-        Ending::Applied(plan, _) => TenantStatus {
+        Outcome::Applied(plan) => TenantStatus {
             observed_generation: generation,
             tenant_id: Some(plan.bundle.tenant_id.clone()),
             container_tag: Some(plan.bundle.container_tag.clone()),
@@ -217,7 +216,7 @@ fn inner_life(
     ending: &Ending,
     brought: &[Finding],
 ) -> Vec<Finding> {
-    let Served { known, lacks_context, recovery: _ } = ending.served();
+    let Served { known, lacks_context, recovery: _ } = &ending.served;
     if tenant.spec.suspend {
         return Vec::new();
     }
@@ -225,17 +224,17 @@ fn inner_life(
     let nothing = Known::default();
     let known = if runs { known } else { &nothing };
     let waiting = if was_up(previous) { Reason::Delivering } else { Reason::Starting };
-    let configuration = match ending {
-        Ending::Applied(plan, _) => {
+    let configuration = match &ending.outcome {
+        Outcome::Applied(plan) => {
             let hash = &plan.bundle.hash;
             if runs && (*lacks_context || is_unheard(known) && was_serving(tenant, previous, gateway, hash)) {
                 return told::kept(previous);
             }
             Configuration::of(&known.applied(hash), waiting)
         }
-        Ending::Stopped(..) if gateway.workload.is_none() => return Vec::new(),
-        Ending::Stopped(stop, _) => {
-            let configuration = Configuration::not_applied(stop.reason);
+        Outcome::Stopped(_) if gateway.workload.is_none() => return Vec::new(),
+        Outcome::Stopped(stop) => {
+            let configuration = Configuration::not_applied(stop);
             if runs && is_unheard(known) {
                 return told::kept_but_for(previous, &configuration);
             }
@@ -276,14 +275,14 @@ pub fn progress(summary: &Summary) -> Option<Finding> {
     Some(Finding { type_, status: ConditionStatus::True, reason, message })
 }
 
-fn compiled(ending: &Ending) -> Finding {
+fn compiled(outcome: &Outcome) -> Finding {
     let type_ = ConditionType::Compiled;
-    match ending {
-        Ending::Stopped(Stop { compiled: Err(_), reason, message, .. }, _) => {
+    match outcome {
+        Outcome::Stopped(Stop { compiled: Err(_), reason, message, .. }) => {
             Finding { type_, status: ConditionStatus::False, reason: *reason, message: message.clone() }
         }
-        Ending::Stopped(..) => succeeded(type_, String::new()),
-        Ending::Applied(plan, _) => succeeded(type_, plan.bundle.warnings.to_string()),
+        Outcome::Stopped(_) => succeeded(type_, String::new()),
+        Outcome::Applied(plan) => succeeded(type_, plan.bundle.warnings.to_string()),
     }
 }
 
@@ -296,92 +295,6 @@ fn succeeded(type_: ConditionType, warnings: String) -> Finding {
     Finding { type_, status: ConditionStatus::True, reason: Reason::Succeeded, message }
 }
 
-/// Whether the gateway is up.
-fn gateway_finding(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, ending: &Ending) -> Finding {
-    let (reason, message) = gateway_state(tenant, previous, gateway, ending);
-    let status = if reason == Reason::Serving { ConditionStatus::True } else { ConditionStatus::False };
-    Finding { type_: ConditionType::GatewayReady, status, reason, message }
-}
-
-/// The steps of a start are one state: they follow each other within a second, and to tell them apart would be a
-/// write each.
-fn gateway_state(
-    tenant: &Tenant,
-    previous: &TenantStatus,
-    gateway: &Gateway,
-    ending: &Ending,
-) -> (Reason, String) {
-    let starting = |message: &str| (Reason::Starting, message.to_owned());
-    if tenant.spec.suspend {
-        return (Reason::Suspended, SUSPENDED.to_owned());
-    }
-    if gateway.workload.is_none() {
-        return match ending {
-            Ending::Applied(..) => starting("the gateway is starting"),
-            Ending::Stopped(..) => starting("the gateway has not been created"),
-        };
-    }
-    let Some((_, pod)) = &gateway.pod else { return starting("the gateway is starting") };
-    if let Some(problem) = pod.problem.as_ref().filter(|_| !pod.deleting) {
-        return (problem.reason, problem.message.clone());
-    }
-    match (pod.ready && !pod.deleting, gateway.is_current()) {
-        (true, true) => inner_state(previous, ending),
-        (true, false) => starting("the gateway is about to be replaced by one of the current revision"),
-        // kubelet takes it from the Service before the watchdog is certain; only that says why.
-        (false, _) if !pod.deleting && is_down(ending) => inner_state(previous, ending),
-        (false, _) => starting("the gateway is starting"),
-    }
-}
-
-fn is_down(ending: &Ending) -> bool {
-    let Ending::Applied(_, served) = ending else { return false };
-    !served.known.silent && served.known.health.as_ref().is_some_and(|health| health.state == State::Down)
-}
-
-/// How a gateway is whose Pod is ready, or that is down, by its watchdog.
-fn inner_state(previous: &TenantStatus, ending: &Ending) -> (Reason, String) {
-    let up = || (Reason::Serving, "the gateway is up".to_owned());
-    let Served { known, lacks_context: _, recovery } = ending.served();
-    let starting = || (Reason::Starting, "the gateway is starting".to_owned());
-    // Its watchdog is asked within a second, and knows within some more whether it has its first configuration. To tell
-    // each step of a start would be a write each.
-    let first = !was_up(previous) && !known.silent;
-    let on_the_way = match (ending, &known.delivery) {
-        (Ending::Stopped(..), _) | (_, Delivery::Behind { .. }) => false,
-        (_, Delivery::Unknown) => true,
-        (Ending::Applied(plan, _), Delivery::Confirmed) => {
-            known.applied(&plan.bundle.hash) == ConfigApplied::NotYet
-        }
-    };
-    if first && on_the_way {
-        return starting();
-    }
-    let Some(health) = known.health.as_ref().filter(|_| !known.silent) else { return up() };
-    match health.state {
-        State::Starting => starting(),
-        State::Draining => (
-            Reason::Draining,
-            "the gateway finishes its running turns before it stops or restarts".to_owned(),
-        ),
-        State::Down => {
-            let cause = health.cause.as_deref().unwrap_or("no cause is known");
-            let recovery =
-                recovery.and_then(Decision::told).map(|told| format!("; {told}")).unwrap_or_default();
-            (Reason::GatewayDown, format!("the gateway does not serve: {cause}{recovery}"))
-        }
-        State::Alive | State::Degraded | State::Unknown => up(),
-    }
-}
-
 fn is_unheard(known: &Known) -> bool {
     *known == Known::default()
-}
-
-fn was_up(previous: &TenantStatus) -> bool {
-    let mut conditions = previous.conditions.iter();
-    conditions.any(|condition| {
-        condition.type_ == ConditionType::GatewayReady.as_str()
-            && condition.status == ConditionStatus::True.as_str()
-    })
 }

@@ -4,6 +4,7 @@ use kr8tiv_crds::TenantStatus;
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason};
 
 use crate::health::{Applied, Health, State};
+use crate::tenant::stop::Stop;
 
 /// Whether the running gateway has the configuration that it should have.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,10 +45,16 @@ impl Configuration {
         Self { status, reason, message }
     }
 
-    /// There is none that could be applied, for this reason.
-    pub fn not_applied(reason: Reason) -> Self {
-        let message = "what is asked for is not applied, see Ready; the gateway goes on with the last good configuration";
-        Self { status: ConditionStatus::False, reason, message: message.into() }
+    /// What is asked for could not be applied.
+    pub fn not_applied(stop: &Stop) -> Self {
+        let message = match stop.compiled {
+            Err(_) => {
+                "what is asked for is not applied, see Ready; the gateway goes on with the last good configuration"
+            }
+            // Some of it may be.
+            Ok(_) => "not all that is asked for is applied, see Ready",
+        };
+        Self { status: ConditionStatus::False, reason: stop.reason, message: message.into() }
     }
 
     fn applied(&self) -> Finding {

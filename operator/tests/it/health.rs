@@ -1,5 +1,7 @@
 //! What watchdogs say of their gateways becomes conditions.
 
+use std::time::Duration;
+
 use kr8tiv_crds::status::Reason;
 use kr8tiv_operator::health::State;
 use serde_json::json;
@@ -205,6 +207,9 @@ async fn what_is_not_applied_is_not_called_applied_and_the_gateway_is_watched_on
     world.start();
     world.rest().await;
     assert_eq!(is(&world, "Degraded"), "True");
+    world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+    });
     down(&world);
     world.until("it is down", |world| world.reason("Tenant", "acme", "GatewayReady") == "GatewayDown").await;
     world.until("it is restarted", |world| world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_none()).await;
@@ -226,4 +231,38 @@ async fn a_crash_loop_is_left_to_kubelet() {
     world.until("it is shown", |world| world.reason("Tenant", "acme", "GatewayReady") == "CrashLoop").await;
     world.rest().await;
     assert_eq!(restarts(&world), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_delivered_meanwhile_does_not_put_a_restart_off() {
+    let world = World::at_rest().await;
+    down(&world);
+    world.until("it is shown", |world| is(world, "GatewayReady") == "False").await;
+    let began = tokio::time::Instant::now();
+    // Sooner than a gateway is given up, again and again.
+    for round in 0..4 {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        let vibe = json!(format!("of round {round}"));
+        world
+            .api
+            .update("Harness", NAMESPACE, "desk", |harness| harness["spec"]["soul"]["vibe"] = vibe.clone());
+    }
+    world.until("it is restarted", |world| restarts(world) == 1).await;
+    assert!(began.elapsed() < Duration::from_secs(210), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_panics_restarts_what_it_counts() {
+    let mut world = World::at_rest().await;
+    world.stop().await.unwrap();
+    world.start_with(|inputs| {
+        if inputs.tenant.metadata.name.as_deref() == Some("acme") {
+            panic!("a fault")
+        }
+        kr8tiv_compiler::compile(inputs)
+    });
+    world.until("it is shown", |world| world.reason("Tenant", "acme", "Ready") == "InternalError").await;
+    down(&world);
+    world.until("it is restarted", |world| world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_none()).await;
+    assert_eq!(restarts(&world), 1);
 }

@@ -248,6 +248,42 @@ async fn an_object_of_somebody_else_is_not_taken_over() {
     world.until("it heals", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
 }
 
+/// An apply that is refused as invalid is made good by a patch of another manager, which must own nothing afterwards,
+/// also when somebody else writes while it gives that up.
+#[tokio::test(start_paused = true)]
+async fn a_repair_leaves_no_owner_and_hides_no_change() {
+    let world = World::at_rest().await;
+    world.rest().await;
+    let patches = std::sync::atomic::AtomicUsize::new(0);
+    world.api.set_fault(move |seen| {
+        if (seen.verb, &*seen.resource) != ("patch", "services") {
+            return None;
+        }
+        // Apply, repair, apply, give up, and once more.
+        match patches.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Some(http::StatusCode::UNPROCESSABLE_ENTITY),
+            3 => Some(http::StatusCode::CONFLICT),
+            _ => None,
+        }
+    });
+    world.api.forget_requests();
+    world.api.update("Service", NAMESPACE, "acme-gateway", |service| {
+        service["spec"]["selector"] = json!({"somebody": "elses"});
+    });
+    let service = |world: &World| world.api.get("Service", NAMESPACE, "acme-gateway").unwrap();
+    let patches = |world: &World| {
+        let seen = world.api.requests();
+        seen.iter().filter(|seen| (seen.verb, &*seen.resource) == ("patch", "services")).count()
+    };
+    // The conflict stands for a change, so that it is applied once more.
+    world.until("it is applied again", |world| patches(world) == 6).await;
+    world.rest().await;
+    assert_eq!(patches(&world), 6);
+    assert_eq!(service(&world)["spec"]["selector"]["app.kubernetes.io/instance"], "acme");
+    let owners = service(&world)["metadata"]["managedFields"].to_string();
+    assert!(!owners.contains("repair"), "{owners}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_volume_stays_or_goes_with_its_tenant_as_the_policy_says() {
     let world = World::with_tenant().await;

@@ -165,6 +165,13 @@ async fn a_tenant_id_that_another_tenant_has() {
     let message = conditions(&world)[0]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("belongs to Tenant acme/acme"), "{message}");
     assert_eq!(world.is("Tenant", "acme", "Ready"), "True", "the older one is not disturbed");
+    // One that can't be read keeps what it has.
+    world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
+        tenant["spec"]["suspend"] = json!("of a later release")
+    });
+    world.until("it can't be read", |world| world.reason("Tenant", "acme", "Ready") == "Unreadable").await;
+    world.rest().await;
+    assert_eq!(conditions(&world)[0]["reason"], "Conflict");
     world.api.delete("Tenant", NAMESPACE, "acme");
     world.until("it heals", |world| conditions(world)[0]["reason"] == "Starting").await;
 }

@@ -38,6 +38,7 @@ fn measure(what: &str, answer: usize) {
     let released = env::var_os("KR8TIV_WATCHDOG_BINARY");
     let mut command = Command::new(released.clone().unwrap_or_else(|| usual.get_program().to_owned()));
     // A build for tests on a busy machine takes its time for the large answer.
+    assert!(usual.get_args().any(|argument| argument == "500ms"), "the time-out of a probe");
     let arguments =
         usual.get_args().map(|argument| if argument == "500ms" { "8s".as_ref() } else { argument });
     command.args(arguments).env("OPENCLAW_GATEWAY_TOKEN", "gateway-token");

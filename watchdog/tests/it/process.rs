@@ -112,7 +112,7 @@ fn while_a_pass_fails_nothing_is_said_of_a_bundle_and_the_changed_file_is_named(
     fs::write(pod.workspace("support/SOUL.md"), "drift").unwrap();
     eventually("the failure is reported", || watchdog.status()["error"] != Value::Null);
     let status = watchdog.status();
-    assert_eq!(status["delivered"]["bundleHash"], bundle.hash());
+    assert_eq!(status["delivered"], Value::Null);
     assert_eq!(status["drift"], json!({"restoredTotal": 0, "files": ["support/SOUL.md"]}));
     watchdog.gateway_when("it is said of no bundle", |gateway| {
         gateway["config"]["applied"] == true && gateway["config"]["bundleHash"] == Value::Null
@@ -143,7 +143,7 @@ fn a_partial_failure_is_reported_and_mended() {
     let status = watchdog.status();
     let (error, path) = (status["error"].as_str().unwrap(), pod.workspace("zeta/AGENTS.md"));
     assert!(error.contains(path.to_str().unwrap()) && error.contains("os error 27"), "{error}");
-    assert_eq!(status["delivered"]["bundleHash"], one.hash());
+    assert_eq!(status["delivered"], Value::Null, "some of it is the other one's");
     assert_eq!(status["pending"]["bundleHash"], two.hash());
     assert_eq!(pod.text("support/AGENTS.md").unwrap(), "agents two", "what can be right is right");
     assert_eq!(

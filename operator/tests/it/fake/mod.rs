@@ -206,6 +206,13 @@ impl Fake {
             }
         } else {
             merge(&mut object, &call.body);
+            if call.body["metadata"]["managedFields"].is_null()
+                && let Some(manager) = call.query.get("fieldManager")
+            {
+                let owners = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+                let own = json!({"manager": manager, "operation": "Update"});
+                object["metadata"]["managedFields"] = owners.into_iter().chain([own]).collect();
+            }
             if let Some(texts) = object.as_object_mut().unwrap().remove("stringData") {
                 merge(&mut object["data"], &encoded(&texts));
             }
@@ -332,7 +339,7 @@ impl Fake {
     }
 }
 
-/// Stands for the texts of a Secret: never empty, equal where they are equal, and base64.
+/// The texts of a Secret, as they are stored.
 fn encoded(texts: &Value) -> Value {
     let values = texts.as_object().unwrap().iter().map(|(key, text)| {
         let bytes = ByteString(text.as_str().unwrap().as_bytes().to_vec());
