@@ -1,11 +1,14 @@
 //! Observation stage, pure: what passes read of a gateway's Pod, and what keeps it from starting.
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
-use k8s_openapi::jiff::SignedDuration;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kr8tiv_crds::meta;
 use kr8tiv_crds::status::Reason;
 
 use crate::last_words::last_words;
+
+/// Name of the gateway's container.
+const GATEWAY: &str = "gateway";
 
 /// Label in which the StatefulSet controller writes the revision of a Pod.
 const REVISION: &str = "controller-revision-hash";
@@ -35,6 +38,8 @@ pub struct GatewayPod {
     pub ready: bool,
     /// The revision of the StatefulSet that it was made from.
     pub revision: Option<String>,
+    /// Since when the gateway's container runs, while it does.
+    pub gateway_since: Option<Timestamp>,
     /// Whether its deletion has begun.
     pub deleting: bool,
     /// The label [`meta::TENANT_ID`].
@@ -89,6 +94,7 @@ impl GatewayPod {
             scheduled: pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()),
             ready,
             revision: metadata.labels.as_ref().and_then(|all| all.get(REVISION)).cloned(),
+            gateway_since: gateway_since(pod),
             deleting: metadata.deletion_timestamp.is_some(),
             tenant_id: metadata.labels.as_ref().and_then(|all| all.get(meta::TENANT_ID)).cloned(),
             bundle_hash: annotation(meta::BUNDLE_HASH),
@@ -102,6 +108,12 @@ fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, &'a str)> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let condition = conditions.iter().find(|condition| condition.type_ == type_)?;
     Some((&condition.status, condition.message.as_deref().unwrap_or_default()))
+}
+
+fn gateway_since(pod: &Pod) -> Option<Timestamp> {
+    let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
+    let gateway = containers.find(|container| container.name == GATEWAY)?;
+    Some(gateway.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0)
 }
 
 fn init_containers(pod: &Pod) -> Vec<InitContainer> {
@@ -196,7 +208,7 @@ fn crash_loop(container: &ContainerStatus, waiting_reason: &str) -> Option<Probl
         Some(last) => {
             let code = last.exit_code;
             let reason = match code {
-                REFUSED if container.name == "gateway" => {
+                REFUSED if container.name == GATEWAY => {
                     "the gateway refuses its configuration or its state".to_owned()
                 }
                 _ => last.reason.unwrap_or_else(|| "Error".into()),

@@ -1,6 +1,6 @@
-//! I/O: the time since the watchdog's start, by which everything is judged, and what time of day that is.
+//! I/O: the time by which everything is judged: that since 1970, as it was known at the watchdog's start.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -8,27 +8,28 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: Instant,
-    day: SystemTime,
+    day: Duration,
 }
 
 impl Clock {
     /// Starts now.
     pub fn start() -> Self {
-        Self { start: Instant::now(), day: SystemTime::now() }
+        // A clock that is set before 1970 counts from then.
+        Self { start: Instant::now(), day: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() }
     }
 
-    /// Since the start.
+    /// Now.
     pub fn now(&self) -> Duration {
-        self.start.elapsed()
+        self.day + self.start.elapsed()
     }
 
-    /// A time since the start for those who wait for it.
+    /// A time for those who wait for it; one before the start is the start.
     pub fn instant(&self, at: Duration) -> Instant {
-        self.start + at
+        self.start + at.saturating_sub(self.day)
     }
 
-    /// A time since the start, in RFC 3339 and in whole seconds.
+    /// A time in RFC 3339 and in whole seconds.
     pub fn rfc3339(&self, at: Duration) -> String {
-        humantime::format_rfc3339_seconds(self.day + at).to_string()
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + at).to_string()
     }
 }

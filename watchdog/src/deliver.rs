@@ -15,7 +15,7 @@ use crate::status::{Outcome, Report, Restored};
 
 pub(crate) const CONFIG: &str = "openclaw.json";
 /// Where the record lies in the state directory.
-const RECORD_DIR: &str = ".kr8tiv";
+pub const RECORD_DIR: &str = ".kr8tiv";
 const RECORD: &str = "delivered.json";
 
 /// What the operating system refused. The path is enough to act on; contents are not part of it.

@@ -45,7 +45,7 @@ pub struct GatewayStatus {
     pub disk: Option<Disk>,
     /// The gateway's memory.
     pub memory: Option<Memory>,
-    /// When the last round of probes ended, since the watchdog's start; its age is what is shown.
+    /// When the last round of probes ended; its age is what is shown.
     #[serde(skip)]
     pub last_probe: Option<Duration>,
 }

@@ -2,7 +2,7 @@
 //!
 //! [`symptoms`] turns the answers of a round into an [`Observation`](observation::Observation), [`machine`] decides by
 //! thresholds and hysteresis, [`alerts`] decides who is to be told, and [`applied`] whether the gateway has read its
-//! configuration. There is no clock in here: time is a parameter, as the time since the watchdog's start.
+//! configuration. There is no clock in here: time is a parameter.
 
 pub mod alerts;
 pub mod applied;

@@ -21,6 +21,7 @@ pub mod gateway;
 pub mod gateway_status;
 pub mod guard;
 pub mod http;
+pub mod incident_file;
 pub mod install;
 pub mod judge;
 pub mod local;

@@ -67,7 +67,7 @@ pub struct Status {
     pending: Option<Pending>,
     error: Option<String>,
     restored_total: u64,
-    /// When each file was last found changed, since the watchdog's start.
+    /// When each file was last found changed.
     drifted: BTreeMap<Target, Duration>,
 }
 
@@ -114,7 +114,7 @@ impl Status {
         self.delivered.filter(|_| !self.mixed)
     }
 
-    /// The body of `/status`, `now` since the watchdog's start.
+    /// The body of `/status`, as of `now`.
     pub fn body<'a>(&'a self, now: Duration, gateway: &'a GatewayStatus) -> Body<'a> {
         let Self { delivered: _, mixed: _, pending, error, restored_total, drifted } = self;
         let recent = drifted.iter().filter(|(_, at)| is_recent(**at, now));

@@ -1,6 +1,8 @@
 //! I/O: watches the gateway. Asks it, has the answers judged, publishes what is known, and has webhooks told.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
@@ -14,26 +16,30 @@ use crate::gateway::channels::{Wanted, channels};
 use crate::gateway::prober::{Prober, Round};
 use crate::gateway_status::{ConfigStatus, GatewayStatus, Memory, channel_statuses};
 use crate::http::Snapshot;
+use crate::incident_file::{IncidentFile, Told};
 use crate::judge::alerts::{Alert, Alerts};
 use crate::judge::applied::{Applied, Verdict};
-use crate::judge::machine::{Event, Machine, Thresholds};
+use crate::judge::machine::{Event, Incident, Machine, Thresholds};
 use crate::judge::symptoms::{Surroundings, observe};
 use crate::local::{Local, Looker};
 use crate::metrics::{Levels, Metrics};
 use crate::names::Digest;
 use crate::secret::Redactor;
 use crate::seen::Seen;
-use crate::settings::Settings;
+use crate::settings::{Receiver, Settings};
 use crate::tell::Tellers;
 
 /// Watches one gateway.
 pub struct Supervisor {
     clock: Clock,
     options: Gateway,
+    state_dir: PathBuf,
     looker: Looker,
     prober: Prober,
     machine: Machine,
     alerts: Alerts,
+    /// The incident of which *down* was told before the start, and whom, until it is known who is told now.
+    told_before: Option<(Incident, BTreeSet<Receiver>)>,
     applied: Applied,
     settings: Settings,
     /// The `watchdog.json` that was last looked at.
@@ -74,10 +80,12 @@ impl Supervisor {
             );
         }
         Self {
+            state_dir: paths.state_dir.clone(),
             looker: Looker::new(paths),
             prober: Prober::new(options.gateway, token, options.probe_timeout),
             machine: Machine::new(thresholds, clock.now()),
             alerts: Alerts::default(),
+            told_before: None,
             applied: Applied::default(),
             wanted: Wanted::default(),
             redactor: environment::redactor(&settings),
@@ -96,6 +104,12 @@ impl Supervisor {
 
     /// Watches for ever.
     pub async fn run(mut self) -> Infallible {
+        let mut file = IncidentFile::open(&self.state_dir).await;
+        if let Some(Told { reason, since, receivers }) = file.stored().cloned() {
+            let incident = Incident { number: 0, since: since.min(self.clock.now()), reason };
+            self.alerts.restore(incident);
+            self.told_before = Some((incident, receivers));
+        }
         loop {
             let on_disk = self.deliveries.borrow_and_update().status.on_disk();
             let (round, local) = tokio::join!(self.prober.round(), self.looker.look());
@@ -108,6 +122,7 @@ impl Supervisor {
             let mut next_round = self.clock.now() + pause;
             loop {
                 self.tell();
+                self.remember(&mut file);
                 let serving = self.machine.is_serving_now();
                 let due = self.alerts.next_due(self.machine.incident(), serving, &self.settings.rules);
                 let wake = due.map_or(next_round, |due| due.min(next_round));
@@ -139,6 +154,9 @@ impl Supervisor {
             Mounted::Bytes(bytes) => match Settings::parse(bytes) {
                 Ok(settings) => {
                     self.tellers.configure(&settings);
+                    if let Some((incident, receivers)) = self.told_before.take() {
+                        self.tellers.restore(&incident, &receivers);
+                    }
                     self.redactor = environment::redactor(&settings);
                     self.settings = settings;
                 }
@@ -225,6 +243,19 @@ impl Supervisor {
             let version = self.seen.version.as_deref();
             self.tellers.tell(&alert, &self.settings, &self.machine, version, now);
         }
+    }
+
+    /// Has the next watchdog know who was told of the incident.
+    fn remember(&self, file: &mut IncidentFile) {
+        // Who was told before is not known of the tellers yet.
+        if self.told_before.is_some() {
+            return;
+        }
+        let told = self.alerts.announced().map(|incident| {
+            let receivers = self.tellers.told_of(incident);
+            Told { reason: incident.reason, since: incident.since, receivers }
+        });
+        file.store(told.filter(|told| !told.receivers.is_empty()));
     }
 
     fn log(&self, event: Event) {

@@ -1,6 +1,6 @@
 //! Alerting stage, I/O: gives messages to the receivers' tasks, in the order owner, management.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use crate::clock::Clock;
 use crate::environment;
 use crate::judge::alerts::Alert;
-use crate::judge::machine::Machine;
+use crate::judge::machine::{Incident, Machine};
 use crate::metrics::Metrics;
 use crate::settings::{Receiver, Settings};
 use crate::webhook::message::{Context, Message};
@@ -77,6 +77,19 @@ impl Tellers {
                 *current = target;
                 differs
             });
+        }
+    }
+
+    /// Who was told of an incident *down*, and not *recovered* yet.
+    pub fn told_of(&self, incident: &Incident) -> BTreeSet<Receiver> {
+        let told = self.receivers.iter().filter(|(_, teller)| teller.told == Some(incident.number));
+        told.map(|(receiver, _)| *receiver).collect()
+    }
+
+    /// These were told of an incident *down* before the watchdog's start.
+    pub fn restore(&mut self, incident: &Incident, receivers: &BTreeSet<Receiver>) {
+        for (_, teller) in self.receivers.iter_mut().filter(|(receiver, _)| receivers.contains(receiver)) {
+            teller.told = Some(incident.number);
         }
     }
 

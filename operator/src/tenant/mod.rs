@@ -232,15 +232,20 @@ async fn served_meanwhile(context: &Context, observed: &Observed<'_>) -> Served 
     Served { known, lacks_context: false, recovery }
 }
 
-/// What is done about a gateway that is at fault. One with a problem that kubelet knows of is kubelet's to start again.
+/// What is done about a gateway that is at fault. One with a problem that kubelet knows of is kubelet's to start again,
+/// and whatever was before it started is over.
 fn recovery_of(observed: &Observed<'_>, known: &Known) -> Option<Decision> {
     let at_fault = known.at_fault_since?.elapsed();
     let (_, pod) = observed.gateway.pod.as_ref()?;
     if pod.problem.is_some() {
         return None;
     }
+    let now = now().0;
+    let runs =
+        pod.gateway_since.map(|since| Duration::try_from(now.duration_since(since)).unwrap_or_default());
+    let at_fault = runs.map_or(at_fault, |runs| at_fault.min(runs));
     let harness = observed.harness.as_ref()?.readable().ok()?;
-    Some(recovery::decide(at_fault, &observed.previous.restarts, now().0, &harness.spec.recovery))
+    Some(recovery::decide(at_fault, &observed.previous.restarts, now, &harness.spec.recovery))
 }
 
 /// Plans, and sees to the Secrets.

@@ -266,3 +266,20 @@ async fn a_pass_that_panics_restarts_what_it_counts() {
     world.until("it is restarted", |world| world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_none()).await;
     assert_eq!(restarts(&world), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_kubelet_has_just_started_is_given_its_time() {
+    let world = World::at_rest().await;
+    down(&world);
+    world.until("it is shown", |world| is(world, "GatewayReady") == "False").await;
+    // The clock of the day stands still here: it stays as new as it is.
+    let now = kr8tiv_operator::statuses::now();
+    world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
+        pod["status"]["containerStatuses"] = json!([{
+            "name": "gateway", "image": "i", "imageID": "", "ready": true, "restartCount": 1,
+            "state": {"running": {"startedAt": now}}
+        }]);
+    });
+    world.rest().await;
+    assert_eq!(restarts(&world), 0);
+}

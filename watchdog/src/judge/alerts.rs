@@ -2,7 +2,7 @@
 //!
 //! - *alive* at the heartbeat, while the gateway serves.
 //! - *down* once in an incident, when it has lasted long enough.
-//! - *recovered* once, when an incident ends of which *down* was told.
+//! - *recovered* once, when the gateway serves again after a *down* was told, by this watchdog or by the one before it.
 //!
 //! One watchdog is one tenant, and it speaks of the gateway as a whole: of what an alert is told apart by (tenant,
 //! agent, status, reason), status and reason are left. After a *down* the next one with the same reason waits until
@@ -49,6 +49,12 @@ pub struct Alerts {
 }
 
 impl Alerts {
+    /// Of this incident *down* was told before the watchdog's start.
+    pub fn restore(&mut self, incident: Incident) {
+        self.told.insert(incident.reason, incident.since);
+        self.announced = Some(incident);
+    }
+
     /// What is to be told now. `incident` is the open one; `serving` is whether the gateway serves and answered when it
     /// was last asked.
     pub fn step(
@@ -59,9 +65,7 @@ impl Alerts {
         rules: &Rules,
     ) -> Vec<Alert> {
         let mut alerts = Vec::new();
-        if let Some(over) =
-            self.announced.filter(|told| incident.map(|open| open.number) != Some(told.number))
-        {
+        if let Some(over) = self.announced.filter(|_| serving && incident.is_none()) {
             self.announced = None;
             self.alive_since = Some(now);
             alerts.push(Alert::Recovered(over));

@@ -151,3 +151,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_incident_of_before_the_start_is_not_told_again_and_is_over_when_the_gateway_serves() {
+    let before = incident(0, 1);
+    let mut alerts = Alerts::default();
+    alerts.restore(before);
+    assert_eq!(alerts.step(minutes(10), None, false, &RULES), [], "it starts");
+    let goes_on = incident(1, 11);
+    assert_eq!(
+        alerts.step(minutes(40), Some(&goes_on), false, &RULES),
+        [],
+        "the same one, for whoever is told"
+    );
+    let over = alerts.step(minutes(41), None, true, &RULES);
+    assert_eq!(over, [Alert::Recovered(before)]);
+    assert_eq!(alerts.announced(), None);
+}

@@ -44,7 +44,7 @@ impl Default for Thresholds {
 /// A time without service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Incident {
-    /// Counts up from 1 within a run of the watchdog.
+    /// Counts up from 1 within a run of the watchdog; 0 for one of an earlier run.
     pub number: u64,
     /// When it began.
     pub since: Duration,

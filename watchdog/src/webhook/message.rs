@@ -41,7 +41,7 @@ pub struct Message {
     pub id: String,
     /// What it is about.
     pub kind: Kind,
-    /// When it was made, since the watchdog's start.
+    /// When it was made.
     pub created: Duration,
     /// The JSON.
     pub body: Vec<u8>,
@@ -62,7 +62,7 @@ pub struct Context<'a> {
     pub reasons: &'a [Reason],
     /// OpenClaw's release.
     pub gateway_version: Option<&'a str>,
-    /// Now, since the watchdog's start.
+    /// Now, by the watchdog's clock.
     pub now: Duration,
     /// Now, RFC 3339.
     pub timestamp: &'a str,

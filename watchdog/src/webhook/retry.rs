@@ -39,7 +39,7 @@ pub enum Failed {
     GiveUp,
 }
 
-/// How one receiver has failed since it last took something. Times are those since the watchdog's start.
+/// How one receiver has failed since it last took something. Times are those of the watchdog's clock.
 #[derive(Debug, Default)]
 pub struct Backoff {
     failures: u32,

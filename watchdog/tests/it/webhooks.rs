@@ -313,3 +313,31 @@ fn a_webhook_without_its_variable_is_named_and_the_rest_goes_on() {
     assert!(watchdog.line_with("not told anything").contains("OWNER_WEBHOOK_SIGNING_KEY is not set"));
     management.wait_for("alive");
 }
+
+#[test]
+fn whoever_was_told_down_is_told_recovered_by_the_next_watchdog() {
+    let (gateway, receiver) = (FakeGateway::start(), Receiver::start(None));
+    let pod = pod(&owner());
+    let url = format!("http://{}/", receiver.address);
+    let start = || watch(&pod, &gateway, &[], &[(URL, &url), (KEY, "signing-key")]);
+    let watchdog = start();
+    receiver.wait_for("alive");
+    gateway.script().gone = true;
+    let down = receiver.wait_for("down").json();
+    let file = pod.paths.state_dir.join(".kr8tiv/incident.json");
+    eventually("it is remembered", || file.exists());
+    drop(watchdog);
+
+    let watchdog = start();
+    wait_for_state(&watchdog, "Starting");
+    gateway.script().gone = false;
+    let recovered = receiver.wait_for("recovered").json();
+    assert_eq!(
+        recovered["incident"],
+        json!({
+            "reason": "GatewayUnreachable", "since": down["incident"]["since"], "seconds": recovered["incident"]["seconds"]
+        })
+    );
+    eventually("it is forgotten", || !file.exists());
+    assert_eq!((receiver.with_status("down").len(), receiver.with_status("recovered").len()), (1, 1));
+}
