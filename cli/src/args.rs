@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use kr8tiv_compiler::inputs::namespace;
+use kr8tiv_compiler::installation::namespace;
 
 mod platform;
 

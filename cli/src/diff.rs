@@ -86,7 +86,8 @@ pub fn with_cluster(found: &Found, arguments: &PlatformArguments) -> Result<Vec<
     for read in input.objects.tenants.iter().filter(|read| concerned.contains(&key(read))) {
         let key = key(read);
         let objects = children.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let platform = cluster::platform(arguments, objects);
+        let mut unavailable = read.object.iter().flat_map(tenants::unavailable_images);
+        let platform = cluster::platform(arguments, objects, unavailable.next());
         match one(input, read, &identities, &platform, cluster::remembered(objects)) {
             Ok(bundle) => {
                 let difference = Difference::from_live(objects, FIELD_MANAGER, &bundle);

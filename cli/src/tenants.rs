@@ -49,12 +49,10 @@ impl<'a> Parts<'a> {
         }
         let status = object.status.as_ref();
         let gateway = status.and_then(|status| status.gateway.as_ref());
-        let images = status.and_then(|status| status.images.as_ref());
-        let unavailable = images.iter().flat_map(|images| &images.unavailable);
         let surroundings = Surroundings {
             namespace_labels: input.objects.namespaces.get(namespace).cloned().unwrap_or_default(),
             running_version: gateway.map(|gateway| gateway.version.clone()),
-            unavailable_images: unavailable.map(|unavailable| unavailable.image.clone()).collect(),
+            unavailable_images: unavailable_images(object).map(str::to_owned).collect(),
             ..Surroundings::default()
         };
         let harness = harness.and_then(|harness| harness.object.as_ref());
@@ -66,6 +64,12 @@ impl<'a> Parts<'a> {
         let Self { tenant, harness, agents, surroundings } = self;
         kr8tiv_compiler::compile(&Inputs { tenant, harness: *harness, agents, platform, surroundings })
     }
+}
+
+/// The images that a tenant does without, as the operator told of them.
+pub fn unavailable_images(tenant: &Tenant) -> impl Iterator<Item = &str> {
+    let images = tenant.status.as_ref().and_then(|status| status.images.as_ref());
+    images.into_iter().flat_map(|images| &images.unavailable).map(|unavailable| unavailable.image.as_str())
 }
 
 /// The Harness that a tenant refers to.

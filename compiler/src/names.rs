@@ -13,6 +13,9 @@ use crate::resolve::Resolved;
 const LABEL_LIMIT: usize = 40;
 /// Longest file name.
 const FILE_LIMIT: usize = 64;
+/// How the key and the value of a label are written.
+pub(crate) const LABEL_FIX: &str = "use letters, digits, '-', '_' and '.', a letter or digit first and last, at most \
+                                    63 of them; before a key may stand a domain and /";
 
 /// Checks the names of a tenant, its agents and its workspace files.
 pub(crate) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
@@ -31,7 +34,7 @@ pub(crate) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
             &tenant.object,
             "metadata.name",
             tenant.name,
-            "use a-z, 0-9 and '-', a letter first, at most 40 characters",
+            "use a-z, 0-9 and '-', a letter first and no '-' last, at most 40 characters",
         );
     }
     if !is_label(&tenant.id, LABEL_LIMIT + "-01234567".len()) {
@@ -44,7 +47,8 @@ pub(crate) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     }
     for agent in &resolved.agents {
         if !is_label(agent.id, LABEL_LIMIT) {
-            refuse(&agent.object, "spec.agentId", agent.id, "use a-z, 0-9 and '-', at most 40 characters");
+            let fix = "use a-z, 0-9 and '-', a letter or digit first and last, at most 40 characters";
+            refuse(&agent.object, "spec.agentId", agent.id, fix);
         }
     }
     files(&resolved.harness_object, &resolved.harness.workspace.files, &[], diagnostics);
@@ -97,7 +101,8 @@ pub(crate) fn is_subdomain(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(|part| is_label(part, 253))
 }
 
-/// Whether a label or an annotation can have this key: a domain and a slash or not, then the key.
+/// Whether a label can have this key: a domain and a slash or not, then the key. An annotation can have it also with
+/// capitals in the domain.
 pub(crate) fn is_key(key: &str) -> bool {
     let (domain, name) = key.rsplit_once('/').map_or((None, key), |(domain, name)| (Some(domain), name));
     domain.is_none_or(is_subdomain) && !name.is_empty() && is_label_value(name)

@@ -1,5 +1,6 @@
 //! What secrets look like in a text. Pure.
 
+use std::iter;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex, RegexSet};
@@ -17,11 +18,26 @@ const SECRETS: [(&str, &str); 9] = [
     (r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "a signed token (JWT)"),
 ];
 
+/// A private key with its body, or as much of it as there is.
+const PRIVATE_KEY: &str = concat!(
+    r"()(-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
+    r"|[A-Za-z0-9+/=\s]*-----END [A-Z ]*PRIVATE KEY-----)",
+);
+/// The word before a secret, and the end of a quotation that it may stand in.
+const WORD: &str = r#"(?:token|secret|password|passwd|(?:api|access|private|signing)[_-]?key|signature|credentials?)[\\"']*\s*"#;
+/// What stands between the word and a secret, and the secret: a text in JSON, the same in a text of JSON, a text in
+/// single quotes, a word of a shell or of a URL; and behind a colon, where prose may go on, a word with a digit.
+const VALUES: [(&str, &str); 5] = [
+    (r#"[=:]\s*""#, r#"(?:[^"\\]|\\.)+"#),
+    (r#"[=:]\s*\\+""#, r#"(?:[^"\\]|\\\\\\?.)+"#),
+    (r"[=:]\s*'", r"(?:[^'\\]|\\.|'')+"),
+    (r"=\s*", r#"[^\s"',;&]+"#),
+    (r":\s*", r#"[^\s"',;&]*[0-9][^\s"',;&]*"#),
+];
 /// What may be a secret by the word before it, which stays, or by its place. Where a program's own words are shown, one
 /// word too few does no harm, so these may mean ordinary text too. Each has two groups: what stays, what does not.
-const SUSPECTS: [&str; 6] = [
+const SUSPECTS: [&str; 5] = [
     r"(?i)(\b(?:bearer|basic)\s+)([^\s,;]+)",
-    r#"(?i)((?:token|secret|password|passwd|(?:api|access|private|signing)[_-]?key|signature|credentials?)["']?\s*(?:=\s*["']?|:\s*["']))([^\s"',;&]+)"#,
     r"(?i)([?&]key=)([^\s&]+)",
     r"(://)([^\s/@]+@)",
     r"()(\b(?:sk|pk|rk)-[\w-]{8,})",
@@ -39,18 +55,20 @@ static MARKS: LazyLock<Option<RegexSet>> =
 /// All patterns by which texts are cleaned, in order: a known token before a part of it is taken for something else.
 static PATTERNS: LazyLock<Option<Vec<Regex>>> = LazyLock::new(|| {
     let known = SECRETS.map(|(pattern, _)| format!("()({pattern})"));
-    let all = known.into_iter().chain(SUSPECTS.map(str::to_owned)).chain([format!("()({RUN})")]);
-    all.map(|pattern| Regex::new(&pattern).ok()).collect()
+    let named = VALUES.map(|(between, value)| format!("(?i)({WORD}{between})({value})"));
+    let suspects = SUSPECTS.map(str::to_owned);
+    let all = iter::once(PRIVATE_KEY.to_owned()).chain(known).chain(named).chain(suspects);
+    all.chain([format!("()({RUN})")]).map(|pattern| Regex::new(&pattern).ok()).collect()
 });
 
 /// The kinds of secrets that a text holds.
 pub(crate) fn kinds(text: &str) -> impl Iterator<Item = &'static str> {
-    let found = MARKS.as_ref().map(|marks| marks.matches(text));
-    found.into_iter().flat_map(|found| found.into_iter().collect::<Vec<_>>()).map(|mark| SECRETS[mark].1)
+    MARKS.as_ref().map(|marks| marks.matches(text)).into_iter().flatten().map(|mark| SECRETS[mark].1)
 }
 
-/// A program's own words without what looks like a secret: known tokens, what follows the word for one, and long runs
-/// of letters and digits. For texts that were not written to be shown: too much may be taken out.
+/// A program's own words without what looks like a secret: private keys, known tokens, what follows the word for one, and
+/// long runs of letters and digits. For texts that were not written to be shown: too much may be taken out. A word
+/// without quotes behind a colon, as in `password: hunter`, stays unless it has a digit: most of what stands so is prose.
 pub fn redacted(text: &str) -> String {
     let Some((run, patterns)) = PATTERNS.as_ref().and_then(|all| all.split_last()) else {
         return REDACTED.to_owned();
@@ -109,6 +127,16 @@ mod tests {
             ("Authorization: Bearer abc.def, then", "Authorization: Bearer [redacted], then"),
             ("authorization: basic dXNlcjpwdw==", "authorization: basic [redacted]"),
             (r#"{"botToken":"hunter2","port":1}"#, r#"{"botToken":"[redacted]","port":1}"#),
+            (r#"{\"botToken\":\"hunter2\",\"port\":1}"#, r#"{\"botToken\":\"[redacted]\",\"port\":1}"#),
+            (r#"{\\\"secret\\\":\\\"hunter2"#, r#"{\\\"secret\\\":\\\"[redacted]"#),
+            (r#"{"password":"correct horse battery"}"#, r#"{"password":"[redacted]"}"#),
+            (r#"{"password":"a\"b c","port":1}"#, r#"{"password":"[redacted]","port":1}"#),
+            (r#"{\"password\":\"a\\\"b c\",\"port\":1}"#, r#"{\"password\":\"[redacted]\",\"port\":1}"#),
+            (r#"{"password":"","port":1}"#, r#"{"password":"","port":1}"#),
+            (r#"DB_PASSWORD="a,b&c d" node"#, r#"DB_PASSWORD="[redacted]" node"#),
+            (r#"token="Bearer abc def""#, r#"token="[redacted]""#),
+            ("{'token': 'it''s me', 'port': 1}", "{'token': '[redacted]', 'port': 1}"),
+            ("password: hunter2, user: ada", "password: [redacted], user: ada"),
             ("OPENCLAW_GATEWAY_TOKEN=hunter2 node", "OPENCLAW_GATEWAY_TOKEN=[redacted] node"),
             ("GET https://a.example/x?api_key=hunter2&b=1", "GET https://a.example/x?api_key=[redacted]&b=1"),
             ("GET https://a.example/x?key=hunter2", "GET https://a.example/x?key=[redacted]"),
@@ -116,6 +144,12 @@ mod tests {
             ("hash 3fc4ccfe745870e23fc4ccfe745870e2", "hash [redacted]"),
             ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "[redacted]"),
             ("-----BEGIN PRIVATE KEY-----", "[redacted]"),
+            (
+                "of -----BEGIN EC PRIVATE KEY-----\nabc/def\nab==\n-----END EC PRIVATE KEY----- it is",
+                "of [redacted] it is",
+            ),
+            ("cut off: -----BEGIN PRIVATE KEY----- abc/def ab", "cut off: [redacted]"),
+            ("begun before: abc/def ab== -----END PRIVATE KEY-----", "begun before:[redacted]"),
         ] {
             assert_eq!(redacted(text), expected);
         }
@@ -126,6 +160,7 @@ mod tests {
         for text in [
             "gateway.auth.token: Invalid input: expected string, received number",
             "<root>: Unrecognized key: \"unheardOf\"",
+            "channels.slack.botToken: Required; agents.defaults.maxTokens: 4096 is too many",
             "/home/node/.openclaw/agents/main/workspace-support/SOUL.md: no space left on device",
             "/app/node_modules/some-package-of-somebody/dist/index2.js:12:34",
             "OPENCLAW_NO_AUTO_UPDATE_AND_MORE_WORDS is not set",

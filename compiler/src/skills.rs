@@ -88,7 +88,9 @@ fn names(harness: &ObjectName, field: &str, pack: &SkillPack, diagnostics: &mut 
                 object: harness.clone(),
                 field: format!("{field}.{below}"),
                 problem: format!("{name:?} can't be used as a name here"),
-                fix: format!("use a-z, 0-9 and '-', at most {limit} characters"),
+                fix: format!(
+                    "use a-z, 0-9 and '-', a letter or digit first and last, at most {limit} characters"
+                ),
             });
         }
     }

@@ -4,21 +4,15 @@
 
 mod common;
 
-use common::{Case, case};
+use common::{Case, small};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kr8tiv_compiler::compose_file::{ComposeFileError, FILE_NAME, render};
 use kr8tiv_compiler::{Bundle, Object};
 use serde_json::json;
 
 fn with(gateway: &str) -> Case {
-    case(&format!(
-        "apiVersion: kr8tiv.ai/v1alpha1\nkind: Harness\nmetadata: {{name: desk}}\nspec:\n  identity: {{role: r, \
-         purpose: p, personality: c}}\n  soul: {{coreTruths: [t], vibe: v}}\n  jobFunctions: {{responsibilities: \
-         [r], successCriteria: [s]}}\n  channels: {{allow: [telegram]}}\n  models: {{primary: \
-         anthropic/claude-sonnet-4-6}}\n---\napiVersion: kr8tiv.ai/v1alpha1\nkind: Tenant\nmetadata: {{name: \
-         acme}}\nspec: {{displayName: Acme, harnessRef: {{name: desk}}, modelCredentials: [{{provider: anthropic, \
-         apiKeySecretRef: {{name: s, key: k}}}}], gateway: {{{gateway}}}}}\n"
-    ))
+    let keys = "modelCredentials: [{provider: anthropic, apiKeySecretRef: {name: s, key: k}}]";
+    small::with("", &format!("{keys}\n  gateway: {{{gateway}}}"), &[])
 }
 
 fn template(bundle: &Bundle) -> PodTemplateSpec {
@@ -27,6 +21,12 @@ fn template(bundle: &Bundle) -> PodTemplateSpec {
         _ => None,
     });
     set.unwrap().template
+}
+
+fn refuses(gateway: &str, field: &str, code: &str) {
+    let Err(found) = with(gateway).compile() else { panic!("{gateway}") };
+    let found: Vec<_> = found.iter().map(|found| (found.field.as_str(), found.code.as_str())).collect();
+    assert_eq!(found, [(format!("spec.gateway.{field}").as_str(), code)], "{gateway}");
 }
 
 #[test]
@@ -60,32 +60,6 @@ fn what_is_the_operators_is_refused_by_name() {
             "K8T0111",
         ),
         (
-            "podTemplate: {volumes: [{name: a, mountPath: /home/node/.openclaw, emptyDir: {}}]}",
-            "podTemplate.volumes[0].mountPath",
-            "K8T0327",
-        ),
-        (
-            "podTemplate: {volumes: [{name: a, mountPath: /mnt/../app, emptyDir: {}}]}",
-            "podTemplate.volumes[0].mountPath",
-            "K8T0327",
-        ),
-        (
-            "podTemplate: {volumes: [{name: a, mountPath: /etc/ssl//certs/mine, emptyDir: {}}]}",
-            "podTemplate.volumes[0].mountPath",
-            "K8T0327",
-        ),
-        (
-            "podTemplate: {volumes: [{name: a, mountPath: /mnt/a, persistentVolumeClaim: {claimName: \
-             globex-0a1b2c3d-state}}]}",
-            "podTemplate.volumes[0].persistentVolumeClaim.claimName",
-            "K8T0111",
-        ),
-        (
-            "podTemplate: {volumes: [{name: a, mountPath: /mnt/a, persistentVolumeClaim: {claimName: A_b}}]}",
-            "podTemplate.volumes[0].persistentVolumeClaim.claimName",
-            "K8T0327",
-        ),
-        (
             "podTemplate: {volumes: [{name: a, mountPath: /mnt/a, configMap: {name: 'a b'}}]}",
             "podTemplate.volumes[0].configMap.name",
             "K8T0327",
@@ -112,9 +86,30 @@ fn what_is_the_operators_is_refused_by_name() {
         ("envFrom: [{prefix: '', secretRef: {name: s}}]", "envFrom[0].prefix", "K8T0112"),
         ("envFrom: [{prefix: APP_}]", "envFrom[0]", "K8T0328"),
     ] {
-        let found = with(gateway).compile().expect_err(gateway);
-        let found: Vec<_> = found.iter().map(|found| (found.field.as_str(), found.code.as_str())).collect();
-        assert_eq!(found, [(format!("spec.gateway.{field}").as_str(), code)], "{gateway}");
+        refuses(gateway, field, code);
+    }
+}
+
+#[test]
+fn what_can_not_be_mounted_is_refused_by_name() {
+    for path in
+        ["/home/node/.openclaw", "/mnt/", "/mntx/a", "/mnt/../app", "/etc/ssl//", "/etc/ssl//certs/mine"]
+    {
+        let gateway = format!("podTemplate: {{volumes: [{{name: a, mountPath: {path}, emptyDir: {{}}}}]}}");
+        refuses(&gateway, "podTemplate.volumes[0].mountPath", "K8T0327");
+    }
+    for path in ["/mnt/a", "/mnt//a", "/mnt/a/"] {
+        let volumes = format!(
+            "{{name: a, mountPath: /mnt/a, emptyDir: {{}}}}, {{name: b, mountPath: {path}, emptyDir: {{}}}}"
+        );
+        refuses(&format!("podTemplate: {{volumes: [{volumes}]}}"), "podTemplate.volumes[1]", "K8T0327");
+    }
+    for (claim, code) in
+        [("globex-0a1b2c3d-state", "K8T0111"), ("globex-0A1B2C3D-state", "K8T0327"), ("A_b", "K8T0327")]
+    {
+        let volume = format!("{{name: a, mountPath: /mnt/a, persistentVolumeClaim: {{claimName: {claim}}}}}");
+        let field = "podTemplate.volumes[0].persistentVolumeClaim.claimName";
+        refuses(&format!("podTemplate: {{volumes: [{volume}]}}"), field, code);
     }
 }
 
@@ -123,7 +118,7 @@ fn what_is_added_is_in_the_pod_and_the_rest_stays() {
     let bundle = with(
         "env: [{name: A, value: 'x$(HOME)$$'}, {name: B, valueFrom: {secretKeyRef: {name: mine, key: b}}}], \
          envFrom: [{prefix: APP_, configMapRef: {name: app, optional: true}}], podTemplate: {runtimeClassName: \
-         gvisor, labels: {team: blue}}",
+         gvisor, labels: {team: blue}, annotations: {Example.com/Team: blue}}",
     )
     .compile()
     .unwrap();
@@ -143,7 +138,9 @@ fn what_is_added_is_in_the_pod_and_the_rest_stays() {
     assert_eq!(spec.init_containers, before.init_containers, "only the gateway has the variables");
     assert_eq!(spec.security_context, before.security_context);
     assert_eq!(spec.runtime_class_name.as_deref(), Some("gvisor"));
-    let labels = with.metadata.unwrap().labels.unwrap();
+    let metadata = with.metadata.unwrap();
+    assert_eq!(metadata.annotations.unwrap()["Example.com/Team"], "blue");
+    let labels = metadata.labels.unwrap();
     assert!(
         without.metadata.unwrap().labels.unwrap().iter().all(|(name, value)| labels.get(name) == Some(value))
     );

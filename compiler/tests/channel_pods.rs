@@ -6,35 +6,12 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use common::channels::{bundle, case};
 use k8s_openapi::api::core::v1::{Container, PodSpec};
-use kr8tiv_compiler::{Inputs, Object, Platform, PluginSource, compile, credential_claims};
-use kr8tiv_crds::Agent;
-
-fn case(channel: &str) -> common::Case {
-    let path = common::root().join(format!("compiler/tests/cases/channels-{channel}.yaml"));
-    common::case(&std::fs::read_to_string(path).unwrap())
-}
+use kr8tiv_compiler::{PluginSource, credential_claims};
 
 fn pod(channel: &str, plugins: PluginSource) -> PodSpec {
-    pod_of(&case(channel), plugins)
-}
-
-fn pod_of(case: &common::Case, plugins: PluginSource) -> PodSpec {
-    let agents: Vec<&Agent> = case.agents.iter().collect();
-    let platform = Platform { plugins, ..common::platform() };
-    let inputs = Inputs {
-        tenant: &case.tenant,
-        harness: case.harness.as_ref(),
-        agents: &agents,
-        platform: &platform,
-        surroundings: &case.surroundings,
-    };
-    let bundle = compile(&inputs).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
-    let found = bundle.objects.into_iter().find_map(|object| match object {
-        Object::StatefulSet(set) => set.spec?.template.spec,
-        _ => None,
-    });
-    found.unwrap()
+    common::pod(&bundle(&case(channel), plugins)).clone()
 }
 
 fn init_containers(pod: &PodSpec) -> Vec<&str> {
@@ -90,9 +67,10 @@ fn the_source_of_the_plugins_is_the_platforms() {
 fn an_image_that_can_not_be_pulled_holds_nothing_up() {
     let mut case = case("slack");
     case.surroundings.unavailable_images.insert("example.com/plugins:1".into());
-    let pod = pod_of(&case, PluginSource::Image { reference: "example.com/plugins:1".into() });
-    assert_eq!(init_containers(&pod), ["seed", "plugins", "watchdog"]);
-    assert_eq!(environment(installer(&pod))["NPM_CONFIG_OFFLINE"], "true");
+    let bundle = bundle(&case, PluginSource::Image { reference: "example.com/plugins:1".into() });
+    let pod = common::pod(&bundle);
+    assert_eq!(init_containers(pod), ["seed", "plugins", "watchdog"]);
+    assert_eq!(environment(installer(pod))["NPM_CONFIG_OFFLINE"], "true");
 }
 
 /// Pod Security `restricted`, for whatever channels add.

@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use common::case;
+use common::small::with;
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -25,14 +25,7 @@ enum Other {
 type Labels = BTreeMap<String, String>;
 
 fn policy(tenant: &str) -> Option<NetworkPolicy> {
-    let manifest = format!(
-        "apiVersion: kr8tiv.ai/v1alpha1\nkind: Harness\nmetadata: {{name: desk}}\nspec:\n  identity: {{role: r, \
-         purpose: p, personality: c}}\n  soul: {{coreTruths: [t], vibe: v}}\n  jobFunctions: {{responsibilities: \
-         [r], successCriteria: [s]}}\n  models: {{primary: anthropic/claude-sonnet-4-6}}\n---\napiVersion: \
-         kr8tiv.ai/v1alpha1\nkind: Tenant\nmetadata: {{name: acme}}\nspec: {{displayName: Acme, harnessRef: {{name: \
-         desk}}, {tenant}}}\n"
-    );
-    let bundle = case(&manifest).compile().unwrap();
+    let bundle = with("", tenant, &[]).compile().unwrap();
     bundle.objects.into_iter().find_map(|object| match object {
         Object::NetworkPolicy(policy) => Some(*policy),
         _ => None,
@@ -212,6 +205,24 @@ fn what_a_tenant_names_is_let_and_nothing_beside_it() {
     assert!(inward(&policy, &pod("edge", &[("app", "proxy")]), 18789));
     assert!(!inward(&policy, &pod("edge", &[("app", "proxy")]), 18800));
     assert!(!inward(&policy, &pod("edge", &[]), 18789));
+}
+
+/// The schema refuses these too; a Tenant may have been stored before it did.
+#[test]
+fn an_expression_that_no_label_can_meet_is_refused_by_name() {
+    for (expression, field, problem) in [
+        ("{key: team/a/b, operator: Exists}", "key", "nothing has a label team/a/b"),
+        ("{key: team, operator: In, values: [blue, -red]}", "values[1]", "no label is -red"),
+    ] {
+        let tenant = format!("network: {{egress: [{{podSelector: {{matchExpressions: [{expression}]}}}}]}}");
+        let found = with("", &tenant, &[]).compile().expect_err(expression);
+        let found: Vec<_> = found
+            .iter()
+            .map(|found| (found.code.as_str(), found.field.as_str(), found.problem.as_str()))
+            .collect();
+        let field = format!("spec.network.egress[0].podSelector.matchExpressions[0].{field}");
+        assert_eq!(found, [("K8T0325", field.as_str(), problem)]);
+    }
 }
 
 #[test]

@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 
 use common::generate::cases;
 use common::sections::sections;
-use k8s_openapi::api::core::v1::{Container, PodSpec};
-use kr8tiv_compiler::Object;
+use k8s_openapi::api::core::v1::Container;
 use serde_json::Value;
 
 /// The name of a Secret and a key of it; no key stands for all.
@@ -44,21 +43,13 @@ fn in_environment(container: &Container) -> BTreeSet<Key> {
     of(&serde_json::json!([container.env, container.env_from]))
 }
 
-fn pod(objects: &[Object]) -> &PodSpec {
-    let found = objects.iter().find_map(|object| match object {
-        Object::StatefulSet(set) => set.spec.as_ref()?.template.spec.as_ref(),
-        _ => None,
-    });
-    found.unwrap()
-}
-
 #[test]
 fn the_environment_has_the_secrets_that_are_named_and_no_other() {
     let all = common::examples().into_iter().chain(common::realistic()).chain(sections()).chain(cases(200));
     let (mut judged, mut own) = (0, 0);
     for (name, case) in all {
         let Ok(bundle) = case.compile() else { continue };
-        let pod = pod(&bundle.objects);
+        let pod = common::pod(&bundle);
         let mut spec = serde_json::to_value(&case.tenant.spec).unwrap();
         // The operator's key for Supermemory reaches no Pod, what the watchdog tells webhooks with only the watchdog.
         spec.as_object_mut().unwrap().remove("supermemory");

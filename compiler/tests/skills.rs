@@ -4,9 +4,8 @@
 
 mod common;
 
-use common::Case;
+use common::{Case, pod};
 use k8s_openapi::api::core::v1::{Container, PodSpec};
-use kr8tiv_compiler::{Bundle, Object};
 use serde_json::{Value, json};
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -29,11 +28,6 @@ fn two_packs() -> Case {
 
 fn image() -> String {
     format!("example.com/skills/base:1.2.0@{DIGEST}")
-}
-
-fn pod(bundle: &Bundle) -> PodSpec {
-    let Some(Object::StatefulSet(object)) = bundle.objects.last() else { panic!("no StatefulSet") };
-    object.spec.clone().unwrap().template.spec.unwrap()
 }
 
 fn containers(pod: &PodSpec) -> Vec<&Container> {
@@ -88,10 +82,10 @@ fn the_manifest_says_who_has_what_from_where() {
 fn a_container_copies_each_pack_before_the_gateway_starts() {
     let bundle = two_packs().compile().unwrap();
     let pod = pod(&bundle);
-    let names: Vec<_> = containers(&pod).iter().map(|container| container.name.as_str()).collect();
+    let names: Vec<_> = containers(pod).iter().map(|container| container.name.as_str()).collect();
     assert_eq!(names, ["seed", "skills-base", "skills-house", "watchdog", "gateway"]);
     let shown = |name: &str| {
-        let container = *containers(&pod).iter().find(|container| container.name == name).unwrap();
+        let container = *containers(pod).iter().find(|container| container.name == name).unwrap();
         let value = serde_json::to_value(container).unwrap();
         json!({
             "image": value["image"], "command": value["command"], "args": value["args"],
@@ -132,10 +126,11 @@ fn a_container_copies_each_pack_before_the_gateway_starts() {
 /// What Pod Security `restricted` asks of a container, and what every mount needs.
 #[test]
 fn the_containers_are_restricted_and_their_volumes_exist() {
-    let pod = pod(&two_packs().compile().unwrap());
+    let bundle = two_packs().compile().unwrap();
+    let pod = pod(&bundle);
     assert_eq!(pod.security_context.as_ref().unwrap().run_as_non_root, Some(true));
     let volumes: Vec<_> = pod.volumes.iter().flatten().map(|volume| volume.name.as_str()).collect();
-    for container in containers(&pod) {
+    for container in containers(pod) {
         let context = container.security_context.as_ref().unwrap();
         assert_eq!(context.allow_privilege_escalation, Some(false), "{}", container.name);
         assert_eq!(context.read_only_root_filesystem, Some(true), "{}", container.name);
@@ -154,9 +149,9 @@ fn a_pack_that_can_not_be_pulled_leaves_the_pod_and_stays_in_the_manifest() {
     case.surroundings.unavailable_images.insert(image());
     let bundle = case.compile().unwrap();
     let pod = pod(&bundle);
-    let names: Vec<_> = containers(&pod).iter().map(|container| container.name.as_str()).collect();
+    let names: Vec<_> = containers(pod).iter().map(|container| container.name.as_str()).collect();
     assert_eq!(names, ["seed", "skills-house", "watchdog", "gateway"]);
-    let manifests = serde_json::to_string(&pod).unwrap();
+    let manifests = serde_json::to_string(pod).unwrap();
     assert!(!manifests.contains(DIGEST) && !manifests.contains("kr8tiv-bin"));
     let manifest = json_of(&bundle.skill_manifest);
     assert_eq!(manifest["packs"][0]["available"], false);
@@ -180,7 +175,7 @@ fn without_packs_the_pod_has_nothing_of_them() {
         let bundle = case.compile().unwrap();
         assert_eq!(bundle.skill_packs, [], "{name}");
         let pod = pod(&bundle);
-        let text = serde_json::to_string(&pod).unwrap();
+        let text = serde_json::to_string(pod).unwrap();
         assert!(!text.contains("skills") && !text.contains("kr8tiv-bin"), "{name}");
         assert_eq!(json_of(&bundle.config)["skills"]["load"], json!({"watch": false}), "{name}");
         assert_eq!(json_of(&bundle.skill_manifest)["packs"], json!([]), "{name}");

@@ -6,6 +6,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The value of a label.
+pub(crate) const LABEL_VALUE: &str = r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$";
+
 /// Rules of what names the other end of a connection: addresses or Pods.
 const ONE_PEER: &str = "has(self.cidr) != (has(self.namespaceSelector) || has(self.podSelector))";
 const ONE_PEER_MESSAGE: &str = "set either cidr, or podSelector and namespaceSelector";
@@ -163,7 +166,7 @@ pub struct LabelExpression {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 32),
-        inner(length(max = 63), regex(pattern = r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$"))
+        inner(length(max = 63), regex(pattern = LABEL_VALUE))
     )]
     pub values: Vec<String>,
 }
@@ -200,7 +203,7 @@ fn labels_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "additionalProperties": {
             "type": "string",
             "maxLength": 63,
-            "pattern": r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$"
+            "pattern": LABEL_VALUE
         }
     })
 }

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::reference::OBJECT_NAME;
+
 /// Which skills the agents have beyond what is in their instructions.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,7 +63,7 @@ pub struct PackSource {
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapPack {
     /// Name of the ConfigMap.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
     pub name: String,
     /// Digest that the ConfigMap's content must have, `sha256:` and 64 hexadecimal digits: the SHA-256 of each key and
     /// its value, in the order of the keys' bytes, each written as its length in bytes, `:`, itself and `,`. With it, a

@@ -10,7 +10,7 @@ use crate::ingress::GatewayIngress;
 use crate::network::Network;
 use crate::pod_template::{PodTemplate, Variable, VariablesSource};
 use crate::quantity::Quantity;
-use crate::reference::{HarnessReference, SecretKeyReference};
+use crate::reference::{HarnessReference, OBJECT_NAME, SecretKeyReference};
 use crate::tools::ToolNarrowing;
 use crate::watchdog::Watchdog;
 
@@ -234,7 +234,7 @@ pub struct Storage {
     pub size: Quantity,
     /// Storage class. When not set, the cluster's default. It can't be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
     pub storage_class_name: Option<String>,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use clap::{Parser, ValueEnum};
-use kr8tiv_compiler::inputs::{InstallationError, image, label, namespace, registry, repository};
+use kr8tiv_compiler::installation::{InstallationError, image, label, namespace, registry, repository};
 use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 use kr8tiv_supermemory::Reach;
 

@@ -1,7 +1,7 @@
 //! Input stage, pure: what the operator was installed with, as arguments.
 
 use clap::Args;
-use kr8tiv_compiler::inputs::{image, label, namespace, registry, repository};
+use kr8tiv_compiler::installation::{image, label, namespace, registry, repository};
 use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 
 /// Repository of the gateway's image in the chart.

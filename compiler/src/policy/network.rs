@@ -8,10 +8,9 @@ use kr8tiv_crds::network::{
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::{Inputs, PluginSource};
-use crate::names::{is_key, is_label_value};
+use crate::names::{LABEL_FIX, is_key, is_label_value};
 use crate::network::{Cidr, CidrProblem, bits, is_reserved};
 use crate::openclaw::provider_of;
-use crate::policy::pod_template::LABEL_FIX;
 use crate::policy::webhooks::is_url;
 use crate::policy::{Findings, all_models};
 use crate::render::plugins::needs_plugins;

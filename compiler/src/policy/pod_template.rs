@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::channels::accounts;
 use crate::diagnostics::{Code, Diagnostics};
-use crate::names::{is_key, is_label_value, is_subdomain};
+use crate::names::{LABEL_FIX, is_key, is_label_value, is_subdomain};
 use crate::openclaw::providers::key_variable;
 use crate::policy::Findings;
 use crate::render::object_names::is_claim_name;
@@ -53,13 +53,9 @@ const VARIABLE_PREFIXES: [&str; 13] = [
     "WHATSAPP_",
 ];
 /// Below these a volume can be mounted: nothing that the operator or OpenClaw needs is there, but for [`TRUST`].
-const MOUNT_ROOTS: [&str; 4] = ["/mnt/", "/srv/", "/opt/", "/etc/ssl/"];
+const MOUNT_ROOTS: [&str; 4] = ["/mnt", "/srv", "/opt", "/etc/ssl"];
 /// What the image's programs trust, and how they are told so: another authority is added beside it.
 const TRUST: [&str; 3] = ["/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ssl/private"];
-
-/// How a label is written.
-pub(super) const LABEL_FIX: &str = "use letters, digits, '-', '_' and '.', at most 63 of them; before a key may stand a \
-                                    domain and /";
 
 /// Checks what a tenant adds.
 pub(super) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
@@ -115,7 +111,8 @@ fn template(template: &PodTemplate, findings: &mut Findings<'_>) {
             findings.add(Code::PodTemplateInvalid, format!("{at}.{field}[{name}]"), problem, LABEL_FIX);
         }
     }
-    for name in annotations.keys().filter(|name| !is_key(name)) {
+    // In these the API server lets capitals stand also where a label's key has none.
+    for name in annotations.keys().filter(|name| !is_key(&name.to_ascii_lowercase())) {
         let problem = "this can't be the key of an annotation";
         findings.add(Code::PodTemplateInvalid, format!("{at}.annotations[{name}]"), problem, LABEL_FIX);
     }
@@ -142,7 +139,7 @@ fn template(template: &PodTemplate, findings: &mut Findings<'_>) {
     let (mut names, mut paths) = (BTreeSet::new(), BTreeSet::new());
     for (position, volume) in volumes.iter().enumerate() {
         let at = format!("{at}.volumes[{position}]");
-        if !names.insert(&volume.name) || !paths.insert(volume.mount_path.trim_end_matches('/')) {
+        if !names.insert(&volume.name) || !paths.insert(Path::new(&volume.mount_path)) {
             let problem = "another volume has this name, or this mountPath";
             findings.add(Code::PodTemplateInvalid, at.clone(), problem, "give each its own");
         }
@@ -158,7 +155,7 @@ fn object_name(at: &str, name: Option<&str>, findings: &mut Findings<'_>) {
             Code::PodTemplateInvalid,
             at,
             problem,
-            "use a-z, 0-9, '-' and '.', at most 253 characters",
+            "use a-z, 0-9, '-' and '.', a letter or digit first, last and beside each '.', at most 253 characters",
         );
     }
 }
@@ -200,11 +197,10 @@ fn volume(at: &str, volume: &ExtraVolume, findings: &mut Findings<'_>) {
     }
     let is_plain =
         |path: &str| path.split('/').all(|part| part != ".." && part != ".") && !path.contains(':');
-    let is_trust = TRUST.iter().any(|path| Path::new(mount_path).starts_with(path));
-    if !is_plain(mount_path)
-        || !MOUNT_ROOTS.iter().any(|root| mount_path.len() > root.len() && mount_path.starts_with(root))
-        || is_trust
-    {
+    let path = Path::new(mount_path);
+    let is_below = |root: &&str| path.strip_prefix(root).is_ok_and(|rest| rest.components().next().is_some());
+    let is_trust = TRUST.iter().any(|trusted| path.starts_with(trusted));
+    if !is_plain(mount_path) || !MOUNT_ROOTS.iter().any(is_below) || is_trust {
         findings.add(
             Code::PodTemplateInvalid,
             format!("{at}.mountPath"),
@@ -229,7 +225,8 @@ fn volume(at: &str, volume: &ExtraVolume, findings: &mut Findings<'_>) {
     let claim_at = format!("{at}.persistentVolumeClaim.claimName");
     object_name(&claim_at, claim.as_deref(), findings);
     if claim.is_some_and(|name| is_claim_name(&name)) {
-        let problem = "a claim of this name is a tenant's own volume, with its conversations and sign-ins";
+        let problem =
+            "claims called <tenant id>-state are tenants' own volumes, with their conversations and sign-ins";
         findings.add(
             Code::PodFieldProtected,
             claim_at,

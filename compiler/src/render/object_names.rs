@@ -36,10 +36,12 @@ pub(crate) fn claim_name(tenant_id: &str) -> String {
     format!("{tenant_id}-state")
 }
 
-/// Whether a claim is called as the one of some tenant, this one or another.
+/// Whether a claim is called as tenants' claims are. Whose it is, or whether it is anybody's, a name does not say.
 pub(crate) fn is_claim_name(name: &str) -> bool {
     let digits = name.strip_suffix("-state").and_then(|id| id.rsplit_once('-')).map(|(_, digits)| digits);
-    digits.is_some_and(|digits| digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    digits.is_some_and(|digits| {
+        digits.len() == 8 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 /// The Secret with the gateway's token, and its key: the user's, or the one that the operator makes.

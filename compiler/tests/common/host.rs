@@ -4,18 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use k8s_openapi::api::core::v1::{Container, PodSpec};
-use kr8tiv_compiler::{Bundle, Object, PLUGINS_CONTAINER, PluginReport};
+use k8s_openapi::api::core::v1::Container;
+use kr8tiv_compiler::{Bundle, PLUGINS_CONTAINER, PluginReport};
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn pod(bundle: &Bundle) -> &PodSpec {
-    let found = bundle.objects.iter().find_map(|object| match object {
-        Object::StatefulSet(set) => set.spec.as_ref()?.template.spec.as_ref(),
-        _ => None,
-    });
-    found.unwrap()
-}
+use super::pod;
 
 fn init_container<'a>(bundle: &'a Bundle, name: &str) -> &'a Container {
     let containers = pod(bundle).init_containers.as_ref().unwrap();

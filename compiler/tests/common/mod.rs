@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use k8s_openapi::api::core::v1::PodSpec;
 use kr8tiv_compiler::{
     Bundle, Diagnostics, Inputs, Object, OperatorPods, Platform, PluginSource, Surroundings, compile,
     compose_file, manifests,
@@ -110,13 +111,14 @@ impl Case {
         })
     }
 
-    /// The codes of all problems, or of the warnings of a good compilation.
+    /// All problems, or the warnings of a good compilation.
+    pub fn found(&self) -> Diagnostics {
+        self.compile().map_or_else(|diagnostics| diagnostics, |bundle| bundle.warnings)
+    }
+
+    /// Their codes.
     pub fn codes(&self) -> Vec<&'static str> {
-        let diagnostics = match self.compile() {
-            Ok(bundle) => bundle.warnings,
-            Err(diagnostics) => diagnostics,
-        };
-        diagnostics.iter().map(|diagnostic| diagnostic.code.as_str()).collect()
+        self.found().iter().map(|diagnostic| diagnostic.code.as_str()).collect()
     }
 }
 
@@ -126,6 +128,15 @@ pub fn openclaw() -> PathBuf {
     let output = Command::new(root().join("dev/build-images")).arg("--openclaw-dir").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("bin/openclaw")
+}
+
+/// The gateway's Pod.
+pub fn pod(bundle: &Bundle) -> &PodSpec {
+    let found = bundle.objects.iter().find_map(|object| match object {
+        Object::StatefulSet(set) => set.spec.as_ref()?.template.spec.as_ref(),
+        _ => None,
+    });
+    found.unwrap()
 }
 
 /// Everything that a bundle is on disk.

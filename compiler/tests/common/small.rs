@@ -1,8 +1,8 @@
-//! The smallest Harness and Tenant, and lines that are added to them.
+//! The smallest Harness and Tenant, and what is changed of them.
 
 use super::{Case, case};
 
-const HARNESS: &str = "
+pub const HARNESS: &str = "
 apiVersion: kr8tiv.ai/v1alpha1
 kind: Harness
 metadata: {name: desk}
@@ -10,10 +10,11 @@ spec:
   identity: {role: helper, purpose: You help., personality: Calm.}
   soul: {coreTruths: [Be kind.], vibe: Warm.}
   jobFunctions: {responsibilities: [Help.], successCriteria: [Helped.]}
+  channels: {allow: [telegram]}
   models: {primary: anthropic/claude-sonnet-4-6}
 ";
 
-const TENANT: &str = "
+pub const TENANT: &str = "
 ---
 apiVersion: kr8tiv.ai/v1alpha1
 kind: Tenant
@@ -35,4 +36,15 @@ pub fn with(harness: &str, tenant: &str, agents: &[(&str, &str)]) -> Case {
         })
         .collect();
     case(&format!("{HARNESS}  {harness}\n{TENANT}  {tenant}\n{agents}"))
+}
+
+/// A small case with a part of its Harness replaced, and lines added to its Tenant.
+pub fn with_both(from: &str, to: &str, tenant: &str) -> Case {
+    assert!(HARNESS.contains(from));
+    case(&format!("{}{TENANT}  {tenant}\n", HARNESS.replace(from, to)))
+}
+
+pub fn with_tenant(from: &str, to: &str) -> Case {
+    assert!(TENANT.contains(from));
+    case(&format!("{HARNESS}{}", TENANT.replace(from, to)))
 }
