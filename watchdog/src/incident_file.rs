@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(read(state.path()), Ok(None));
         let told = Told {
             reason: Reason::GatewayFrozen,
-            since: Duration::from_secs(1_800_000_000),
+            since: Duration::from_hours(500_000),
             receivers: [Receiver::Owner].into(),
         };
         write(state.path(), Some(&told)).unwrap();
