@@ -167,7 +167,7 @@ async fn a_tenant_id_that_another_tenant_has() {
     assert_eq!(world.is("Tenant", "acme", "Ready"), "True", "the older one is not disturbed");
     // One that can't be read keeps what it has.
     world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
-        tenant["spec"]["suspend"] = json!("of a later release")
+        tenant["spec"]["suspend"] = json!("of a later release");
     });
     world.until("it can't be read", |world| world.reason("Tenant", "acme", "Ready") == "Unreadable").await;
     world.rest().await;
