@@ -32,6 +32,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "replicas": ({"replicaCount": 2}, "replicaCount"),
     "unknown failure policy": ({"webhook": {"failurePolicy": "fail"}}, "failurePolicy"),
     "lifetime without a unit": ({"webhook": {"certificateLifetime": "90"}}, "certificateLifetime"),
+    "lifetime that the webhook refuses as short": ({"webhook": {"certificateLifetime": "9s"}}, "certificateLifetime"),
+    "lifetime that the webhook refuses as long": ({"webhook": {"certificateLifetime": "826d"}}, "certificateLifetime"),
+    "longer than the webhook takes": ({"webhook": {"timeoutSeconds": 11}}, "timeoutSeconds"),
     "no webhook to answer": ({"webhook": {"enabled": True, "replicas": 0}}, "replicas"),
 }
 
@@ -43,6 +46,11 @@ class Schema(unittest.TestCase):
         for name, (values, word) in WRONG.items():
             with self.subTest(name), self.assertRaisesRegex(helm.Refused, rf"(?s)schema.*{word}"):
                 helm.template(helm.OPERATOR, values)
+
+    def test_lifetimes_may_be_what_the_webhook_takes(self) -> None:
+        for lifetime in ("10s", "999s", "5m", "1h", "9d", "90d", "800d", "825d"):
+            with self.subTest(lifetime):
+                helm.template(helm.OPERATOR, {"webhook": {"enabled": True, "certificateLifetime": lifetime}})
 
     def test_values_of_a_parent_chart_are_accepted(self) -> None:
         helm.lint(helm.OPERATOR, {"global": {"example": True}})

@@ -115,6 +115,8 @@ class Webhook(unittest.TestCase):
         self.assertEqual((rule["resources"], rule["resourceNames"]), (["secrets"], [name]))
         self.assertEqual(rule["verbs"], ["get", "list", "watch", "update"])
         self.assertNotIn("data", one(objects, "Secret"), "an upgrade would overwrite it")
+        (container,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+        self.assertIn(f"--certificate-secret={one(objects, 'Secret')['metadata']['name']}", container["args"])
         account = one(objects, "ServiceAccount")["metadata"]["name"]
         self.assertEqual(one(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"], account)
         for kind in ("ClusterRoleBinding", "RoleBinding"):
@@ -129,14 +131,18 @@ class Webhook(unittest.TestCase):
             self.assertNotIn("Secret", kinds)
             self.assertEqual("Issuer" in kinds, issuer is None)
             certificate = one(objects, "Certificate")["spec"]
-            self.assertEqual(certificate["secretName"], name)
+            # A Secret that Helm does not know must not be in the way when cert-manager is turned off.
+            self.assertEqual(certificate["secretName"], f"{name}-tls")
+            self.assertNotEqual(certificate["secretName"], one(component(ENABLED), "Secret")["metadata"]["name"])
             self.assertEqual(certificate["dnsNames"], [f"{name}.{helm.NAMESPACE}.svc"])
             self.assertEqual(certificate["issuerRef"], issuer or {"name": name, "kind": "Issuer"})
             annotations = one(objects, "ValidatingWebhookConfiguration")["metadata"]["annotations"]
             self.assertEqual(annotations["cert-manager.io/inject-ca-from"], f"{helm.NAMESPACE}/{name}")
             (container,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
             self.assertEqual([it for it in container["args"] if it.startswith("--configuration")], [])
-            self.assertNotIn("update", one(objects, "Role")["rules"][0]["verbs"])
+            self.assertIn(f"--certificate-secret={name}-tls", container["args"])
+            (rule,) = one(objects, "Role")["rules"]
+            self.assertEqual((rule["resourceNames"], rule["verbs"]), ([f"{name}-tls"], ["get", "list", "watch"]))
             self.assertNotIn("admissionregistration", str(one(objects, "ClusterRole")["rules"]))
 
     def test_its_names_are_those_of_the_service(self) -> None:

@@ -37,6 +37,7 @@ pub mod ledger;
 pub mod memory;
 pub mod metrics;
 pub mod pod;
+pub mod process;
 pub mod queue;
 pub mod readiness;
 pub mod recovery;

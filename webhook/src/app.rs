@@ -2,9 +2,7 @@
 //!
 //! A task that should run as long as the process and ends takes the process down with it.
 
-use std::future::IntoFuture;
 use std::sync::Arc;
-use std::time::Duration;
 
 use kr8tiv_compiler::Platform;
 use kr8tiv_operator::queue::Queues;
@@ -17,21 +15,17 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{self, Reviews};
+use crate::connections::{self, Limits};
+use crate::http::{self, LONGEST_WAIT, Reviews};
+use crate::judge;
 use crate::keeper::{Keeper, Place, Source};
 use crate::metrics::Metrics;
 use crate::reviewer::Reviewer;
-use crate::tls::{Served, TlsListener};
-
-/// Reviews that have begun may go on for this long after a signal; the API server waits no longer.
-const LAST_REVIEWS: Duration = Duration::from_secs(10);
+use crate::tls::Served;
 
 /// Why the webhook ended without having been asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It can't listen.
-    #[error("reviews can't be listened for: {0}")]
-    Listen(#[source] std::io::Error),
     /// A task ended.
     #[error("the task {0} ended, which it never should")]
     TaskEnded(&'static str),
@@ -39,7 +33,7 @@ pub enum Error {
     #[error("a task panicked: {0}")]
     TaskPanicked(#[source] tokio::task::JoinError),
     /// Reviews were still running when the time for that was over.
-    #[error("gave up on unfinished reviews after {} s", LAST_REVIEWS.as_secs())]
+    #[error("gave up on unfinished reviews after {} s", LONGEST_WAIT.as_secs())]
     Unfinished,
 }
 
@@ -65,6 +59,8 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
     let (stores, writers) = Stores::new();
     let stores = Arc::new(stores);
     let (readiness, metrics, served) = (Readiness::default(), Metrics::default(), Served::default());
+    // Before anything is ready: some ten milliseconds, once.
+    tokio::task::spawn_blocking(judge::warm_up).await.map_err(Error::TaskPanicked)?;
     let mut tasks = JoinSet::new();
     spawn_watches(&mut tasks, &client, &stores, &readiness, writers);
     let gate = readiness.gate("Certificate");
@@ -72,18 +68,19 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
     let keeper =
         Keeper { client: of_keeper, place, source, served: served.clone(), gate, metrics: of_metrics };
     spawn(&mut tasks, "keeper of the certificate", keeper.run());
-    let router = http::probes(readiness.clone(), metrics.clone());
+    let (of_probes, of_metrics) = (readiness.clone(), metrics.clone());
+    let router = kr8tiv_operator::http::probes(of_probes, move |pending| of_metrics.text(pending));
     spawn(&mut tasks, "probes", async move { drop(axum::serve(probes, router).await) });
 
-    let reviewer = Reviewer { stores, platform: Arc::new(platform), client: Some(client) };
+    let reviewer =
+        Reviewer { stores, platform: Arc::new(platform), client: Some(client), metrics: metrics.clone() };
     let router = http::reviews(Reviews { reviewer, readiness, metrics });
-    let listener = TlsListener::new(reviews, served).map_err(Error::Listen)?;
-    let answering = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let mut answering = tokio::spawn(answering.into_future());
+    let answering = connections::serve(reviews, served, router, Limits::default(), stop.clone());
+    let mut answering = tokio::spawn(answering);
     tokio::select! {
         () = stop.cancelled() => {}
         ended = &mut answering, if !stop.is_cancelled() => {
-            ended.map_err(Error::TaskPanicked)?.map_err(Error::Listen)?;
+            ended.map_err(Error::TaskPanicked)?;
             return if stop.is_cancelled() { Ok(()) } else { Err(Error::TaskEnded("reviews")) };
         }
         Some(ended) = tasks.join_next() => return Err(match ended {
@@ -92,8 +89,8 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
         }),
     }
     tracing::info!("stopping: finishing the reviews that have begun");
-    let ended = timeout(LAST_REVIEWS, answering).await.map_err(|_| Error::Unfinished)?;
-    ended.map_err(Error::TaskPanicked)?.map_err(Error::Listen)
+    let ended = timeout(LONGEST_WAIT, answering).await.map_err(|_| Error::Unfinished)?;
+    ended.map_err(Error::TaskPanicked)
 }
 
 fn spawn(

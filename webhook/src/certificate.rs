@@ -4,7 +4,8 @@
 //! Each serving certificate has an authority of its own, whose key is thrown away once it has signed: nothing can be
 //! signed by what is stored. A rotation is three steps that any replica may take, in an order in which whoever connects
 //! always knows the authority of what it is shown: a new pair is stored; the authorities of both are published; after
-//! a while the new one is served. The old authority stays published until its certificate expires.
+//! a while the new one is served. What is stored is published, whatever the time: replicas whose clocks differ agree on
+//! it. An old authority goes when a pair is stored after its certificate has expired.
 
 use std::fmt;
 
@@ -97,7 +98,7 @@ pub struct Plan<'a> {
     pub make: bool,
     /// What is served.
     pub serve: Option<&'a Pair>,
-    /// What is to be published: the authorities, in PEM.
+    /// What is to be published: the authorities of what is stored, in PEM.
     pub bundle: String,
     /// When to look again.
     pub wait: SignedDuration,
@@ -116,7 +117,7 @@ pub fn plan<'a>(stored: &'a [Pair], published: &str, policy: &Policy, now: Times
     Plan {
         make: newest.is_none_or(|pair| pair.due() <= now),
         serve,
-        bundle: good.iter().map(|pair| pair.authority.as_str()).collect(),
+        bundle: stored.iter().map(|pair| pair.authority.as_str()).collect(),
         wait: wait.clamp(SHORTEST_WAIT, LONGEST_WAIT),
     }
 }
@@ -217,10 +218,19 @@ mod tests {
         {
             let plan = plan(&stored, published, &policy(), at(20 * HOUR + second));
             assert_eq!((plan.make, authority(&plan)), (false, Some(served)), "{published:?} {second}");
-            assert_eq!(plan.bundle, "a\nb\n", "both are known until the old one expires");
+            assert_eq!(plan.bundle, "a\nb\n", "both are known");
         }
-        let after = plan(&stored, "a\nb\n", &policy(), at(30 * HOUR));
-        assert_eq!((authority(&after), after.bundle.as_str()), (Some("b"), "b\n"));
+        let next = with(&stored, pair(40 * HOUR, "c"), at(40 * HOUR));
+        assert_eq!(plan(&next, "a\nb\n", &policy(), at(40 * HOUR)).bundle, "b\nc\n", "the first has expired");
+    }
+
+    #[test]
+    fn two_clocks_agree_on_what_is_published() {
+        let stored = [pair(0, "a"), pair(20 * HOUR, "b")];
+        let [slow, fast] =
+            [30 * HOUR - 60, 30 * HOUR + 60].map(|second| plan(&stored, "a\nb\n", &policy(), at(second)));
+        assert_eq!(slow.bundle, fast.bundle, "one would publish what the other takes back");
+        assert_eq!((authority(&slow), authority(&fast)), (Some("b"), Some("b")));
     }
 
     #[test]

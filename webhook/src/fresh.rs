@@ -1,72 +1,192 @@
-//! Observation stage: what an object is judged against, read anew. Reads the API.
+//! Observation stage: what a refusal rests on, read anew. Reads the API.
 //!
 //! What a watch has seen may be some milliseconds old, and `kubectl apply` of one file is faster. Nobody may be refused for
 //! what has just been mended: before that, what the refusal rests on is read once more. Who passes by what is old is
 //! judged by the operator.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Namespace;
+use kr8tiv_compiler::{credential_claims, tenant_id};
+use kr8tiv_crds::reference::SecretKeyReference;
 use kr8tiv_crds::{Agent, Harness, Tenant};
-use kr8tiv_operator::guard::Guarded;
+use kr8tiv_operator::client::said;
+use kr8tiv_operator::guard::{CustomKind, Guarded};
 use kr8tiv_operator::index::harness_of;
 use kr8tiv_operator::key::Key;
 use kube::api::ListParams;
-use kube::{Api, Client, Error, Resource};
+use kube::{Api, Client};
+use tokio::time::timeout;
 
-use crate::neighbours::Neighbours;
+use crate::neighbours::{Neighbours, User, living};
+use crate::review::{Change, Question};
 
 /// A Harness in use is looked for in this many of its Tenants.
 const USERS: usize = 20;
+/// Longer than any of this takes, and short beside what the API server waits.
+const LONGEST: Duration = Duration::from_secs(1);
 
-/// A tenant's Harness and Agents.
-pub async fn of_tenant(client: &Client, tenant: &Tenant, known: Neighbours) -> Result<Neighbours, Error> {
+/// Why something is not known anew.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An object can't be read.
+    #[error("{kind} {key} can't be read: {}", said(.source))]
+    Object {
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        key: Key,
+        /// What the API server says.
+        source: kube::Error,
+    },
+    /// The labels of a namespace can't be read.
+    #[error("namespace {namespace} can't be read: {}", said(.source))]
+    Namespace {
+        /// The namespace.
+        namespace: String,
+        /// What the API server says.
+        source: kube::Error,
+    },
+    /// The Agents of a namespace can't be listed.
+    #[error("the Agents of namespace {namespace} can't be listed: {}", said(.source))]
+    Agents {
+        /// The namespace.
+        namespace: String,
+        /// What the API server says.
+        source: kube::Error,
+    },
+    /// The API server does not answer.
+    #[error("the API server did not answer within {} s", LONGEST.as_secs())]
+    Late,
+}
+
+/// What the object of a question is judged against, as it is now. `None` when the refusal rests on the object alone.
+pub async fn of(
+    client: &Client,
+    question: &Question,
+    known: &Neighbours,
+) -> Result<Option<Neighbours>, Error> {
+    let reading = async {
+        match question {
+            Question::Tenant(change) => of_tenant(client, change, known).await.map(Some),
+            Question::Agent(change) => of_agent(client, &change.new, known).await.map(Some),
+            Question::Harness(_) => Ok(None),
+            Question::HarnessGone(harness) => {
+                let users = users(client, harness, &known.users).await?;
+                Ok(Some(Neighbours { users, ..Neighbours::default() }))
+            }
+        }
+    };
+    timeout(LONGEST, reading).await.map_err(|_| Error::Late)?
+}
+
+async fn get<K: CustomKind>(client: &Client, key: &Key) -> Result<Option<Arc<Guarded<K>>>, Error> {
+    let objects: Api<Guarded<K>> = Api::namespaced(client.clone(), &key.namespace);
+    let found = objects.get_opt(&key.name).await;
+    let failed = |source| Error::Object { kind: K::kind(&()).into_owned(), key: key.clone(), source };
+    Ok(found.map_err(failed)?.map(Arc::new))
+}
+
+async fn labels_of(client: &Client, namespace: &str) -> Result<BTreeMap<String, String>, Error> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let found = namespaces.get_metadata_opt(namespace).await;
+    let found = found.map_err(|source| Error::Namespace { namespace: namespace.to_owned(), source })?;
+    Ok(found.and_then(|namespace| namespace.metadata.labels).unwrap_or_default())
+}
+
+async fn of_tenant(
+    client: &Client,
+    change: &Change<Tenant>,
+    known: &Neighbours,
+) -> Result<Neighbours, Error> {
+    let mut neighbours = around(client, &change.new, known).await?;
+    if let Some(old) = &change.old {
+        let before = harness_of(old);
+        let is_same = before == harness_of(&change.new);
+        neighbours.harness_before =
+            if is_same { neighbours.harness.clone() } else { get(client, &before).await? };
+    }
+    if let Some((id, holder)) = &known.rival {
+        let has_it = |tenant: &Guarded<Tenant>| match tenant.readable() {
+            Ok(tenant) => tenant_id(tenant).as_ref() == Some(id),
+            Err(unreadable) => unreadable.tenant_id.as_ref() == Some(id),
+        };
+        let found = get::<Tenant>(client, holder).await?;
+        neighbours.rival = known.rival.clone().filter(|_| found.is_some_and(|tenant| has_it(&tenant)));
+    }
+    let taken = &mut neighbours.surroundings.taken_tokens;
+    let holders: BTreeSet<_> = taken.values().map(|holder| holder.tenant.clone()).collect();
+    for name in holders {
+        let found = get::<Tenant>(client, &Key::of(&change.new.metadata).sibling(&name)).await?;
+        let found = found.and_then(living);
+        let readable = found.as_ref().and_then(|tenant| tenant.readable().ok());
+        let claims = readable.map(|tenant| credential_claims(&tenant.spec)).unwrap_or_default();
+        let is_claimed = |secret: &SecretKeyReference| claims.iter().any(|claim| claim.secret == *secret);
+        taken.retain(|secret, holder| holder.tenant != name || is_claimed(secret));
+    }
+    Ok(neighbours)
+}
+
+async fn of_agent(client: &Client, agent: &Agent, known: &Neighbours) -> Result<Neighbours, Error> {
+    let key = Key::of(&agent.metadata).sibling(&agent.spec.tenant_ref.name);
+    let Some(found) = get::<Tenant>(client, &key).await?.and_then(living) else {
+        return Ok(Neighbours { tenant: None, ..known.clone() });
+    };
+    let neighbours = match found.readable() {
+        Ok(tenant) => around(client, tenant, known).await?,
+        Err(_) => known.clone(),
+    };
+    Ok(Neighbours { tenant: Some(found), ..neighbours })
+}
+
+/// What else a tenant is compiled from.
+async fn around(client: &Client, tenant: &Tenant, known: &Neighbours) -> Result<Neighbours, Error> {
     let (own, harness) = (Key::of(&tenant.metadata), harness_of(tenant));
-    let harnesses: Api<Guarded<Harness>> = Api::namespaced(client.clone(), &harness.namespace);
+    let mut neighbours = Neighbours { harness: get(client, &harness).await?, ..known.clone() };
+    if harness.namespace != own.namespace {
+        neighbours.surroundings.namespace_labels = labels_of(client, &own.namespace).await?;
+    }
     let agents: Api<Guarded<Agent>> = Api::namespaced(client.clone(), &own.namespace);
-    let harness = harnesses.get_opt(&harness.name).await?.map(Arc::new);
     let is_its_own = |agent: &Guarded<Agent>| {
         let refers_to = match agent.readable() {
             Ok(agent) => Some(own.sibling(&agent.spec.tenant_ref.name)),
             Err(unreadable) => unreadable.refers_to.clone(),
         };
-        agent.meta().deletion_timestamp.is_none() && refers_to.as_ref() == Some(&own)
+        refers_to.as_ref() == Some(&own)
     };
-    let agents = agents.list(&ListParams::default()).await?.items.into_iter().filter(is_its_own);
-    Ok(Neighbours { harness, agents: agents.map(Arc::new).collect(), ..known })
+    let agents = agents.list(&ListParams::default()).await;
+    let agents = agents.map_err(|source| Error::Agents { namespace: own.namespace.clone(), source })?;
+    let agents = agents.items.into_iter().filter(is_its_own).map(Arc::new);
+    neighbours.agents = agents.filter_map(living).collect();
+    Ok(neighbours)
 }
 
-/// An Agent's Tenant with its Harness and Agents.
-pub async fn of_agent(client: &Client, agent: &Agent, known: Neighbours) -> Result<Neighbours, Error> {
-    let key = Key::of(&agent.metadata).sibling(&agent.spec.tenant_ref.name);
-    let tenants: Api<Guarded<Tenant>> = Api::namespaced(client.clone(), &key.namespace);
-    let found = tenants.get_opt(&key.name).await?;
-    let Some(found) = found.filter(|tenant| tenant.meta().deletion_timestamp.is_none()) else {
-        return Ok(Neighbours { tenant: None, ..known });
-    };
-    let neighbours = match found.readable() {
-        Ok(tenant) => of_tenant(client, tenant, known).await?,
-        Err(_) => known,
-    };
-    Ok(Neighbours { tenant: Some(Arc::new(found)), ..neighbours })
-}
-
-/// Of the Tenants that were seen to use a Harness, those that still do.
-pub async fn users(client: &Client, harness: &Key, known: &[Key]) -> Result<Vec<Key>, Error> {
+/// Of the Tenants that were seen to use a Harness, those that still do and may.
+async fn users(client: &Client, harness: &Harness, known: &[User]) -> Result<Vec<User>, Error> {
+    let own = Key::of(&harness.metadata);
     let mut users = Vec::new();
-    for (position, key) in known.iter().enumerate() {
+    for (position, user) in known.iter().enumerate() {
         // One is enough to know that it is in use.
         if !users.is_empty() || position == USERS {
             users.extend(known[position..].iter().cloned());
             break;
         }
-        let tenants: Api<Guarded<Tenant>> = Api::namespaced(client.clone(), &key.namespace);
-        let found = tenants.get_opt(&key.name).await?;
-        let found = found.filter(|tenant| tenant.meta().deletion_timestamp.is_none());
         let is_using = |tenant: &Guarded<Tenant>| match tenant.readable() {
-            Ok(tenant) => harness_of(tenant) == *harness,
-            Err(unreadable) => unreadable.refers_to.as_ref() == Some(harness),
+            Ok(tenant) => harness_of(tenant) == own,
+            Err(unreadable) => unreadable.refers_to.as_ref() == Some(&own),
         };
-        users.extend(found.is_some_and(|tenant| is_using(&tenant)).then(|| key.clone()));
+        let found = get::<Tenant>(client, &user.key).await?.and_then(living);
+        if !found.is_some_and(|tenant| is_using(&tenant)) {
+            continue;
+        }
+        let namespace = &user.key.namespace;
+        if *namespace == own.namespace
+            || kr8tiv_compiler::is_shared(&harness.spec.sharing, &labels_of(client, namespace).await?)
+        {
+            users.push(user.clone());
+        }
     }
     Ok(users)
 }

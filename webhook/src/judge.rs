@@ -11,15 +11,15 @@ mod tenant;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kr8tiv_compiler::{Code, Diagnostic, Inputs, Platform, Severity};
 use kr8tiv_crds::{Agent, Harness, Tenant};
+use kr8tiv_operator::guard::Guarded;
 use kube::Resource;
+use serde_json::Value;
 
 use crate::neighbours::Neighbours;
-
-pub use agent::agent;
-pub use harness::{User, gone, harness};
-pub use tenant::tenant;
+use crate::review::Question;
 
 /// Warnings of one answer. The API server shows about 4,000 characters in all.
 const WARNINGS: usize = 16;
@@ -56,6 +56,21 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Judges the object of a question.
+pub fn judge(question: &Question, neighbours: &Neighbours, platform: &Platform) -> Verdict {
+    match question {
+        Question::Tenant(change) => tenant::tenant(change, neighbours, platform),
+        Question::Agent(change) => agent::agent(change, neighbours, platform),
+        Question::Harness(change) => harness::harness(change, &neighbours.users, platform),
+        Question::HarnessGone(harness) => harness::gone(harness, &neighbours.users),
+    }
+}
+
+/// Has the compiler set up what it keeps for as long as the process runs: no review need wait for that.
+pub fn warm_up() {
+    kr8tiv_compiler::config_violations(&Value::Null);
+}
+
 /// What one tenant is compiled from.
 #[derive(Clone)]
 struct Parts<'a> {
@@ -83,28 +98,28 @@ impl Parts<'_> {
     }
 }
 
-/// Problems that an object yet to come may solve. Objects may be applied in any order.
-fn awaits_another(diagnostic: &Diagnostic) -> bool {
-    matches!(diagnostic.code, Code::HarnessNotFound | Code::DefaultAgentMissing)
+/// Errors that an object yet to come may solve. Objects may be applied in any order.
+fn awaits_another(problem: &Diagnostic) -> bool {
+    matches!(problem.code, Code::HarnessNotFound | Code::DefaultAgentMissing)
 }
 
-fn is_error(diagnostic: &Diagnostic) -> bool {
-    diagnostic.code.severity() == Severity::Error
+/// An error that no other object solves.
+fn is_hard(problem: &Diagnostic) -> bool {
+    problem.code.severity() == Severity::Error && !awaits_another(problem)
 }
 
-fn has_errors(problems: &[Diagnostic]) -> bool {
-    problems.iter().any(|problem| is_error(problem) && !awaits_another(problem))
-}
-
-/// The errors that are there after a change and not before. Problems of one code in one object are counted, not compared:
-/// their places move when a list gets shorter.
-fn introduced<'a>(before: &[Diagnostic], after: &'a [Diagnostic]) -> Vec<&'a Diagnostic> {
+/// The hard errors that are there after a change and not before. Problems of one code in one object are counted, not
+/// compared: their places move when a list gets shorter. `before` is asked for when there are any.
+fn introduced(before: impl FnOnce() -> Vec<Diagnostic>, after: &[Diagnostic]) -> Vec<&Diagnostic> {
+    let mut errors: Vec<_> = after.iter().filter(|problem| is_hard(problem)).collect();
+    if errors.is_empty() {
+        return errors;
+    }
+    let before = before();
     let mut known: BTreeMap<_, usize> = BTreeMap::new();
-    for problem in before {
+    for problem in &before {
         *known.entry((problem.code, &problem.object)).or_default() += 1;
     }
-    let mut errors: Vec<_> =
-        after.iter().filter(|problem| is_error(problem) && !awaits_another(problem)).collect();
     // Those that are the same word for word are the known ones, whatever their order.
     errors.sort_by_key(|problem| !before.contains(problem));
     errors.retain(|problem| match known.get_mut(&(problem.code, &problem.object)) {
@@ -118,26 +133,29 @@ fn introduced<'a>(before: &[Diagnostic], after: &'a [Diagnostic]) -> Vec<&'a Dia
     errors
 }
 
-/// The verdict on a change, by the problems before and after it. `is_own` says which are the object's to answer for.
-fn verdict(before: &[Diagnostic], after: &[Diagnostic], is_own: impl Fn(&Diagnostic) -> bool) -> Verdict {
+/// The verdict on a change, by the problems before and after it. `is_own` says which are the object's to answer for, and
+/// is told whether the change brings them.
+fn verdict(
+    before: impl FnOnce() -> Vec<Diagnostic>,
+    after: &[Diagnostic],
+    is_own: impl Fn(&Diagnostic, bool) -> bool,
+) -> Verdict {
     let introduced = introduced(before, after);
-    let refuses = |problem: &Diagnostic| is_own(problem) && introduced.contains(&problem);
-    let is_refused = after.iter().any(refuses);
-    let is_shown = |problem: &Diagnostic| {
-        if is_error(problem) && !awaits_another(problem) {
-            is_own(problem) || introduced.contains(&problem)
-        } else {
-            is_own(problem) || awaits_another(problem)
+    let (mut shown, mut is_refused) = (Vec::new(), false);
+    for problem in after {
+        let is_new = introduced.contains(&problem);
+        let is_own = is_own(problem, is_new);
+        is_refused |= is_own && is_new;
+        if is_own || is_new || awaits_another(problem) {
+            shown.push((is_own && is_hard(problem), problem.to_string()));
         }
-    };
-    let (named, told): (Vec<_>, Vec<_>) = after
-        .iter()
-        .filter(|problem| is_shown(problem))
-        .partition(|problem| is_refused && is_error(problem) && !awaits_another(problem) && is_own(problem));
-    let lines: Vec<_> = named.into_iter().map(ToString::to_string).collect();
+    }
+    let (named, told): (Vec<_>, Vec<_>) =
+        shown.into_iter().partition(|(is_named, _)| is_refused && *is_named);
+    let lines = |shown: Vec<(bool, String)>| shown.into_iter().map(|(_, line)| line).collect::<Vec<_>>();
     Verdict {
-        refusal: is_refused.then(|| Refusal::Invalid(lines.join("\n"))),
-        warnings: shortened(told.into_iter().map(ToString::to_string).collect()),
+        refusal: is_refused.then(|| Refusal::Invalid(lines(named).join("\n"))),
+        warnings: shortened(lines(told)),
     }
 }
 
@@ -150,16 +168,24 @@ fn shortened(mut warnings: Vec<String>) -> Vec<String> {
     warnings
 }
 
-/// A neighbour that this version can't read.
-fn unreadable<K: Resource<DynamicType = ()>>(
-    found: &kr8tiv_operator::guard::Guarded<K>,
-) -> Result<&K, Verdict> {
+/// A neighbour, or what is told where this version can't read it. Why that is so has words of the neighbour in it, which
+/// are for its own namespace.
+fn readable<'a, K: Resource<DynamicType = ()>>(
+    found: &'a Guarded<K>,
+    own: &ObjectMeta,
+) -> Result<&'a K, Verdict> {
     found.readable().map_err(|unreadable| {
         let name = unreadable.metadata.name.as_deref().unwrap_or_default();
-        Verdict::warn(format!(
-            "not judged: {} {name} can't be read by this version of the webhook: {}",
-            K::kind(&()),
-            unreadable.error
-        ))
+        let is_near = unreadable.metadata.namespace == own.namespace;
+        let why = if is_near { format!(": {}", unreadable.error) } else { String::new() };
+        let kind = K::kind(&());
+        Verdict::warn(format!("not judged: {kind} {name} can't be read by this version of the webhook{why}"))
     })
+}
+
+fn readable_if<'a, K: Resource<DynamicType = ()>>(
+    found: Option<&'a Guarded<K>>,
+    own: &ObjectMeta,
+) -> Result<Option<&'a K>, Verdict> {
+    found.map(|found| readable(found, own)).transpose()
 }

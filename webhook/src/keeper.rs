@@ -65,6 +65,8 @@ enum Error {
     Make(#[from] certificate::Error),
     #[error(transparent)]
     Serve(#[from] tls::Error),
+    #[error("certificates can't be made into JSON: {0}")]
+    Encode(#[source] serde_json::Error),
     #[error("Secret {name} can't be written: {}", said(.source))]
     Store { name: String, source: kube::Error },
     #[error("ValidatingWebhookConfiguration {name} can't be given the authority: {}", said(.source))]
@@ -223,8 +225,7 @@ impl Keeper {
     async fn store(&self, secret: &Secret, pairs: &[Pair]) -> Result<Option<Secret>, Error> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.place.namespace);
         let mut secret = secret.clone();
-        // Pairs are texts and times, which always become JSON.
-        let text = serde_json::to_vec(pairs).unwrap_or_default();
+        let text = serde_json::to_vec(pairs).map_err(Error::Encode)?;
         secret.data.get_or_insert_default().insert(STORED.into(), ByteString(text));
         match secrets.replace(&self.place.name, &PostParams::default(), &secret).await {
             Ok(written) => {
@@ -282,8 +283,13 @@ where
 
 /// What can't be read was written by another version, and is replaced.
 fn stored(secret: &Secret) -> Vec<Pair> {
-    let text = secret.data.as_ref().and_then(|data| data.get(STORED));
-    text.and_then(|text| serde_json::from_slice(&text.0).ok()).unwrap_or_default()
+    let Some(text) = secret.data.as_ref().and_then(|data| data.get(STORED)) else { return Vec::new() };
+    serde_json::from_slice(&text.0).unwrap_or_else(|error| {
+        // Where, not what: the error may quote a key.
+        let (line, column) = (error.line(), error.column());
+        tracing::warn!(line, column, "the stored certificates can't be read, and are replaced");
+        Vec::new()
+    })
 }
 
 /// What every webhook of a configuration is trusted by; empty while one lacks something.

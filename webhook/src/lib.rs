@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod certificate;
+pub mod connections;
 pub mod fresh;
 pub mod http;
 pub mod judge;

@@ -1,7 +1,7 @@
 //! What the webhook counts, for Prometheus. No I/O.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -34,7 +34,9 @@ pub struct Metrics {
     reviews: Family<ReviewLabels, Counter>,
     seconds: Family<KindLabels, Histogram>,
     pending_watches: Gauge,
-    expiry: Gauge<f64, AtomicU64>,
+    unread: Counter,
+    /// Not there before a certificate of the webhook's own is served: of one that is given, nobody here knows.
+    expiry: Arc<OnceLock<Gauge<f64, AtomicU64>>>,
 }
 
 impl Default for Metrics {
@@ -57,10 +59,11 @@ impl Default for Metrics {
         let pending_watches = Gauge::default();
         let help = "What the webhook still waits for before it is ready";
         registry.register("pending_watches", help, pending_watches.clone());
-        let expiry = Gauge::default();
-        let help = "When the served certificate of the webhook's own expires, in seconds since 1970";
-        registry.register("certificate_expiry_timestamp_seconds", help, expiry.clone());
-        Self { registry: Arc::new(Mutex::new(registry)), reviews, seconds, pending_watches, expiry }
+        let unread = Counter::default();
+        let help = "Refusals by what the watches had seen, as it could not be read anew";
+        registry.register("unread", help, unread.clone());
+        let registry = Arc::new(Mutex::new(registry));
+        Self { registry, reviews, seconds, pending_watches, unread, expiry: Arc::default() }
     }
 }
 
@@ -74,9 +77,20 @@ impl Metrics {
         self.seconds.get_or_create(&KindLabels { kind }).observe(took.as_secs_f64());
     }
 
-    /// A certificate is served from now on.
+    /// A refusal rests on what may be old.
+    pub fn unread(&self) {
+        self.unread.inc();
+    }
+
+    /// A certificate of the webhook's own is served from now on.
     pub fn expires(&self, seconds: f64) {
-        self.expiry.set(seconds);
+        let expiry = self.expiry.get_or_init(|| {
+            let expiry = Gauge::default();
+            let help = "When the served certificate of the webhook's own expires, in seconds since 1970";
+            self.registry.lock().register("certificate_expiry_timestamp_seconds", help, expiry.clone());
+            expiry
+        });
+        expiry.set(seconds);
     }
 
     /// Everything in the text format of Prometheus.
@@ -86,5 +100,20 @@ impl Metrics {
         // Writing into a String can't fail.
         let _ = text::encode(&mut text, &self.registry.lock());
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_of_the_expiry_of_what_is_given() {
+        let (metrics, name) = (Metrics::default(), "kr8tiv_webhook_certificate_expiry_timestamp_seconds");
+        assert!(!metrics.text(0).contains(name));
+        metrics.expires(1.0);
+        metrics.expires(2.0);
+        let text = metrics.text(0);
+        assert!(text.contains(&format!("\n{name} 2.0\n")), "{text}");
     }
 }

@@ -10,34 +10,64 @@ use kr8tiv_operator::key::Key;
 use kr8tiv_operator::stores::{Stores, custom};
 use kube::Resource;
 
-use crate::judge::User;
+use crate::review::{Change, Question};
 
-/// Of the Tenants that use a Harness, this many are compiled with what it becomes: each takes about a millisecond, twice
-/// that where something is wrong.
+/// Of the Tenants that use a Harness, this many are compiled with what it becomes: once, and twice where something is
+/// wrong. All of them together take about as long as the API server should ever be kept waiting.
 const USERS: usize = 50;
 
-/// What there is around a tenant. Objects whose deletion has begun are not there any more.
+/// What there is around an object. Objects whose deletion has begun are not there any more.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
-    /// The Tenant, unless it is what is judged.
+    /// The Tenant of an Agent, or one that uses a Harness.
     pub tenant: Option<Arc<Guarded<Tenant>>>,
-    /// Its Harness, unless that is what is judged.
+    /// The Tenant's Harness.
     pub harness: Option<Arc<Guarded<Harness>>>,
-    /// Its Agents.
+    /// The Harness that the Tenant had before the change.
+    pub harness_before: Option<Arc<Guarded<Harness>>>,
+    /// The Tenant's Agents.
     pub agents: Vec<Arc<Guarded<Agent>>>,
-    /// What the cluster says around it.
+    /// What the cluster says around the Tenant.
     pub surroundings: Surroundings,
     /// The tenant id, and the Tenant that has had it before.
     pub rival: Option<(String, Key)>,
+    /// Who uses a Harness.
+    pub users: Vec<User>,
 }
 
-fn living<K: CustomKind>(object: Arc<Guarded<K>>) -> Option<Arc<Guarded<K>>> {
+/// A Tenant that uses a Harness, with what else it is compiled from.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The Tenant.
+    pub key: Key,
+    /// It and its Agents; empty where nothing is compiled.
+    pub neighbours: Neighbours,
+}
+
+/// What the object of a question is judged against.
+pub fn of(stores: &Stores, question: &Question) -> Neighbours {
+    match question {
+        Question::Tenant(change) => of_tenant(stores, change),
+        Question::Agent(change) => of_agent(stores, &change.new),
+        Question::Harness(change) => {
+            Neighbours { users: users(stores, &change.new), ..Neighbours::default() }
+        }
+        Question::HarnessGone(harness) => {
+            Neighbours { users: holders(stores, harness), ..Neighbours::default() }
+        }
+    }
+}
+
+/// An object whose deletion has not begun.
+pub(crate) fn living<K: CustomKind>(object: Arc<Guarded<K>>) -> Option<Arc<Guarded<K>>> {
     object.meta().deletion_timestamp.is_none().then_some(object)
 }
 
-/// What a Tenant is judged against.
-pub fn of_tenant(stores: &Stores, tenant: &Tenant) -> Neighbours {
+fn of_tenant(stores: &Stores, change: &Change<Tenant>) -> Neighbours {
+    let tenant = &change.new;
     let mut neighbours = around(stores, tenant);
+    let before = change.old.as_ref().map(|old| harness_of(old));
+    neighbours.harness_before = before.and_then(|harness| custom(&stores.harnesses, &harness));
     let (own, claim) = (Key::of(&tenant.metadata), Claim::of(&tenant.metadata));
     neighbours.rival = kr8tiv_compiler::tenant_id(tenant).and_then(|id| {
         let holder = stores.index.earlier_claim(&id, &claim).filter(|holder| *holder != own)?;
@@ -48,25 +78,27 @@ pub fn of_tenant(stores: &Stores, tenant: &Tenant) -> Neighbours {
     if wanted.is_empty() {
         return neighbours;
     }
-    let earlier = stores.tenants.state().into_iter().filter(|other| {
+    let mut earlier: Vec<_> = stores.tenants.state().into_iter().filter_map(living).collect();
+    earlier.retain(|other| {
         let key = Key::of(other.meta());
         key.namespace == own.namespace && key != own && Claim::of(other.meta()) < claim
     });
-    for other in earlier.filter_map(living) {
+    // Whoever was first is named, in whatever order they are stored.
+    earlier.sort_by_cached_key(|other| Claim::of(other.meta()));
+    for other in earlier {
         let Ok(other) = other.readable() else { continue };
         let name = other.metadata.name.clone().unwrap_or_default();
         for theirs in credential_claims(&other.spec) {
             if wanted.iter().any(|claim| claim.secret == theirs.secret) {
                 let holder = TokenHolder { tenant: name.clone(), field: theirs.field };
-                neighbours.surroundings.taken_tokens.insert(theirs.secret, holder);
+                neighbours.surroundings.taken_tokens.entry(theirs.secret).or_insert(holder);
             }
         }
     }
     neighbours
 }
 
-/// What an Agent is judged against.
-pub fn of_agent(stores: &Stores, agent: &Agent) -> Neighbours {
+fn of_agent(stores: &Stores, agent: &Agent) -> Neighbours {
     let key = Key::of(&agent.metadata).sibling(&agent.spec.tenant_ref.name);
     let Some(found) = custom(&stores.tenants, &key).and_then(living) else { return Neighbours::default() };
     let neighbours = found.readable().map(|tenant| around(stores, tenant)).unwrap_or_default();
@@ -78,28 +110,22 @@ fn around(stores: &Stores, tenant: &Tenant) -> Neighbours {
     let key = Key::of(&tenant.metadata);
     let agents = stores.index.agents_of_tenant(&key);
     let agents = agents.iter().filter_map(|agent| custom(&stores.agents, agent)).filter_map(living);
+    let gateway = tenant.status.as_ref().and_then(|status| status.gateway.as_ref());
+    let labels = stores.namespace_labels(&key.namespace);
     Neighbours {
-        tenant: None,
         harness: custom(&stores.harnesses, &harness_of(tenant)),
         agents: agents.collect(),
-        surroundings: surroundings(stores, tenant),
-        rival: None,
-    }
-}
-
-fn surroundings(stores: &Stores, tenant: &Tenant) -> Surroundings {
-    let namespace = tenant.metadata.namespace.as_deref().unwrap_or_default();
-    let labels = kr8tiv_compiler::harness_namespace(tenant).and_then(|_| stores.namespace_labels(namespace));
-    let gateway = tenant.status.as_ref().and_then(|status| status.gateway.as_ref());
-    Surroundings {
-        namespace_labels: labels.as_deref().cloned().unwrap_or_default(),
-        running_version: gateway.map(|gateway| gateway.version.clone()),
-        ..Surroundings::default()
+        surroundings: Surroundings {
+            namespace_labels: labels.as_deref().cloned().unwrap_or_default(),
+            running_version: gateway.map(|gateway| gateway.version.clone()),
+            ..Surroundings::default()
+        },
+        ..Neighbours::default()
     }
 }
 
 /// The Tenants that are compiled with what a Harness becomes.
-pub fn users(stores: &Stores, harness: &Harness) -> Vec<User> {
+fn users(stores: &Stores, harness: &Harness) -> Vec<User> {
     let tenants = stores.index.tenants_of_harness(&Key::of(&harness.metadata)).into_iter();
     let users = tenants.filter_map(|key| {
         let found = custom(&stores.tenants, &key).and_then(living)?;
@@ -109,8 +135,8 @@ pub fn users(stores: &Stores, harness: &Harness) -> Vec<User> {
     users.take(USERS).collect()
 }
 
-/// The Tenants that use a Harness: those that refer to it and may.
-pub fn keys_of_users(stores: &Stores, harness: &Harness) -> Vec<Key> {
+/// The Tenants that hold a Harness: those that refer to it and may.
+fn holders(stores: &Stores, harness: &Harness) -> Vec<User> {
     let own = Key::of(&harness.metadata);
     let may = |tenant: &Key| {
         let labels = stores.namespace_labels(&tenant.namespace);
@@ -122,5 +148,6 @@ pub fn keys_of_users(stores: &Stores, harness: &Harness) -> Vec<Key> {
     };
     let is_living = |tenant: &Key| custom(&stores.tenants, tenant).and_then(living).is_some();
     let tenants = stores.index.tenants_of_harness(&own).into_iter();
-    tenants.filter(|tenant| may(tenant) && is_living(tenant)).collect()
+    let holders = tenants.filter(|tenant| may(tenant) && is_living(tenant));
+    holders.map(|key| User { key, neighbours: Neighbours::default() }).collect()
 }

@@ -1,4 +1,7 @@
 //! Input and output stage, pure: the API server's question as a question of ours, and our verdict as its answer.
+//!
+//! What always passes is not asked about: the chart's ValidatingWebhookConfiguration says what that is, as it has to pass
+//! when no webhook answers too.
 
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use serde::de::DeserializeOwned;
@@ -7,70 +10,54 @@ use serde_json::{Value, json};
 
 use crate::judge::{Refusal, Verdict};
 
-/// Parts of Kubernetes that remove what is to be removed. Whoever stops them keeps a namespace from ending.
-const COLLECTORS: [&str; 3] = [
-    "system:serviceaccount:kube-system:generic-garbage-collector",
-    "system:serviceaccount:kube-system:namespace-controller",
-    "system:kube-controller-manager",
-];
-
-/// An `AdmissionReview` of `admission.k8s.io/v1`, as it is asked.
-#[derive(Debug, Deserialize)]
-pub struct Review {
-    /// The question.
-    pub request: Request,
+/// An `AdmissionReview` of `admission.k8s.io/v1`, as far as it is read. It is read twice, so that no other form of the
+/// objects is kept than the one that is judged: that of any JSON takes many times the room of its text.
+#[derive(Deserialize)]
+struct Review<R> {
+    request: R,
 }
 
 /// What the API server is about to do.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Request {
-    /// Comes back in the answer.
-    pub uid: String,
-    /// The object's kind.
-    pub kind: Kind,
-    /// Of which part of the object; `None` for the object itself.
-    pub sub_resource: Option<String>,
-    /// What is done.
-    pub operation: Operation,
-    /// By whom.
-    #[serde(default)]
-    pub user_info: UserInfo,
-    /// The object as it will be; null for a deletion.
-    #[serde(default)]
-    pub object: Value,
-    /// The object as it is; null for a creation.
-    #[serde(default)]
-    pub old_object: Value,
+#[derive(Deserialize)]
+struct Request {
+    uid: String,
+    kind: Kind,
+    operation: Operation,
 }
 
-/// Group, version and kind; the webhook is registered for one group and version.
-#[derive(Debug, Deserialize)]
-pub struct Kind {
-    /// The kind.
-    pub kind: String,
+/// The webhook is registered for one group and version.
+#[derive(Deserialize)]
+struct Kind {
+    kind: String,
 }
 
-/// What is done to an object.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Operation {
-    /// It is created.
+enum Operation {
     Create,
-    /// It is changed.
     Update,
-    /// It is deleted.
     Delete,
-    /// A connection to it is made.
     Connect,
 }
 
-/// Who asks.
-#[derive(Debug, Default, Deserialize)]
-pub struct UserInfo {
-    /// The user's name.
-    #[serde(default)]
-    pub username: String,
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound = "K: DeserializeOwned")]
+struct Objects<K> {
+    /// None for a deletion.
+    object: Option<Box<K>>,
+    /// None for a creation.
+    old_object: Option<Box<K>>,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub struct Asked {
+    /// Comes back in the answer.
+    pub uid: String,
+    /// The object's kind.
+    pub kind: String,
+    /// The question, or the verdict where there is none.
+    pub question: Result<Question, Verdict>,
 }
 
 /// What is to be judged.
@@ -91,48 +78,41 @@ pub enum Question {
 pub struct Change<K> {
     /// As it will be.
     pub new: Box<K>,
-    /// As it is; `None` when it does not exist, or can't be read.
+    /// As it is; `None` when it does not exist.
     pub old: Option<Box<K>>,
 }
 
-/// The question in a request, or the verdict where there is none: what does not change how an object is compiled always
-/// passes.
-pub fn read(request: &Request) -> Result<Question, Verdict> {
-    let is_deletion = request.operation == Operation::Delete;
-    let is_leaving = |object: &Value| !object["metadata"]["deletionTimestamp"].is_null();
-    let is_collected = COLLECTORS.contains(&request.user_info.username.as_str());
-    if request.sub_resource.is_some() || is_leaving(&request.object) || is_leaving(&request.old_object) {
-        return Err(Verdict::default());
-    }
-    match (request.operation, request.kind.kind.as_str()) {
-        (Operation::Create | Operation::Update, _)
-            if request.object["spec"] == request.old_object["spec"] =>
-        {
+/// Reads a review.
+pub fn read(review: &[u8]) -> Result<Asked, serde_json::Error> {
+    let Review { request: Request { uid, kind: Kind { kind }, operation } } = serde_json::from_slice(review)?;
+    let question = match (operation, kind.as_str()) {
+        (Operation::Create | Operation::Update, "Tenant") => change(review, &kind).map(Question::Tenant),
+        (Operation::Create | Operation::Update, "Agent") => change(review, &kind).map(Question::Agent),
+        (Operation::Create | Operation::Update, "Harness") => change(review, &kind).map(Question::Harness),
+        (Operation::Delete, "Harness") => {
+            let old = objects(review).ok().and_then(|objects| objects.old_object);
+            old.map(Question::HarnessGone).ok_or_else(Verdict::default)
+        }
+        (Operation::Create | Operation::Update | Operation::Delete | Operation::Connect, _) => {
             Err(Verdict::default())
         }
-        (Operation::Create | Operation::Update, "Tenant") => change(request).map(Question::Tenant),
-        (Operation::Create | Operation::Update, "Agent") => change(request).map(Question::Agent),
-        (Operation::Create | Operation::Update, "Harness") => change(request).map(Question::Harness),
-        (_, "Harness") if is_deletion && !is_collected => {
-            object(&request.old_object).map(Question::HarnessGone).map_err(|_| Verdict::default())
-        }
-        _ => Err(Verdict::default()),
-    }
+    };
+    Ok(Asked { uid, kind, question })
 }
 
-fn change<K: DeserializeOwned>(request: &Request) -> Result<Change<K>, Verdict> {
-    let new = object(&request.object).map_err(|error| {
-        // The definition is newer than this program, or older: neither is the object's fault.
-        let kind = &request.kind.kind;
+fn change<K: DeserializeOwned>(review: &[u8], kind: &str) -> Result<Change<K>, Verdict> {
+    let Objects { object, old_object } = objects(review).map_err(|error| {
+        // The definition is newer than this program, or older: neither is the object's fault. What was stored can't be
+        // taken for nothing: whatever was wrong in it would be new.
         Verdict::warn(format!(
-            "the {kind} was not judged, as this version of the webhook can't read it: {error}"
+            "the {kind} was not judged, as this version of the webhook can't read it or what it was before: {error}"
         ))
     })?;
-    Ok(Change { new, old: object(&request.old_object).ok() })
+    Ok(Change { new: object.ok_or_else(Verdict::default)?, old: old_object })
 }
 
-fn object<K: DeserializeOwned>(object: &Value) -> Result<Box<K>, serde_json::Error> {
-    K::deserialize(object).map(Box::new)
+fn objects<K: DeserializeOwned>(review: &[u8]) -> Result<Objects<K>, serde_json::Error> {
+    serde_json::from_slice(review).map(|Review { request }| request)
 }
 
 /// The answer to the request of this uid.
@@ -163,83 +143,53 @@ struct Answer {
 mod tests {
     use super::*;
 
-    fn request(kind: &str, operation: &str, object: &Value, old: &Value) -> Value {
-        json!({
+    fn question(kind: &str, operation: &str, object: &Value, old: &Value) -> Result<Question, Verdict> {
+        let review = json!({"request": {
             "uid": "u", "kind": {"group": "kr8tiv.ai", "version": "v1alpha1", "kind": kind},
-            "operation": operation, "userInfo": {"username": "jane"}, "object": object, "oldObject": old
-        })
+            "operation": operation, "object": object, "oldObject": old
+        }});
+        let asked = read(review.to_string().as_bytes()).unwrap();
+        assert_eq!((asked.uid.as_str(), asked.kind.as_str()), ("u", kind));
+        asked.question
     }
 
-    fn read_json(request: Value) -> Result<Question, Verdict> {
-        read(&serde_json::from_value(request).unwrap())
-    }
-
-    fn tenant(spec: &Value) -> Value {
+    fn tenant(harness: &Value) -> Value {
         json!({
             "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Tenant",
-            "metadata": {"name": "acme", "namespace": "a"}, "spec": spec
+            "metadata": {"name": "acme", "namespace": "a"},
+            "spec": {"displayName": "Acme", "harnessRef": harness}
         })
     }
 
-    fn harness(metadata: &Value) -> Value {
-        let spec = json!({
-            "identity": {"role": "r", "purpose": "p", "personality": "p"},
-            "soul": {"coreTruths": ["t"], "vibe": "v"},
-            "jobFunctions": {"responsibilities": ["r"], "successCriteria": ["s"]},
-            "models": {"primary": "anthropic/claude-sonnet-4-6"}
-        });
-        json!({"apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Harness", "metadata": metadata, "spec": spec})
-    }
-
     #[test]
-    fn what_does_not_change_how_an_object_is_compiled_passes() {
-        let spec = json!({"displayName": "Acme", "harnessRef": {"name": "h"}});
-        let (plain, mut finalized) = (tenant(&spec), tenant(&spec));
-        finalized["metadata"]["finalizers"] = json!(["example.com/x"]);
-        let mut leaving = tenant(&json!({"displayName": "Other", "harnessRef": {"name": "h"}}));
-        leaving["metadata"]["deletionTimestamp"] = json!("2026-11-30T00:00:00Z");
-        let mut status = request("Tenant", "UPDATE", &leaving, &plain);
-        status["subResource"] = json!("status");
+    fn what_is_not_judged_passes() {
+        let plain = tenant(&json!({"name": "h"}));
         let passing = [
-            request("Tenant", "UPDATE", &finalized, &plain),
-            request("Tenant", "UPDATE", &leaving, &plain),
-            request("Tenant", "DELETE", &Value::Null, &plain),
-            request("Widget", "CREATE", &leaving, &Value::Null),
-            status,
+            question("Tenant", "DELETE", &Value::Null, &plain),
+            question("Widget", "CREATE", &plain, &Value::Null),
+            question("Harness", "DELETE", &Value::Null, &tenant(&json!(7))),
         ];
-        for request in passing {
-            let verdict = read_json(request.clone()).unwrap_err();
-            assert_eq!(verdict, Verdict::default(), "{request}");
+        for question in passing {
+            assert_eq!(question.unwrap_err(), Verdict::default());
         }
     }
 
     #[test]
-    fn a_collected_harness_passes_and_a_deleted_one_is_looked_at() {
-        let old = harness(&json!({"name": "h", "namespace": "a"}));
-        let mut delete = request("Harness", "DELETE", &Value::Null, &old);
-        assert!(matches!(read_json(delete.clone()), Ok(Question::HarnessGone(_))));
-        for collector in COLLECTORS {
-            delete["userInfo"]["username"] = json!(collector);
-            assert_eq!(read_json(delete.clone()).unwrap_err(), Verdict::default());
+    fn what_can_not_be_read_refuses_neither_itself_nor_its_successor() {
+        let (readable, unreadable) = (tenant(&json!({"name": "h"})), tenant(&json!(7)));
+        let passing = [
+            question("Tenant", "CREATE", &unreadable, &Value::Null),
+            question("Tenant", "UPDATE", &readable, &unreadable),
+        ];
+        for question in passing {
+            let verdict = question.unwrap_err();
+            assert_eq!((verdict.refusal, verdict.warnings.len()), (None, 1));
+            assert!(verdict.warnings[0].contains("can't read it"), "{}", verdict.warnings[0]);
         }
-    }
-
-    #[test]
-    fn what_can_not_be_read_passes_with_a_warning() {
-        let object = tenant(&json!({"displayName": "Acme", "harnessRef": 7}));
-        let verdict = read_json(request("Tenant", "CREATE", &object, &Value::Null)).unwrap_err();
-        assert_eq!((verdict.refusal, verdict.warnings.len()), (None, 1));
-        assert!(verdict.warnings[0].contains("can't read it"), "{}", verdict.warnings[0]);
-    }
-
-    #[test]
-    fn an_unreadable_stored_object_is_no_reason_to_refuse_its_successor() {
-        let object = tenant(&json!({"displayName": "Acme", "harnessRef": {"name": "h"}}));
-        let old = tenant(&json!({"displayName": "Acme", "harnessRef": 7}));
-        let Ok(Question::Tenant(change)) = read_json(request("Tenant", "UPDATE", &object, &old)) else {
+        let Ok(Question::Tenant(change)) = question("Tenant", "UPDATE", &readable, &readable) else {
             panic!("it is judged");
         };
-        assert!(change.old.is_none());
+        assert!(change.old.is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use k8s_openapi::jiff::SignedDuration;
+use kr8tiv_compiler::inputs::registry;
 use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 
 use crate::certificate::Policy;
@@ -37,7 +38,7 @@ pub struct Settings {
     )]
     pub certificate_lifetime: Duration,
     /// Mirror of the npm registry from which gateways install plugins, as the operator has it.
-    #[arg(long, env = "KR8TIV_PLUGIN_REGISTRY", value_name = "URL")]
+    #[arg(long, env = "KR8TIV_PLUGIN_REGISTRY", value_name = "URL", value_parser = registry)]
     pub plugin_registry: Option<String>,
     /// Where reviews are answered, over TLS.
     #[arg(long, env = "KR8TIV_LISTEN", default_value = "0.0.0.0:8443", value_name = "ADDRESS:PORT")]
@@ -111,6 +112,12 @@ mod tests {
         let Source::Own { policy, .. } = own else { panic!("made here") };
         assert_eq!(policy.names, ["a.b.svc", "127.0.0.1"]);
         assert_eq!(policy.lifetime, SignedDuration::from_hours(24 * 90));
+    }
+
+    #[test]
+    fn a_mirror_has_no_credentials() {
+        assert!(parse(&["--plugin-registry=https://npm.example.com/"]).is_ok());
+        assert!(parse(&["--plugin-registry=https://user:word@npm.example.com/"]).is_err());
     }
 
     #[test]

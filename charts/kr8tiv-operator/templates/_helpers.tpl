@@ -27,6 +27,11 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- include "kr8tiv-operator.fullname" . | trunc 55 | trimSuffix "-" }}-webhook
 {{- end }}
 
+{{- /* cert-manager's Secret is another than ours: it outlives the Certificate, and Helm takes over nobody else's. */ -}}
+{{- define "kr8tiv-operator.webhookSecretName" -}}
+{{- include "kr8tiv-operator.webhookName" . }}{{ if .Values.webhook.certManager.enabled }}-tls{{ end }}
+{{- end }}
+
 {{- /* Another name than the operator's: its Deployment and the tenants' NetworkPolicies must not take one for the other. */ -}}
 {{- define "kr8tiv-operator.webhookSelectorLabels" -}}
 app.kubernetes.io/name: {{ include "kr8tiv-operator.name" . | trunc 55 | trimSuffix "-" }}-webhook

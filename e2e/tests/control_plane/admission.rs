@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use kr8tiv_e2e::audit::{AuditLog, Request, by_verb_and_resource};
 use kr8tiv_e2e::cluster::SYSTEM_NAMESPACE;
@@ -14,7 +15,7 @@ use kr8tiv_e2e::webhook_process::{JUDGED, WEBHOOK, WEBHOOK_USER, WebhookProcess,
 use kr8tiv_e2e::{Outcome, figure, wait};
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -24,6 +25,8 @@ use crate::expect::{NO_GATEWAY, not_compiled};
 const LASTING: &str = "90d";
 /// Replaced after 20 s, and the next one served 3 s later.
 const SHORT: &str = "30s";
+/// Between two of those, less a second for how exactly times are stored.
+const BETWEEN: SignedDuration = SignedDuration::from_secs(19);
 const ROTATIONS: Duration = Duration::from_mins(3);
 
 const DENIED: &str = "admission webhook \"admission.kr8tiv.ai\" denied the request: ";
@@ -214,15 +217,25 @@ async fn unasked(context: &Context) -> Outcome {
 pub async fn down(context: &Context) -> Outcome {
     let webhook = started(context).await?;
     let scope = judged(context, "admission-down").await?;
+    let ending = judged(context, "admission-ending").await?;
+    answering(context, &ending).await?;
     answering(context, &scope).await?;
+    for scope in [&scope, &ending] {
+        scope.apply::<Tenant>(&tenant("early", "concierge")).await?;
+    }
     webhook.stop().await?;
 
-    // Fail: nothing new, and repairs pass all the same.
-    let error = scope.apply::<Tenant>(&wrong("acme")).await.err().map(|error| error.to_string());
-    assert!(error.as_ref().is_some_and(|error| error.contains("failed calling webhook")), "{error:?}");
-    let finalizer = json!({"metadata": {"finalizers": ["example.com/e2e"]}});
-    scope.merge::<Harness>("concierge", finalizer).await?;
-    scope.merge::<Harness>("concierge", json!({"metadata": {"finalizers": null}})).await?;
+    unanswered(&scope).await?;
+    // A namespace ends with everything in it, in whatever order it goes.
+    let namespaces: Api<Namespace> = Api::all(context.cluster.client.clone());
+    let name = ending.namespace.clone();
+    ending.clone().discard().await?;
+    ending
+        .until("the namespace gone", SOON, async || match namespaces.get_opt(&name).await? {
+            None => Ok(()),
+            Some(_) => Err("it is still there".into()),
+        })
+        .await?;
 
     // Ignore: it passes, and the operator says the same.
     configure(&context.cluster.client, json!({"failurePolicy": "Ignore"})).await?;
@@ -248,23 +261,57 @@ pub async fn down(context: &Context) -> Outcome {
     assert!(succeeded && text.contains(&format!("Warning: {}", why_wrong("acme"))), "{text}");
     let (succeeded, text) = applied(&scope, &tenant("acme", "concierge")).await?;
     assert!(succeeded && !text.contains("Tenant acme, "), "{text}");
-    // A namespace ends with everything in it, in whatever order it goes.
-    let gone = scope.clone();
     scope.discard().await?;
-    gone.until_gone::<Harness>("concierge", SOON).await?;
     webhook.stop().await?;
     unasked(context).await
 }
 
-/// When the newest certificate was made.
-async fn newest(context: &Context) -> Outcome<String> {
+/// With `Fail` nothing new is stored while no webhook answers, and no Harness is deleted. All else passes.
+async fn unanswered(scope: &Scope) -> Outcome {
+    let failed = |what: &str, done: Outcome| {
+        let error = done.err().map(|error| error.to_string());
+        let is_expected = error.as_ref().is_some_and(|error| error.contains("failed calling webhook"));
+        assert!(is_expected, "{what}: {error:?}");
+    };
+    failed("a new Tenant", scope.apply::<Tenant>(&tenant("acme", "concierge")).await.map(drop));
+    failed("another Harness", scope.merge::<Harness>("concierge", renamed()).await.map(drop));
+    failed("a deletion", scope.delete::<Harness>("concierge").await);
+
+    let finalizers = |names: Value| json!({"metadata": {"finalizers": names}});
+    scope.merge::<Harness>("concierge", finalizers(json!(["example.com/e2e"]))).await?;
+    scope.merge::<Harness>("concierge", finalizers(Value::Null)).await?;
+    let status = Patch::Merge(json!({"status": {"conditions": []}}));
+    scope.api::<Harness>().patch_status("concierge", &PatchParams::default(), &status).await?;
+    // One whose deletion has begun may even be changed.
+    scope.merge::<Tenant>("early", finalizers(json!(["example.com/e2e"]))).await?;
+    scope.delete::<Tenant>("early").await?;
+    scope.merge::<Tenant>("early", json!({"spec": {"displayName": "Late"}})).await?;
+    scope.merge::<Tenant>("early", finalizers(Value::Null)).await?;
+    scope.until_gone::<Tenant>("early", SOON).await
+}
+
+/// A change that a Harness can always have.
+fn renamed() -> Value {
+    json!({"spec": {"identity": {"role": "another"}}})
+}
+
+/// When the newest certificate was made. Replicas that don't know of each other's would make two at a time.
+async fn newest(context: &Context) -> Outcome<Timestamp> {
     let secrets: Api<Secret> = Api::namespaced(context.cluster.client.clone(), SYSTEM_NAMESPACE);
     let stored = secrets.get(WEBHOOK).await?.data.unwrap_or_default();
     let stored = stored.get("certificates.json").ok_or("no certificate")?;
-    let pairs: Value = serde_json::from_slice(&stored.0)?;
-    let newest = pairs.as_array().and_then(|pairs| pairs.last()).ok_or("no certificate")?;
-    assert!(pairs.as_array().is_some_and(|pairs| pairs.len() <= 3), "two write at once: {}", newest["made"]);
-    Ok(newest["made"].as_str().ok_or("no time")?.to_owned())
+    let pairs: Vec<Pair> = serde_json::from_slice(&stored.0)?;
+    for (one, next) in pairs.iter().zip(pairs.iter().skip(1)) {
+        let apart = next.made.duration_since(one.made);
+        assert!(apart >= BETWEEN, "{} and {} are {apart:#} apart", one.made, next.made);
+    }
+    Ok(pairs.last().ok_or("no certificate")?.made)
+}
+
+/// What is stored of a certificate, as far as it is looked at.
+#[derive(Deserialize)]
+struct Pair {
+    made: Timestamp,
 }
 
 /// The serving certificate's expiry by a replica's own account: it changes when the replica changes what it serves.

@@ -4,7 +4,7 @@ use kr8tiv_compiler::Platform;
 use kr8tiv_crds::Agent;
 use kube::Resource;
 
-use super::{Parts, Verdict, has_errors, introduced, unreadable, verdict};
+use super::{Parts, Verdict, readable, readable_if, verdict};
 use crate::neighbours::Neighbours;
 use crate::review::Change;
 
@@ -18,10 +18,11 @@ pub fn agent(change: &Change<Agent>, neighbours: &Neighbours, platform: &Platfor
             "Agent {name}, spec.tenantRef.name: there is no Tenant {wanted} yet; the Agent is judged when there is"
         ));
     };
+    let own = &change.new.metadata;
     let others = neighbours.agents.iter().filter(|other| other.meta().name.as_deref() != Some(name));
-    let parts = others.map(|other| unreadable(&**other)).collect::<Result<Vec<_>, _>>().and_then(|agents| {
-        let harness = neighbours.harness.as_deref().map(unreadable).transpose()?;
-        Ok(Parts { tenant: unreadable(&**tenant)?, harness, agents, neighbours })
+    let parts = others.map(|other| readable(other, own)).collect::<Result<Vec<_>, _>>().and_then(|agents| {
+        let harness = readable_if(neighbours.harness.as_deref(), own)?;
+        Ok(Parts { tenant: readable(tenant, own)?, harness, agents, neighbours })
     });
     let parts = match parts {
         Ok(parts) => parts,
@@ -32,11 +33,9 @@ pub fn agent(change: &Change<Agent>, neighbours: &Neighbours, platform: &Platfor
         parts.agents.extend(agent);
         parts.problems(platform)
     };
-    let after = with(Some(&change.new));
-    let before = if has_errors(&after) { with(change.old.as_deref()) } else { Vec::new() };
-    let new = introduced(&before, &after);
-    verdict(&before, &after, |problem| {
+    let before = || with(change.old.as_deref());
+    verdict(before, &with(Some(&change.new)), |problem, is_new| {
         let is_itself = problem.object.kind == "Agent" && problem.object.name == name;
-        is_itself || problem.object.kind != "Harness" && new.contains(&problem)
+        is_itself || problem.object.kind != "Harness" && is_new
     })
 }

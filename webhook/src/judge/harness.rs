@@ -5,8 +5,8 @@ use kr8tiv_crds::{Harness, Tenant};
 use kr8tiv_operator::key::Key;
 use serde_json::json;
 
-use super::{Parts, Refusal, Verdict, has_errors, introduced, shortened, unreadable, verdict};
-use crate::neighbours::Neighbours;
+use super::{Parts, Refusal, Verdict, introduced, shortened, verdict};
+use crate::neighbours::{Neighbours, User};
 use crate::review::Change;
 
 /// The tenant that a Harness is compiled for when it is looked at by itself.
@@ -14,23 +14,12 @@ const EXAMPLE: &str = "example";
 /// A message names this many Tenants.
 const NAMED: usize = 5;
 
-/// A Tenant that uses a Harness, with what else it is compiled from.
-pub struct User {
-    /// The Tenant.
-    pub key: Key,
-    /// It and its Agents.
-    pub neighbours: Neighbours,
-}
-
 /// Judges a Harness. It answers for what is wrong in itself. What it breaks for those who use it is told: their gateways
 /// go on with what they have, and whoever owns a Harness must not need the leave of everybody who uses it.
 pub fn harness(change: &Change<Harness>, users: &[User], platform: &Platform) -> Verdict {
-    let after = alone(&change.new, platform);
-    let before = match &change.old {
-        Some(old) if has_errors(&after) => alone(old, platform),
-        _ => Vec::new(),
-    };
-    let mut verdict = verdict(&before, &after, |problem| problem.object.kind == "Harness");
+    let before = || change.old.as_ref().map(|old| alone(old, platform)).unwrap_or_default();
+    let mut verdict =
+        verdict(before, &alone(&change.new, platform), |problem, _| problem.object.kind == "Harness");
     if verdict.refusal.is_none() {
         let own = change.new.metadata.namespace.as_deref().unwrap_or_default();
         verdict.warnings.extend(users.iter().flat_map(|user| broken(change, user, own, platform)));
@@ -74,16 +63,13 @@ fn example_tenant(harness: &Harness) -> Option<Tenant> {
 /// What a change of its Harness breaks for a Tenant. Of one in another namespace no more is said than that it is so.
 fn broken(change: &Change<Harness>, user: &User, own: &str, platform: &Platform) -> Vec<String> {
     let neighbours = &user.neighbours;
-    let tenant = neighbours.tenant.as_deref().and_then(|tenant| unreadable(tenant).ok());
-    let agents: Result<Vec<_>, _> = neighbours.agents.iter().map(|agent| unreadable(&**agent)).collect();
-    let (Some(tenant), Ok(agents)) = (tenant, agents) else { return Vec::new() };
+    let tenant = neighbours.tenant.as_deref().and_then(|tenant| tenant.readable().ok());
+    let agents = neighbours.agents.iter().map(|agent| agent.readable().ok()).collect::<Option<Vec<_>>>();
+    let (Some(tenant), Some(agents)) = (tenant, agents) else { return Vec::new() };
     let after = Parts { tenant, harness: Some(&change.new), agents, neighbours };
     let problems = after.problems(platform);
-    if !has_errors(&problems) {
-        return Vec::new();
-    }
-    let before = Parts { harness: change.old.as_deref(), ..after }.problems(platform);
-    let new = introduced(&before, &problems);
+    let before = || Parts { harness: change.old.as_deref(), ..after }.problems(platform);
+    let new = introduced(before, &problems);
     if user.key.namespace == own {
         return new.into_iter().map(|problem| format!("in Tenant {}: {problem}", user.key.name)).collect();
     }
@@ -94,12 +80,14 @@ fn broken(change: &Change<Harness>, user: &User, own: &str, platform: &Platform)
 }
 
 /// Judges the deletion of a Harness that these Tenants use.
-pub fn gone(harness: &Key, users: &[Key]) -> Verdict {
+pub fn gone(harness: &Harness, users: &[User]) -> Verdict {
     if users.is_empty() {
         return Verdict::default();
     }
-    let name = |user: &Key| {
-        if user.namespace == harness.namespace { user.name.clone() } else { user.to_string() }
+    let own = Key::of(&harness.metadata);
+    let name = |user: &User| {
+        let Key { namespace, name } = &user.key;
+        if *namespace == own.namespace { name.clone() } else { user.key.to_string() }
     };
     let names: Vec<_> = users.iter().take(NAMED).map(name).collect();
     let more = users.len().saturating_sub(NAMED);
@@ -107,7 +95,7 @@ pub fn gone(harness: &Key, users: &[Key]) -> Verdict {
     let kind = if users.len() == 1 { "Tenant" } else { "Tenants" };
     let text = format!(
         "Harness {} is in use by {kind} {}{more}; delete them first, or name another Harness in their spec.harnessRef",
-        harness.name,
+        own.name,
         names.join(", ")
     );
     Verdict { refusal: Some(Refusal::InUse(text)), warnings: Vec::new() }

@@ -4,7 +4,7 @@ use kr8tiv_compiler::Platform;
 use kr8tiv_crds::Tenant;
 use kr8tiv_operator::index::id_taken;
 
-use super::{Parts, Refusal, Verdict, has_errors, unreadable, verdict};
+use super::{Parts, Refusal, Verdict, readable, readable_if, verdict};
 use crate::neighbours::Neighbours;
 use crate::review::Change;
 
@@ -16,20 +16,20 @@ pub fn tenant(change: &Change<Tenant>, neighbours: &Neighbours, platform: &Platf
         let text = format!("Tenant {name}, spec.tenantId: {}", id_taken(id, holder));
         return Verdict { refusal: Some(Refusal::Invalid(text)), warnings: Vec::new() };
     }
-    let parts = match parts(&change.new, neighbours) {
+    let own = &change.new.metadata;
+    let agents = neighbours.agents.iter().map(|agent| readable(agent, own)).collect::<Result<Vec<_>, _>>();
+    let parts = agents.and_then(|agents| {
+        let harness = readable_if(neighbours.harness.as_deref(), own)?;
+        let after = Parts { tenant: &change.new, harness, agents, neighbours };
+        let Some(old) = change.old.as_deref() else { return Ok((after, None)) };
+        let harness = readable_if(neighbours.harness_before.as_deref(), own)?;
+        let before = Parts { tenant: old, harness, ..after.clone() };
+        Ok((after, Some(before)))
+    });
+    let (after, before) = match parts {
         Ok(parts) => parts,
         Err(verdict) => return verdict,
     };
-    let after = parts.problems(platform);
-    let before = match &change.old {
-        Some(old) if has_errors(&after) => Parts { tenant: old, ..parts }.problems(platform),
-        _ => Vec::new(),
-    };
-    verdict(&before, &after, |problem| problem.object.kind == "Tenant")
-}
-
-fn parts<'a>(tenant: &'a Tenant, neighbours: &'a Neighbours) -> Result<Parts<'a>, Verdict> {
-    let agents: Result<Vec<_>, _> = neighbours.agents.iter().map(|agent| unreadable(&**agent)).collect();
-    let harness = neighbours.harness.as_deref().map(unreadable).transpose()?;
-    Ok(Parts { tenant, harness, agents: agents?, neighbours })
+    let before = || before.map(|before| before.problems(platform)).unwrap_or_default();
+    verdict(before, &after.problems(platform), |problem, _| problem.object.kind == "Tenant")
 }

@@ -9,7 +9,10 @@ use kr8tiv_operator::guard::{CustomKind, Guarded};
 use kr8tiv_operator::stores::{Stores, Writers};
 use kr8tiv_operator::watch::References;
 use kr8tiv_webhook::judge::Verdict;
+use kr8tiv_webhook::metrics::Metrics;
+use kr8tiv_webhook::review::read;
 use kr8tiv_webhook::reviewer::Reviewer;
+use kube::Client;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
@@ -17,6 +20,9 @@ use serde_json::{Value, json};
 /// A cluster.
 pub struct Cluster {
     pub stores: Arc<Stores>,
+    /// Where it is read anew.
+    pub client: Option<Client>,
+    pub metrics: Metrics,
     writers: Writers,
 }
 
@@ -25,7 +31,7 @@ static VERSION: AtomicU64 = AtomicU64::new(1);
 impl Cluster {
     pub fn new() -> Self {
         let (stores, writers) = Stores::new();
-        Self { stores: Arc::new(stores), writers }
+        Self { stores: Arc::new(stores), client: None, metrics: Metrics::default(), writers }
     }
 
     /// One with these objects.
@@ -38,7 +44,7 @@ impl Cluster {
     }
 
     pub fn add(&mut self, object: &Value) {
-        let Self { stores, writers } = self;
+        let Self { stores, writers, .. } = self;
         match object["kind"].as_str().unwrap() {
             "Tenant" => put::<Tenant>(stores, &mut writers.tenants, object),
             "Harness" => put::<Harness>(stores, &mut writers.harnesses, object),
@@ -57,7 +63,12 @@ impl Cluster {
             plugins: PluginSource::Registry,
             operator: OperatorPods::default(),
         };
-        Reviewer { stores: Arc::clone(&self.stores), platform: Arc::new(platform), client: None }
+        Reviewer {
+            stores: Arc::clone(&self.stores),
+            platform: Arc::new(platform),
+            client: self.client.clone(),
+            metrics: self.metrics.clone(),
+        }
     }
 
     pub async fn create(&self, object: &Value) -> Verdict {
@@ -73,8 +84,8 @@ impl Cluster {
     }
 
     async fn verdict(&self, operation: &str, new: &Value, old: &Value) -> Verdict {
-        let request = request(operation, new, old)["request"].clone();
-        self.reviewer().verdict(&serde_json::from_value(request).unwrap()).await
+        let review = request(operation, new, old).to_string();
+        self.reviewer().verdict(read(review.as_bytes()).unwrap().question).await
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use kr8tiv_operator::readiness::Readiness;
 use kr8tiv_webhook::http::{Reviews, reviews};
-use kr8tiv_webhook::metrics::Metrics;
+use kr8tiv_webhook::judge::warm_up;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -27,8 +27,11 @@ async fn of_a_review_among_many_tenants() {
         cluster.add(&tenant(&format!("t{number}"), "h"));
         cluster.add(&agent(&format!("a{number}"), &format!("t{number}"), true));
     }
-    let metrics = Metrics::default();
-    let reviewer = cluster.reviewer();
+    // As the webhook does before it is ready.
+    let started = Instant::now();
+    warm_up();
+    println!("figure: admission.warm_up {:.2} ms", started.elapsed().as_secs_f64() * 1e3);
+    let (reviewer, metrics) = (cluster.reviewer(), cluster.metrics.clone());
     let router = reviews(Reviews { reviewer, readiness: Readiness::default(), metrics: metrics.clone() });
     let edited = with(h.clone(), "soul.vibe", json!("Warm."));
     let cases = [
@@ -50,10 +53,11 @@ async fn of_a_review_among_many_tenants() {
             let answer: Value = serde_json::from_slice(&answer).unwrap();
             assert_eq!(answer["response"]["allowed"], json!(name != "harness_in_use"), "{answer}");
         }
-        times.sort();
         let figure = |what: &str, time: Duration| {
             println!("figure: admission.{name}.{what} {:.2} ms", time.as_secs_f64() * 1e3);
         };
+        figure("first", times[0]);
+        times.sort();
         figure("median", times[REVIEWS / 2]);
         figure("p99", times[REVIEWS * 99 / 100]);
     }

@@ -3,5 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 
 mod cluster;
+mod connections;
+mod fresh;
 mod latency;
+mod limits;
 mod rules;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, agent, harness, moved, tenant, with};
 
 #[track_caller]
-fn refused(verdict: &Verdict, expected: &str) {
+pub fn refused(verdict: &Verdict, expected: &str) {
     let text = verdict.refusal.as_ref().map(ToString::to_string).unwrap_or_default();
     assert!(text.contains(expected), "refused for {text:?}, told {:?}", verdict.warnings);
 }
@@ -18,11 +18,11 @@ fn told(verdict: &Verdict, expected: &str) {
 }
 
 #[track_caller]
-fn silent(verdict: &Verdict) {
+pub fn silent(verdict: &Verdict) {
     assert_eq!(*verdict, Verdict::default());
 }
 
-fn telegram(object: Value, secret: &str) -> Value {
+pub fn telegram(object: Value, secret: &str) -> Value {
     let token = json!({"name": secret, "key": "token"});
     with(
         object,
@@ -60,6 +60,27 @@ async fn what_was_wrong_before_refuses_nothing() {
     let renamed = with(stored.clone(), "displayName", json!("Acme & Sons"));
     told(&cluster.update(&stored, &renamed).await, "(K8T0101)");
     refused(&cluster.update(&better, &stored).await, "(K8T0003)");
+}
+
+#[tokio::test]
+async fn another_harness_is_another_judge() {
+    let narrow = with(harness("slack-only"), "channels.allow", json!(["slack"]));
+    let mut far = moved(harness("far"), "b");
+    far["spec"]["sharing"] = json!({"from": "Selector", "matchLabels": {"team": "blue"}});
+    let mut cluster = Cluster::with(&[harness("h"), narrow, far]);
+    let stored = telegram(tenant("acme", "h"), "bot");
+    let narrowed = with(stored.clone(), "harnessRef", json!({"name": "slack-only"}));
+    refused(&cluster.update(&stored, &narrowed).await, "the Harness does not allow the channel telegram");
+    silent(&cluster.update(&narrowed, &stored).await);
+    let renamed = with(narrowed.clone(), "displayName", json!("Acme & Sons"));
+    told(&cluster.update(&narrowed, &renamed).await, "the Harness does not allow the channel telegram");
+    // And between namespaces.
+    let borrowed = with(stored.clone(), "harnessRef", json!({"name": "far", "namespace": "b"}));
+    refused(&cluster.update(&stored, &borrowed).await, "is not shared with namespace a");
+    let metadata = json!({"name": "a", "labels": {"team": "blue"}, "resourceVersion": "9"});
+    cluster.add(&json!({"kind": "Namespace", "metadata": metadata}));
+    silent(&cluster.update(&stored, &borrowed).await);
+    refused(&cluster.update(&borrowed, &narrowed).await, "the Harness does not allow the channel telegram");
 }
 
 #[tokio::test]
@@ -118,6 +139,12 @@ async fn a_token_and_an_id_are_for_one_tenant() {
     // The earlier one keeps it, and another namespace has other Secrets.
     let edited = with(first.clone(), "displayName", json!("First"));
     silent(&cluster.update(&first, &edited).await);
+    // Of several the first is named, in whatever order they are known.
+    let mut crowded = Cluster::with(&[harness("h"), first, second]);
+    for number in 0..20 {
+        crowded.add(&telegram(tenant(&format!("t{number}"), "h"), "bot"));
+    }
+    refused(&crowded.create(&telegram(tenant("last", "h"), "bot")).await, "Tenant first, ");
     let id = with(tenant("fourth", "h"), "tenantId", json!("acme-00000001"));
     refused(&cluster.create(&id).await, "the tenant id acme-00000001 belongs to Tenant a/third");
 }
@@ -180,5 +207,11 @@ async fn what_a_neighbour_says_that_can_not_be_read_refuses_nothing() {
     let mut unreadable = harness("h");
     unreadable["spec"]["models"] = json!(7);
     let cluster = Cluster::with(&[unreadable]);
-    told(&cluster.create(&wrong_twice(tenant("acme", "h"))).await, "Harness h can't be read by this version");
+    let own = wrong_twice(tenant("acme", "h"));
+    told(&cluster.create(&own).await, "Harness h can't be read by this version of the webhook: invalid type");
+    // Why is for its own namespace.
+    let mut borrowed = moved(own, "b");
+    borrowed["spec"]["harnessRef"]["namespace"] = json!("a");
+    let verdict = cluster.create(&borrowed).await;
+    assert_eq!(verdict.warnings, ["not judged: Harness h can't be read by this version of the webhook"]);
 }

@@ -1,0 +1,129 @@
+//! What a refusal rests on is read once more: from an API server that knows more than the watches have seen.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use axum::http::{Request, Response, StatusCode};
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+use tower::service_fn;
+
+use crate::cluster::{Cluster, agent, harness, moved, tenant, with};
+use crate::rules::{refused, silent, telegram};
+
+/// An API server that has these objects.
+fn server(objects: &[Value]) -> Client {
+    let path = |object: &Value| {
+        let (metadata, text) = (&object["metadata"], |value: &Value| value.as_str().unwrap().to_owned());
+        let (kind, name) = (text(&object["kind"]), text(&metadata["name"]));
+        match kind.as_str() {
+            "Namespace" => format!("/api/v1/namespaces/{name}"),
+            "Harness" => format!("{}/harnesses/{name}", namespaced(&text(&metadata["namespace"]))),
+            kind => {
+                format!("{}/{}s/{name}", namespaced(&text(&metadata["namespace"])), kind.to_lowercase())
+            }
+        }
+    };
+    let objects: BTreeMap<_, _> = objects.iter().map(|object| (path(object), object.clone())).collect();
+    let answer = move |request: Request<Body>| {
+        let path = request.uri().path();
+        let (status, answer) = if path.ends_with("/agents") {
+            let below = format!("{path}/");
+            let items: Vec<_> = objects.iter().filter(|(path, _)| path.starts_with(&below)).collect();
+            let items: Vec<_> = items.into_iter().map(|(_, object)| object).collect();
+            (StatusCode::OK, json!({"metadata": {}, "items": items}))
+        } else if let Some(object) = objects.get(path) {
+            (StatusCode::OK, object.clone())
+        } else {
+            let status = json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404});
+            (StatusCode::NOT_FOUND, status)
+        };
+        let answer = Response::builder().status(status).body(Body::from(answer.to_string().into_bytes()));
+        std::future::ready(Ok::<_, Infallible>(answer.unwrap()))
+    };
+    Client::new(service_fn(answer), "default")
+}
+
+fn namespaced(namespace: &str) -> String {
+    format!("/apis/kr8tiv.ai/v1alpha1/namespaces/{namespace}")
+}
+
+#[tokio::test]
+async fn an_id_is_free_when_its_tenant_is_gone() {
+    let h = harness("h");
+    let first = with(tenant("first", "h"), "tenantId", json!("acme-00000001"));
+    let second = with(tenant("second", "h"), "tenantId", json!("acme-00000001"));
+    let mut cluster = Cluster::with(&[h.clone(), first.clone()]);
+    cluster.client = Some(server(&[h.clone(), first]));
+    refused(&cluster.create(&second).await, "belongs to Tenant a/first");
+    cluster.client = Some(server(&[h]));
+    silent(&cluster.create(&second).await);
+}
+
+#[tokio::test]
+async fn a_token_is_free_when_its_tenant_lets_go_of_it() {
+    let h = harness("h");
+    let (first, second) = (telegram(tenant("first", "h"), "bot"), telegram(tenant("second", "h"), "bot"));
+    let mut leaving = first.clone();
+    leaving["metadata"]["deletionTimestamp"] = json!("2026-11-30T00:00:00Z");
+    let mut cluster = Cluster::with(&[h.clone(), first.clone()]);
+    cluster.client = Some(server(&[h.clone(), first.clone()]));
+    refused(&cluster.create(&second).await, "Tenant first, spec.channels.telegram");
+    for mended in [vec![], vec![leaving], vec![telegram(first, "other")]] {
+        cluster.client = Some(server(&[vec![h.clone()], mended].concat()));
+        silent(&cluster.create(&second).await);
+    }
+}
+
+#[tokio::test]
+async fn labels_of_a_namespace_count_as_they_are() {
+    let labelled = json!({"from": "Selector", "matchLabels": {"team": "blue"}});
+    let h = with(harness("h"), "sharing", labelled);
+    let mut borrowed = moved(tenant("acme", "h"), "b");
+    borrowed["spec"]["harnessRef"]["namespace"] = json!("a");
+    let namespace = |labels| json!({"kind": "Namespace", "metadata": {"name": "b", "labels": labels, "resourceVersion": "9"}});
+    let (bare, blue) = (namespace(json!({})), namespace(json!({"team": "blue"})));
+
+    let mut cluster = Cluster::with(&[h.clone(), bare.clone()]);
+    cluster.client = Some(server(&[h.clone(), bare.clone()]));
+    refused(&cluster.create(&borrowed).await, "is not shared with namespace b");
+    cluster.client = Some(server(&[h.clone(), blue.clone()]));
+    silent(&cluster.create(&borrowed).await);
+
+    let mut cluster = Cluster::with(&[h.clone(), borrowed.clone(), blue.clone()]);
+    cluster.client = Some(server(&[h.clone(), borrowed.clone(), blue]));
+    refused(&cluster.delete(&h).await, "is in use by Tenant b/acme");
+    cluster.client = Some(server(&[h.clone(), borrowed, bare]));
+    silent(&cluster.delete(&h).await);
+}
+
+#[tokio::test]
+async fn harnesses_and_agents_count_as_they_are() {
+    let (h, narrow) = (harness("h"), with(harness("narrow"), "channels.allow", json!(["slack"])));
+    let stored = telegram(tenant("acme", "h"), "bot");
+    let moved = with(stored.clone(), "harnessRef", json!({"name": "narrow"}));
+    let mut cluster = Cluster::with(&[h.clone(), narrow.clone()]);
+    cluster.client = Some(server(&[h.clone(), narrow]));
+    refused(&cluster.update(&stored, &moved).await, "the Harness does not allow the channel telegram");
+    cluster.client = Some(server(&[h.clone(), harness("narrow")]));
+    silent(&cluster.update(&stored, &moved).await);
+
+    let (desk, front) = (agent("desk", "acme", true), agent("front", "acme", true));
+    let mut cluster = Cluster::with(&[h.clone(), stored.clone(), desk.clone()]);
+    cluster.client = Some(server(&[h.clone(), stored.clone(), desk]));
+    refused(&cluster.create(&front).await, "is the tenant's default agent as well");
+    cluster.client = Some(server(&[h, stored]));
+    silent(&cluster.create(&front).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_api_server_holds_no_refusal_up() {
+    let first = telegram(tenant("first", "h"), "bot");
+    let mut cluster = Cluster::with(&[harness("h"), first]);
+    let never = |_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>();
+    cluster.client = Some(Client::new(service_fn(never), "default"));
+    let verdict = cluster.create(&telegram(tenant("second", "h"), "bot")).await;
+    refused(&verdict, "Tenant first, spec.channels.telegram");
+    assert!(cluster.metrics.text(0).contains("kr8tiv_webhook_unread_total 1\n"));
+}
