@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use k8s_openapi::jiff::SignedDuration;
-use kr8tiv_compiler::inputs::registry;
+use kr8tiv_compiler::installation::registry;
 use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 
 use crate::certificate::Policy;

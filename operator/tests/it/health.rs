@@ -256,9 +256,7 @@ async fn a_pass_that_panics_restarts_what_it_counts() {
     let mut world = World::at_rest().await;
     world.stop().await.unwrap();
     world.start_with(|inputs| {
-        if inputs.tenant.metadata.name.as_deref() == Some("acme") {
-            panic!("a fault")
-        }
+        assert_ne!(inputs.tenant.metadata.name.as_deref(), Some("acme"), "a fault");
         kr8tiv_compiler::compile(inputs)
     });
     world.until("it is shown", |world| world.reason("Tenant", "acme", "Ready") == "InternalError").await;
