@@ -18,6 +18,7 @@ pub mod operation;
 pub mod pod_template;
 pub mod quantity;
 pub mod reference;
+pub mod sandbox;
 pub mod sharing;
 pub mod skills;
 pub mod status;

@@ -10,8 +10,12 @@ pub const NAME: &str = "app.kubernetes.io/name";
 pub const NAME_VALUE: &str = "openclaw";
 /// The name of the Tenant, as the instance of the application.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
-/// What the object is within the tenant: `gateway` or `workspace`.
+/// What the object is within the tenant: [`GATEWAY`], [`SANDBOX`] or `workspace`.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// Value of [`COMPONENT`]: the gateway and what belongs to it.
+pub const GATEWAY: &str = "gateway";
+/// Value of [`COMPONENT`]: a sandbox and what belongs to it.
+pub const SANDBOX: &str = "sandbox";
 
 /// Label: the name of the Tenant that an object belongs to.
 pub const TENANT: &str = "kr8tiv.ai/tenant";
@@ -19,6 +23,8 @@ pub const TENANT: &str = "kr8tiv.ai/tenant";
 pub const TENANT_ID: &str = "kr8tiv.ai/tenant-id";
 /// Label: the OpenClaw id of the agent whose workspace an object holds.
 pub const AGENT_ID: &str = "kr8tiv.ai/agent-id";
+/// Label: the sandbox that an object is of, by the name of its StatefulSet.
+pub const SANDBOX_NAME: &str = "kr8tiv.ai/sandbox";
 /// Label of a StatefulSet: how early its gateway gets new releases, from the Harness's `updates.channel`.
 pub const UPDATE_CHANNEL: &str = "kr8tiv.ai/update-channel";
 /// Annotation of a StatefulSet: when its gateway may be updated, `<cron schedule> <time zone> <duration>`, from the
@@ -32,6 +38,13 @@ pub const RETRY_IMAGES: &str = "kr8tiv.ai/retry-images";
 /// Annotation that users put on a Tenant: any new value has the gateway's token made anew, which restarts the gateway
 /// once. The operator notes the value on the Secret with the token, and on the Pod.
 pub const ROTATE_TOKEN: &str = "kr8tiv.ai/rotate-token";
+
+/// Annotation that users put on a Tenant: any new value has the keys of its sandboxes made anew, which restarts the
+/// sandboxes and not the gateway. The operator notes the value on the Secrets with the keys.
+pub const ROTATE_SANDBOX_KEYS: &str = "kr8tiv.ai/rotate-sandbox-keys";
+/// Annotation of a sandbox's Pod, and of the gateway's: which keys it should have. A new value on a sandbox's Pod is
+/// another Pod; one on the gateway's makes kubelet refresh the mounted Secrets at once.
+pub const SANDBOX_KEYS: &str = "kr8tiv.ai/sandbox-keys";
 
 /// Annotation on every applied object: the hash of what was applied. Equal means nothing to do.
 pub const APPLIED_HASH: &str = "kr8tiv.ai/applied-hash";

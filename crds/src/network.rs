@@ -41,7 +41,7 @@ impl Default for Network {
     }
 }
 
-/// Addresses or Pods that the gateway's Pod may connect to.
+/// Addresses or Pods that may be connected to.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -36,6 +36,10 @@ pub enum ConditionType {
     /// Context from Supermemory is fetched. Present while the Harness asks for it or the Tenant has a key for it. The
     /// gateway runs with the context that was fetched last, so `Ready` does not depend on it.
     MemoryHealthy,
+    /// The tools of conversations other than main sessions have the sandbox that they run in. Present while the Harness
+    /// asks for one and an agent has such a tool. The gateway runs without it, and these tools fail; `Ready` does not
+    /// depend on it.
+    SandboxReady,
     /// The Agent's Tenant exists and takes it.
     Accepted,
     /// Present only while true: `spec.suspend` is set. The gateway is stopped, or about to be.
@@ -62,6 +66,7 @@ impl ConditionType {
             Self::SkillsReady => "SkillsReady",
             Self::PluginsReady => "PluginsReady",
             Self::MemoryHealthy => "MemoryHealthy",
+            Self::SandboxReady => "SandboxReady",
             Self::Accepted => "Accepted",
             Self::Suspended => "Suspended",
             Self::Reconciling => "Reconciling",
@@ -83,13 +88,13 @@ pub enum Reason {
     Delivering,
     /// The Tenant is suspended.
     Suspended,
-    /// The gateway's Pod can't be placed on a node.
+    /// The Pod of the gateway, or of a sandbox, can't be placed on a node.
     Unschedulable,
-    /// An image of the gateway's Pod can't be had.
+    /// An image of such a Pod can't be had.
     ImagePullFailed,
-    /// A container of the gateway's Pod can't be created, for example for want of a Secret.
+    /// A container of such a Pod can't be created, for example for want of a Secret.
     ContainerConfigFailed,
-    /// A container of the gateway's Pod ends again and again.
+    /// A container of such a Pod ends again and again.
     CrashLoop,
     /// The gateway finishes its running turns before it stops or restarts.
     Draining,
@@ -137,7 +142,7 @@ pub enum Reason {
     Disabled,
     /// There is no key for Supermemory: none is named, or it is not in its Secret. Supermemory is not asked.
     NoApiKey,
-    /// Supermemory refuses the key.
+    /// Supermemory, or a sandbox, refuses the key.
     AuthFailed,
     /// The plan at Supermemory is used up.
     QuotaExceeded,
@@ -145,8 +150,10 @@ pub enum Reason {
     RateLimited,
     /// Supermemory did not answer in time.
     Timeout,
-    /// Supermemory can't be reached, may not be talked to at its address, or is out of order.
+    /// Supermemory, or a sandbox, can't be reached or is out of order; or Supermemory may not be talked to at its address.
     Unreachable,
+    /// A sandbox shows another host key than the operator has made for it.
+    HostKeyMismatch,
     /// What answers at the base URL is no Supermemory, or one of another API.
     BadResponse,
     /// The API server refused an object of the tenant.
@@ -200,6 +207,7 @@ impl Reason {
             Self::RateLimited => "RateLimited",
             Self::Timeout => "Timeout",
             Self::Unreachable => "Unreachable",
+            Self::HostKeyMismatch => "HostKeyMismatch",
             Self::BadResponse => "BadResponse",
             Self::ApplyFailed => "ApplyFailed",
             Self::TenantInvalid => "TenantInvalid",

@@ -207,7 +207,7 @@ pub struct Resources {
 }
 
 /// Amounts of processor and memory.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceAmounts {
     /// Processor, in cores (`1`, `500m`).

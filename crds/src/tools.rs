@@ -3,6 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::{MainSessionCommands, Sandbox};
+
 /// Which tools the agents may use, by OpenClaw's tool ids (`read`, `web_search`) and groups (`group:fs`).
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,6 +26,13 @@ pub struct ToolPolicy {
     #[serde(default = "yes")]
     #[schemars(default = "yes")]
     pub sandbox_non_main_sessions: bool,
+    /// The sandbox: who shares one, what it gets, and what it reaches.
+    #[serde(default)]
+    pub sandbox: Sandbox,
+    /// Where the commands of an agent's main session run while other conversations have a sandbox.
+    #[serde(default)]
+    #[schemars(default)]
+    pub main_session_commands: MainSessionCommands,
     /// Whether the Tenant's owners may have single commands run in the gateway instead of the sandbox.
     #[serde(default)]
     #[schemars(default)]
@@ -32,7 +41,14 @@ pub struct ToolPolicy {
 
 impl Default for ToolPolicy {
     fn default() -> Self {
-        Self { allow: Vec::new(), deny: Vec::new(), sandbox_non_main_sessions: true, elevated: false }
+        Self {
+            allow: Vec::new(),
+            deny: Vec::new(),
+            sandbox_non_main_sessions: true,
+            sandbox: Sandbox::default(),
+            main_session_commands: MainSessionCommands::default(),
+            elevated: false,
+        }
     }
 }
 

@@ -44,8 +44,8 @@ pub struct TenantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<TenantMemory>,
     /// `Ready`, `Compiled`, `GatewayReady`; while there is something to say of them `ConfigApplied`, `PolicyEnforced`,
-    /// `WatchdogHealthy`, `SkillsReady`, `PluginsReady`, `MemoryHealthy`; and while true `Degraded`, `Drifted`,
-    /// `Suspended`, `Reconciling`, `Stalled`.
+    /// `WatchdogHealthy`, `SkillsReady`, `PluginsReady`, `MemoryHealthy`, `SandboxReady`; and while true `Degraded`,
+    /// `Drifted`, `Suspended`, `Reconciling`, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
