@@ -1,6 +1,7 @@
 //! `diff`: what a change of the files does to each tenant. Pure, but for `cluster`, which reads from one.
 
 pub mod cluster;
+mod installed;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,7 +10,8 @@ use kr8tiv_compiler::{Bundle, Difference, Effect, Platform};
 use serde::Serialize;
 
 use crate::args::PlatformArguments;
-use crate::diff::cluster::{Found, Remembered};
+use crate::diff::cluster::Found;
+use crate::diff::installed::Remembered;
 use crate::input::{Input, Read};
 use crate::problem::{Problem, Severity};
 use crate::tenants::{self, Parts};
@@ -87,8 +89,8 @@ pub fn with_cluster(found: &Found, arguments: &PlatformArguments) -> Result<Vec<
         let key = key(read);
         let objects = children.get(&key).map(Vec::as_slice).unwrap_or_default();
         let mut unavailable = read.object.iter().flat_map(tenants::unavailable_images);
-        let platform = cluster::platform(arguments, objects, unavailable.next());
-        match one(input, read, &identities, &platform, cluster::remembered(objects)) {
+        let platform = installed::platform(arguments, objects, unavailable.next());
+        match one(input, read, &identities, &platform, installed::remembered(objects)) {
             Ok(bundle) => {
                 let difference = Difference::from_live(objects, FIELD_MANAGER, &bundle);
                 entries.push(entry(&key, !objects.is_empty(), difference));
@@ -155,8 +157,9 @@ fn one(
     remembered: Remembered,
 ) -> Result<Bundle, Vec<Problem>> {
     let mut parts = Parts::of(input, read).ok_or_else(|| errors(&input.problems))?;
-    let Remembered { context, rotation } = remembered;
+    let Remembered { context, rotation, sandbox_keys } = remembered;
     parts.surroundings.retrieved_context = context;
+    parts.surroundings.sandbox_keys = sandbox_keys;
     // What a Tenant asks for comes first; a rotation that it asks for no more has been made all the same.
     let asked = kr8tiv_compiler::asked_rotation(parts.tenant).map(str::to_owned);
     parts.surroundings.token_rotation = asked.or(rotation);

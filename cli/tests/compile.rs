@@ -39,6 +39,7 @@ fn compiled(example: &str, uid: Option<&str>, id: Option<&str>) -> Bundle {
     let platform = Platform {
         gateway_repository: "ghcr.io/openclaw/openclaw".into(),
         watchdog_image: format!("ghcr.io/kr8tiv-ai/watchdog:{}", env!("CARGO_PKG_VERSION")),
+        sandbox_image: format!("ghcr.io/kr8tiv-ai/sandbox:{}", env!("CARGO_PKG_VERSION")),
         plugins: PluginSource::Registry,
         operator: OperatorPods::default(),
     };

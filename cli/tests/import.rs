@@ -68,6 +68,7 @@ fn what_the_examples_become_is_valid_and_compiles() {
         plugins: PluginSource::default(),
         operator: OperatorPods::default(),
         watchdog_image: "watchdog".into(),
+        sandbox_image: "sandbox".into(),
     };
     for name in ["format-a", "format-b"] {
         let text = import(&example(name), &[]).output;

@@ -9,6 +9,7 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kr8tiv_crds::memory::MemoryIngestion;
+use kr8tiv_crds::meta;
 use kr8tiv_crds::reference::SecretKeyReference;
 
 use crate::diagnostics::Diagnostics;
@@ -45,6 +46,8 @@ pub struct Bundle {
     pub memory: Option<MemorySettings>,
     /// The Secret that the operator makes.
     pub minted: MintedSecret,
+    /// The sandboxes, whose keys the operator makes.
+    pub sandboxes: Vec<SandboxKeys>,
     /// Secrets of the user's that must exist before the gateway can start.
     pub secret_references: Vec<SecretReference>,
     /// What is allowed and probably not meant.
@@ -73,6 +76,18 @@ impl MintedSecret {
     pub fn has(&self, name: &str, key: &str) -> bool {
         self.name == name && self.keys().any(|own| own == key)
     }
+}
+
+/// What the operator makes for a sandbox: a Secret with a key pair of the gateway's ([`crate::CLIENT_KEY`],
+/// [`crate::AUTHORIZED_KEYS`]) and one of the sandbox's ([`crate::HOST_KEY`], [`crate::KNOWN_HOSTS`]).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SandboxKeys {
+    /// Name of the sandbox: of its StatefulSet and its Service.
+    pub sandbox: String,
+    /// Name of the Secret.
+    pub secret: String,
+    /// The host name by which the gateway reaches it, on [`crate::SANDBOX_PORT`].
+    pub host: String,
 }
 
 /// What is done about a tenant's memory in Supermemory: by the operator, not by the gateway.
@@ -143,11 +158,11 @@ pub struct SecretReference {
 pub enum Object {
     /// The gateway's identity, without a token.
     ServiceAccount(Box<ServiceAccount>),
-    /// Which connections the gateway may make and take.
+    /// Which connections the gateway, or its sandboxes, may make and take.
     NetworkPolicy(Box<NetworkPolicy>),
     /// The gateway's volume.
     PersistentVolumeClaim(Box<PersistentVolumeClaim>),
-    /// The gateway's address.
+    /// The address of the gateway or of a sandbox.
     Service(Box<Service>),
     /// The way to the gateway from outside of the cluster.
     Ingress(Box<Ingress>),
@@ -155,7 +170,7 @@ pub enum Object {
     PodDisruptionBudget(Box<PodDisruptionBudget>),
     /// The configuration, or an agent's workspace.
     ConfigMap(Box<ConfigMap>),
-    /// The gateway.
+    /// The gateway, or a sandbox.
     StatefulSet(Box<StatefulSet>),
 }
 
@@ -172,6 +187,13 @@ impl Object {
             Self::ConfigMap(_) => "ConfigMap",
             Self::StatefulSet(_) => "StatefulSet",
         }
+    }
+
+    /// The gateway's StatefulSet.
+    pub fn gateway(&self) -> Option<&StatefulSet> {
+        let Self::StatefulSet(set) = self else { return None };
+        let component = set.metadata.labels.as_ref().and_then(|labels| labels.get(meta::COMPONENT));
+        component.is_some_and(|component| component == meta::GATEWAY).then_some(set)
     }
 
     /// The object's metadata: name, namespace, labels, owner, and the annotation

@@ -11,6 +11,7 @@ mod service;
 mod variables;
 mod volumes;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -24,6 +25,7 @@ use self::service::{Kind, NO_NEW_PRIVILEGES, Surroundings, condition, service};
 use self::variables::Variables;
 use self::volumes::Volumes;
 use crate::bundle::{Bundle, Object};
+use crate::render::sandbox_keys::{is_keys_volume, is_sandbox_argument};
 
 /// The file's name in the bundle.
 pub const FILE_NAME: &str = "docker-compose.tenant.yml";
@@ -57,7 +59,8 @@ pub fn render(bundle: &Bundle) -> Result<BTreeMap<String, String>, ComposeFileEr
         problems.add("spec.replicas", "the tenant is suspended (spec.suspend), and Compose would start it");
     }
     let no_pod = PodSpec::default();
-    let pod = spec.and_then(|spec| spec.template.spec.as_ref()).unwrap_or(&no_pod);
+    let whole = spec.and_then(|spec| spec.template.spec.as_ref()).unwrap_or(&no_pod);
+    let pod = &*without_sandboxes(whole);
     let mut variables = Variables::beside(published(pod).map(|(variable, _)| variable));
     let volumes = Volumes::of(pod, bundle, &mut problems);
     let services = services(pod, &volumes, &mut variables, &mut problems);
@@ -84,10 +87,24 @@ pub fn render(bundle: &Bundle) -> Result<BTreeMap<String, String>, ComposeFileEr
 }
 
 fn stateful_set(bundle: &Bundle) -> Option<&StatefulSet> {
-    bundle.objects.iter().find_map(|object| match object {
-        Object::StatefulSet(found) => Some(found.as_ref()),
-        _ => None,
-    })
+    bundle.objects.iter().find_map(Object::gateway)
+}
+
+/// The gateway's Pod without what it has of its sandboxes, which are other Pods: tools that need one fail, as they do in
+/// a cluster when it is down.
+fn without_sandboxes(pod: &PodSpec) -> Cow<'_, PodSpec> {
+    let keys: Vec<_> = pod.volumes.iter().flatten().filter(|volume| is_keys_volume(volume)).collect();
+    if keys.is_empty() {
+        return Cow::Borrowed(pod);
+    }
+    let is_of_keys = |name: &str| keys.iter().any(|volume| volume.name == name);
+    let mut without = pod.clone();
+    without.volumes.iter_mut().for_each(|volumes| volumes.retain(|volume| !is_of_keys(&volume.name)));
+    for container in without.init_containers.iter_mut().flatten().chain(&mut without.containers) {
+        container.volume_mounts.iter_mut().for_each(|mounts| mounts.retain(|mount| !is_of_keys(&mount.name)));
+        container.args.iter_mut().for_each(|args| args.retain(|argument| !is_sandbox_argument(argument)));
+    }
+    Cow::Owned(without)
 }
 
 fn heading(bundle: &Bundle, volumes: &Volumes<'_>) -> String {
@@ -96,6 +113,9 @@ fn heading(bundle: &Bundle, volumes: &Volumes<'_>) -> String {
          # Copy {EXAMPLE_NAME} to .env and fill it in; then: docker compose --file {FILE_NAME} up\n",
         bundle.tenant_id
     );
+    if !bundle.sandboxes.is_empty() {
+        heading.push_str("# There is no sandbox here: tools that need one fail.\n");
+    }
     for folder in volumes.foreign() {
         heading.push_str(&format!("# Put the files of your ConfigMap into {folder}, a file for each key.\n"));
     }

@@ -192,9 +192,10 @@ fn object_changes(old: &State, new: &State) -> Vec<ObjectChange> {
         .collect()
 }
 
-/// The effect of an object's end: with a workload its Pods end.
+/// The effect of an object's end: with a workload its Pods end, and the gateway with its own.
 fn stopped(object: Option<&Value>) -> Effect {
-    let has_pods = object.is_some_and(|object| object.pointer("/spec/template").is_some());
+    let gateway = object.filter(|object| !fields::is_sandbox(object));
+    let has_pods = gateway.is_some_and(|object| object.pointer("/spec/template").is_some());
     if has_pods { Effect::Restart } else { Effect::None }
 }
 

@@ -28,6 +28,8 @@ pub struct Platform {
     pub gateway_repository: String,
     /// Reference of the watchdog's image.
     pub watchdog_image: String,
+    /// Reference of the image of sandboxes.
+    pub sandbox_image: String,
     /// Where the plugins of channels come from that are not part of OpenClaw's package.
     pub plugins: PluginSource,
     /// The operator's own Pods: they ask the watchdogs.
@@ -91,6 +93,9 @@ pub struct Surroundings {
     /// The value of the annotation [`kr8tiv_crds::meta::ROTATE_TOKEN`] that the gateway's token was made for. When not
     /// known: the Tenant's.
     pub token_rotation: Option<String>,
+    /// Which keys the sandboxes have, by their names: any text that is another one for other keys. Of those that are not
+    /// here, no Pod says it.
+    pub sandbox_keys: BTreeMap<String, String>,
     /// What was looked up in the tenant's memory, a line each, the best first. It is text of people: the agents get it as
     /// data, in CONTEXT.md.
     pub retrieved_context: Vec<String>,

@@ -23,6 +23,7 @@ mod policy;
 mod render;
 mod resolve;
 mod resources;
+mod sandbox;
 mod secret_marks;
 mod skills;
 
@@ -33,7 +34,8 @@ use kr8tiv_crds::harness::HarnessSpec;
 use resolve::Resolved;
 
 pub use bundle::{
-    Bundle, MemorySettings, MintedSecret, Object, Ownership, SecretReference, SkillPack, WorkspaceFile,
+    Bundle, MemorySettings, MintedSecret, Object, Ownership, SandboxKeys, SecretReference, SkillPack,
+    WorkspaceFile,
 };
 pub use channels::{CredentialClaim, credential_claims};
 pub use diagnostics::{CODES, Code, Diagnostic, Diagnostics, ObjectName, Severity};
@@ -46,10 +48,13 @@ pub use openclaw::version::image_tag;
 pub use openclaw::{GATEWAY_PORT, SUPPORTED_VERSIONS, Violation, config_violations, supported_release};
 pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
 pub use policy::is_shared;
-pub use render::object_names::minted_secret;
+pub use render::object_names::{gateway_name, minted_secret};
 pub use render::retrieved::{CONTEXT_FILE, read_context};
 pub use render::{DOWN_GRACE_SECONDS, WATCHDOG_PORT};
-pub use resolve::{agent_id, asked_rotation, container_tag, harness_namespace, tenant_id};
+pub use resolve::{
+    agent_id, asked_rotation, asked_sandbox_rotation, container_tag, harness_namespace, tenant_id,
+};
+pub use sandbox::{AUTHORIZED_KEYS, CLIENT_KEY, HOST_KEY, KNOWN_HOSTS, SANDBOX_PORT};
 pub use secret_marks::redacted;
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.
@@ -115,6 +120,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         skill_manifest: render::skill_manifest::render(&resolved, &packs),
         skill_packs: packs.iter().map(skill_pack).collect(),
         minted: render::object_names::minted_of(tenant),
+        sandboxes: sandbox::sandboxes(&resolved).into_iter().map(sandbox_keys).collect(),
         memory: render::settings::memory(&resolved),
         secret_references: secret_references(&resolved),
         warnings: diagnostics,
@@ -126,6 +132,10 @@ pub fn harness_revision(spec: &HarnessSpec) -> String {
     let mut revision = hash::canonical(spec);
     revision.truncate(REVISION_DIGITS);
     revision
+}
+
+fn sandbox_keys(sandbox: sandbox::Sandbox<'_>) -> SandboxKeys {
+    SandboxKeys { secret: sandbox.secret(), sandbox: sandbox.name, host: sandbox.host }
 }
 
 fn skill_pack(pack: &skills::Pack<'_>) -> SkillPack {

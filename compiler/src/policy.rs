@@ -51,6 +51,7 @@ pub(crate) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
     gateway::check(resolved, diagnostics);
     channels::check::check(resolved, diagnostics);
     resources::check(&resolved.tenant.object, resolved.tenant.spec, diagnostics);
+    resources::check_sandbox(&resolved.harness_object, &resolved.harness.tools.sandbox, diagnostics);
     names::check(resolved, diagnostics);
     models::check(resolved, diagnostics);
     tools::check(resolved, diagnostics);

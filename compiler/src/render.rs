@@ -15,6 +15,8 @@ mod pod;
 mod pod_additions;
 pub(crate) mod raw_config;
 pub(crate) mod retrieved;
+pub(crate) mod sandbox;
+pub(crate) mod sandbox_keys;
 pub(crate) mod settings;
 pub use pod::{DOWN_GRACE_SECONDS, WATCHDOG_PORT};
 pub(crate) mod skill_manifest;

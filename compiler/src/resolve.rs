@@ -1,6 +1,6 @@
 //! First stage: references are followed and defaults and overrides are merged. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kr8tiv_crds::agent::{Binding, Heartbeat};
 use kr8tiv_crds::harness::{HarnessSpec, Identity, WorkspaceFile};
@@ -26,6 +26,8 @@ pub(crate) struct Resolved<'a> {
     pub(crate) tools: ToolSet<'a>,
     /// Sorted by id and object, so that the order of arrival has no effect.
     pub(crate) agents: Vec<ResolvedAgent<'a>>,
+    /// Which keys the sandboxes have, by name.
+    pub(crate) sandbox_keys: &'a BTreeMap<String, String>,
 }
 
 /// The tenant itself.
@@ -97,6 +99,7 @@ pub(crate) fn resolve<'a>(inputs: &Inputs<'a>, diagnostics: &mut Diagnostics) ->
         harness: &harness.spec,
         tools,
         agents,
+        sandbox_keys: &inputs.surroundings.sandbox_keys,
     })
 }
 
@@ -189,6 +192,12 @@ fn tenant<'a>(inputs: &Inputs<'a>, harness: &HarnessSpec, id: String) -> Resolve
 pub fn asked_rotation(tenant: &Tenant) -> Option<&str> {
     let annotations = tenant.metadata.annotations.as_ref()?;
     annotations.get(meta::ROTATE_TOKEN).map(String::as_str).filter(|value| !value.is_empty())
+}
+
+/// The rotation of its sandboxes' keys that a Tenant asks for. The empty value asks for none.
+pub fn asked_sandbox_rotation(tenant: &Tenant) -> Option<&str> {
+    let annotations = tenant.metadata.annotations.as_ref()?;
+    annotations.get(meta::ROTATE_SANDBOX_KEYS).map(String::as_str).filter(|value| !value.is_empty())
 }
 
 /// The release that the tenant names, by its canonical name; the one it runs while updates are paused; else the newest.

@@ -1,7 +1,8 @@
-//! Processor and memory of the gateway: what is given, what is not, and what can't be. Pure.
+//! Processor and memory of the gateway and its sandboxes: what is given, what is not, and what can't be. Pure.
 
 use kr8tiv_crds::Quantity;
 use kr8tiv_crds::coordination::Tier;
+use kr8tiv_crds::sandbox::{Sandbox, SandboxResources};
 use kr8tiv_crds::tenant::{Resources, TenantSpec};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
@@ -58,6 +59,30 @@ impl Amounts {
     }
 }
 
+/// The amounts that a sandbox gets.
+pub(crate) struct SandboxAmounts {
+    pub(crate) cpu_request: Quantity,
+    pub(crate) cpu_limit: Quantity,
+    pub(crate) memory_request: Quantity,
+    pub(crate) memory_limit: Quantity,
+}
+
+impl SandboxAmounts {
+    /// What is given, and for the rest what an sshd at rest and a small program need.
+    pub(crate) fn of(sandbox: &Sandbox) -> Self {
+        let SandboxResources { requests, limits } = &sandbox.resources;
+        let or =
+            |given: &Option<Quantity>, amount: &str| given.clone().unwrap_or_else(|| Quantity(amount.into()));
+        let (cpu_limit, memory_limit) = (or(&limits.cpu, "1"), or(&limits.memory, "512Mi"));
+        Self {
+            cpu_request: requests.cpu.clone().unwrap_or_else(|| default("20m", Some(&cpu_limit))),
+            memory_request: requests.memory.clone().unwrap_or_else(|| default("64Mi", Some(&memory_limit))),
+            cpu_limit,
+            memory_limit,
+        }
+    }
+}
+
 fn default(amount: &str, limit: Option<&Quantity>) -> Quantity {
     let amount = Quantity(amount.into());
     match limit {
@@ -66,50 +91,81 @@ fn default(amount: &str, limit: Option<&Quantity>) -> Quantity {
     }
 }
 
-/// Checks the amounts of a tenant, and the size of its volume.
-pub(crate) fn check(object: &ObjectName, spec: &TenantSpec, diagnostics: &mut Diagnostics) {
-    let mut refuse = |field: &str, problem: String, fix: &str| {
-        diagnostics.push(Diagnostic {
+/// Where amounts are given, and what is said of those that can't be.
+struct Given<'a> {
+    object: &'a ObjectName,
+    /// Path of the field that the others are below.
+    at: &'static str,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Given<'_> {
+    fn refuse(&mut self, field: &str, problem: String, fix: &str) {
+        self.diagnostics.push(Diagnostic {
             code: Code::ResourcesInvalid,
-            object: object.clone(),
-            field: format!("spec.gateway.{field}"),
+            object: self.object.clone(),
+            field: format!("{}.{field}", self.at),
             problem,
             fix: fix.into(),
         });
-    };
-    let amounts = Amounts::of(spec);
-    let given = [
-        ("resources.requests.cpu", Some(&amounts.cpu_request)),
-        ("resources.limits.cpu", amounts.cpu_limit.as_ref()),
-        ("resources.requests.memory", Some(&amounts.memory_request)),
-        ("resources.limits.memory", Some(&amounts.memory_limit)),
-        ("storage.size", Some(&spec.gateway.storage.size)),
-    ];
-    for (field, amount) in given {
+    }
+
+    fn above_zero(&mut self, field: &str, amount: Option<&Quantity>) {
         if let Some(amount) = amount
             && amount.milli_units().is_none_or(|units| units == 0)
         {
-            refuse(field, format!("{} is no amount above zero", amount.0), "write one such as 500m or 2Gi");
+            self.refuse(
+                field,
+                format!("{} is no amount above zero", amount.0),
+                "write one such as 500m or 2Gi",
+            );
         }
     }
-    let requests = [
-        ("resources.requests.cpu", &amounts.cpu_request, amounts.cpu_limit.as_ref()),
-        ("resources.requests.memory", &amounts.memory_request, Some(&amounts.memory_limit)),
-    ];
-    for (field, request, limit) in requests {
+
+    fn pair(&mut self, name: &str, request: &Quantity, limit: Option<&Quantity>) {
         if let Some(limit) = limit
             && let (Some(request_units), Some(limit_units)) = (request.milli_units(), limit.milli_units())
             && request_units > limit_units
         {
             let problem = format!("the request of {} is above the limit of {}", request.0, limit.0);
-            refuse(field, problem, "raise the limit, or lower the request");
+            self.refuse(
+                &format!("resources.requests.{name}"),
+                problem,
+                "raise the limit, or lower the request",
+            );
         }
     }
+}
+
+/// Checks the amounts of a tenant, and the size of its volume.
+pub(crate) fn check(object: &ObjectName, spec: &TenantSpec, diagnostics: &mut Diagnostics) {
+    let mut given = Given { object, at: "spec.gateway", diagnostics };
+    let amounts = Amounts::of(spec);
+    given.above_zero("resources.requests.cpu", Some(&amounts.cpu_request));
+    given.above_zero("resources.limits.cpu", amounts.cpu_limit.as_ref());
+    given.above_zero("resources.requests.memory", Some(&amounts.memory_request));
+    given.above_zero("resources.limits.memory", Some(&amounts.memory_limit));
+    given.above_zero("storage.size", Some(&spec.gateway.storage.size));
+    given.pair("cpu", &amounts.cpu_request, amounts.cpu_limit.as_ref());
+    given.pair("memory", &amounts.memory_request, Some(&amounts.memory_limit));
     if amounts.memory_limit.base_units().is_some_and(|bytes| bytes > 0 && bytes < MEMORY_MINIMUM) {
-        refuse(
+        given.refuse(
             "resources.limits.memory",
             format!("{} is less than a gateway needs", amounts.memory_limit.0),
             "give it at least 1Gi, or leave it out for the tier's default",
         );
     }
+}
+
+/// Checks the amounts of a harness's sandboxes, and the size of what they write.
+pub(crate) fn check_sandbox(object: &ObjectName, sandbox: &Sandbox, diagnostics: &mut Diagnostics) {
+    let mut given = Given { object, at: "spec.tools.sandbox", diagnostics };
+    let amounts = SandboxAmounts::of(sandbox);
+    given.above_zero("resources.requests.cpu", Some(&amounts.cpu_request));
+    given.above_zero("resources.limits.cpu", Some(&amounts.cpu_limit));
+    given.above_zero("resources.requests.memory", Some(&amounts.memory_request));
+    given.above_zero("resources.limits.memory", Some(&amounts.memory_limit));
+    given.above_zero("scratchSize", Some(&sandbox.scratch_size));
+    given.pair("cpu", &amounts.cpu_request, Some(&amounts.cpu_limit));
+    given.pair("memory", &amounts.memory_request, Some(&amounts.memory_limit));
 }

@@ -24,6 +24,19 @@ fn pod(bundle: &mut Bundle) -> &mut PodSpec {
     stateful_set.unwrap().spec.as_mut().unwrap().template.spec.as_mut().unwrap()
 }
 
+/// What a Compose file does not have, and whose lack is no error.
+fn leave_out_sandboxes(pod: &mut PodSpec) {
+    let is_keys = |name: &str| name == "sandbox" || name.starts_with("sandbox-");
+    pod.volumes.as_mut().unwrap().retain(|volume| !is_keys(&volume.name));
+    for container in pod.init_containers.iter_mut().flatten().chain(&mut pod.containers) {
+        container.volume_mounts.iter_mut().for_each(|mounts| mounts.retain(|mount| !is_keys(&mount.name)));
+        container
+            .args
+            .iter_mut()
+            .for_each(|args| args.retain(|argument| !argument.starts_with("--sandbox=")));
+    }
+}
+
 fn gateway(bundle: &mut Bundle) -> &mut Container {
     &mut pod(bundle).containers[0]
 }
@@ -46,7 +59,13 @@ fn every_container_is_a_service_with_the_same_program_image_and_rights() {
     for (name, case) in common::examples() {
         let mut bundle = case.compile().unwrap();
         let services = document(&bundle)["services"].clone();
+        assert_eq!(
+            render(&bundle).unwrap()[FILE_NAME].contains("# There is no sandbox here"),
+            true,
+            "{name}"
+        );
         let pod = pod(&mut bundle);
+        leave_out_sandboxes(pod);
         let containers: Vec<_> = pod.init_containers.iter().flatten().chain(&pod.containers).collect();
         assert_eq!(services.as_object().unwrap().len(), containers.len() + 2, "{name}");
         for container in containers {

@@ -25,11 +25,31 @@ enum Other {
 type Labels = BTreeMap<String, String>;
 
 fn policy(tenant: &str) -> Option<NetworkPolicy> {
-    let bundle = with("", tenant, &[]).compile().unwrap();
+    named("acme-gateway", "", tenant)
+}
+
+fn of_sandboxes(harness: &str, tenant: &str) -> Option<NetworkPolicy> {
+    named("acme-sandbox", harness, tenant)
+}
+
+fn named(name: &str, harness: &str, tenant: &str) -> Option<NetworkPolicy> {
+    let bundle = with(harness, tenant, &[]).compile().unwrap();
     bundle.objects.into_iter().find_map(|object| match object {
-        Object::NetworkPolicy(policy) => Some(*policy),
+        Object::NetworkPolicy(policy) if policy.metadata.name.as_deref() == Some(name) => Some(*policy),
         _ => None,
     })
+}
+
+/// The Pods of a part of a tenant of the same namespace.
+fn part(tenant: &str, component: &str) -> Other {
+    pod(
+        "team",
+        &[
+            ("app.kubernetes.io/name", "openclaw"),
+            ("app.kubernetes.io/instance", tenant),
+            ("app.kubernetes.io/component", component),
+        ],
+    )
 }
 
 fn is_in(address: IpAddr, cidr: &str) -> bool {
@@ -222,6 +242,59 @@ fn an_expression_that_no_label_can_meet_is_refused_by_name() {
             .collect();
         let field = format!("spec.network.egress[0].podSelector.matchExpressions[0].{field}");
         assert_eq!(found, [("K8T0325", field.as_str(), problem)]);
+    }
+}
+
+#[test]
+fn a_gateway_reaches_its_own_sandboxes_and_they_nobody() {
+    let gateway = policy("").unwrap();
+    let sandboxes = of_sandboxes("", "").unwrap();
+    assert!(out(&gateway, &part("acme", "sandbox"), "TCP", 2222));
+    assert!(inward(&sandboxes, &part("acme", "gateway"), 2222));
+    for (other, port) in [
+        (part("acme", "sandbox"), 22),
+        (part("other", "sandbox"), 2222),
+        (part("acme", "gateway"), 2222),
+        (pod("team", &[]), 2222),
+    ] {
+        assert!(!out(&gateway, &other, "TCP", port), "{other:?} {port}");
+    }
+    for (other, port) in [
+        (part("acme", "gateway"), 22),
+        (part("acme", "sandbox"), 2222),
+        (part("other", "gateway"), 2222),
+        (pod("other", &[("app.kubernetes.io/component", "gateway")]), 2222),
+        (at("10.0.0.1"), 2222),
+    ] {
+        assert!(!inward(&sandboxes, &other, port), "{other:?} {port}");
+    }
+    let types = sandboxes.spec.as_ref().unwrap().policy_types.clone().unwrap();
+    assert_eq!(types, ["Ingress", "Egress"], "what is not listed is refused in both directions");
+    for port in [22, 53, 80, 443, 2222, 18789, 18800] {
+        for other in [at("1.1.1.1"), at("10.0.0.1"), at("169.254.169.254"), part("acme", "gateway")] {
+            assert!(!out(&sandboxes, &other, "TCP", port) && !out(&sandboxes, &other, "UDP", port));
+        }
+    }
+}
+
+#[test]
+fn sandboxes_reach_what_the_harness_says_whatever_the_tenant_says() {
+    let harness = "tools: {sandbox: {egress: [{cidr: 10.20.0.7/32, ports: [{port: 443}]}, \
+                   {podSelector: {matchLabels: {app: mirror}}}]}}";
+    for tenant in ["", "network: {enabled: false}", "network: {egress: [{cidr: 0.0.0.0/0}]}"] {
+        let sandboxes = of_sandboxes(harness, tenant).unwrap();
+        assert!(out(&sandboxes, &at("10.20.0.7"), "TCP", 443), "{tenant}");
+        assert!(out(&sandboxes, &pod("team", &[("app", "mirror")]), "TCP", 8080), "{tenant}");
+        assert!(out(&sandboxes, &at("10.96.0.10"), "UDP", 53), "its name has to be looked up");
+        for (other, port) in [
+            (at("10.20.0.7"), 80),
+            (at("10.20.0.8"), 443),
+            (at("1.1.1.1"), 443),
+            (part("acme", "gateway"), 18789),
+        ] {
+            assert!(!out(&sandboxes, &other, "TCP", port), "{tenant}: {other:?} {port}");
+        }
+        assert!(inward(&sandboxes, &part("acme", "gateway"), 2222), "{tenant}");
     }
 }
 

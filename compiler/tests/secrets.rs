@@ -81,8 +81,15 @@ fn the_environment_has_the_secrets_that_are_named_and_no_other() {
             }
             assert_eq!(in_environment(container), expected, "{name}: {}", container.name);
         }
-        let volumes = pod.volumes.iter().flatten();
-        assert!(volumes.into_iter().all(|volume| volume.secret.is_none() && volume.projected.is_none()));
+        let volumes: Vec<_> = pod.volumes.iter().flatten().collect();
+        assert!(volumes.iter().all(|volume| volume.projected.is_none()));
+        let mounted: Vec<_> = volumes.iter().filter_map(|volume| volume.secret.as_ref()).collect();
+        let secrets: Vec<_> = mounted.iter().filter_map(|secret| secret.secret_name.as_ref()).collect();
+        assert_eq!(secrets, bundle.sandboxes.iter().map(|sandbox| &sandbox.secret).collect::<Vec<_>>());
+        for items in mounted.iter().flat_map(|secret| &secret.items) {
+            let keys: Vec<_> = items.iter().map(|item| item.key.as_str()).collect();
+            assert_eq!(keys, [kr8tiv_compiler::CLIENT_KEY, kr8tiv_compiler::KNOWN_HOSTS], "{name}");
+        }
         judged += 1;
     }
     assert!(judged > 150 && own > judged, "{judged} tenants with {own} Secrets");

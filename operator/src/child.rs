@@ -14,11 +14,11 @@ use crate::key::{Key, version_of};
 pub enum ChildKind {
     /// The gateway's identity.
     ServiceAccount,
-    /// Which connections the gateway may make and take.
+    /// Which connections the gateway and its sandboxes may make and take.
     NetworkPolicy,
     /// The gateway's volume.
     PersistentVolumeClaim,
-    /// The gateway's address.
+    /// The addresses of the gateway and its sandboxes.
     Service,
     /// The way to the gateway from outside of the cluster.
     Ingress,
@@ -26,7 +26,7 @@ pub enum ChildKind {
     PodDisruptionBudget,
     /// Configuration and workspaces.
     ConfigMap,
-    /// The gateway.
+    /// The gateway and its sandboxes.
     StatefulSet,
 }
 
@@ -126,7 +126,7 @@ pub fn tenant_of(metadata: &ObjectMeta) -> Option<Key> {
     Some(Key { namespace: metadata.namespace.clone()?, name: name.clone() })
 }
 
-/// What is known of a gateway's StatefulSet beyond its metadata.
+/// What is known of a StatefulSet, a gateway's or a sandbox's, beyond its metadata.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Workload {
     /// `metadata.uid`.

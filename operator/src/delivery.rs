@@ -180,6 +180,11 @@ impl Deliveries {
         known
     }
 
+    /// What is known of a tenant's gateway.
+    pub fn known(&self, tenant: &Key) -> Known {
+        self.followed.lock().get(tenant).map(|followed| followed.known.clone()).unwrap_or_default()
+    }
+
     /// Nothing is expected of the tenant.
     pub fn forget(&self, tenant: &Key) {
         self.followed.lock().remove(tenant);

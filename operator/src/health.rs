@@ -4,8 +4,12 @@
 //! answer to the next without a change of meaning (bytes, times, the channels' own words) is not: each change is a
 //! write.
 
+use std::collections::BTreeMap;
+
 use kr8tiv_crds::status::Reason;
 use serde::Deserialize;
+
+use crate::sandbox::Login;
 
 /// Entries of a list that are kept.
 const ENTRIES: usize = 10;
@@ -31,6 +35,8 @@ pub struct Health {
     pub parts: Vec<String>,
     /// Files of the operator's that were changed and put back, as `agent/FILE`.
     pub changed_files: Vec<String>,
+    /// What logging in to the sandboxes came to, by their names.
+    pub sandboxes: BTreeMap<String, Login>,
 }
 
 /// What a gateway is.
@@ -105,7 +111,11 @@ struct ChannelStatus {
 
 impl Health {
     /// Takes what is kept from an answer. `changed_files` is the answer's `drift.files`.
-    pub(crate) fn of(gateway: Gateway, changed_files: Vec<String>) -> Self {
+    pub(crate) fn of(
+        gateway: Gateway,
+        changed_files: Vec<String>,
+        sandboxes: BTreeMap<String, Login>,
+    ) -> Self {
         let Gateway { state, reasons, config, channels, not_ready, failing_models } = gateway;
         let mut known = Vec::new();
         for reason in reasons.iter().filter_map(|name| reason(name)) {
@@ -133,6 +143,7 @@ impl Health {
             models: list(failing_models),
             parts: list(not_ready),
             changed_files: list(changed_files),
+            sandboxes,
         }
     }
 
@@ -241,7 +252,7 @@ pub(crate) mod fixtures {
     /// What is kept of an answer.
     pub fn health(gateway: &Value, files: &[&str]) -> Health {
         let files = files.iter().map(|file| (*file).to_owned()).collect();
-        Health::of(serde_json::from_value(gateway.clone()).unwrap(), files)
+        Health::of(serde_json::from_value(gateway.clone()).unwrap(), files, BTreeMap::new())
     }
 
     /// A gateway that is well, with the bundle `h`.

@@ -44,6 +44,7 @@ pub mod recovery;
 pub mod reports;
 pub mod requests;
 pub mod results;
+pub mod sandbox;
 pub mod secrets;
 pub mod settings;
 pub mod statuses;

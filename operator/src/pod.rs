@@ -1,4 +1,4 @@
-//! Observation stage, pure: what passes read of a gateway's Pod, and what keeps it from starting.
+//! Observation stage, pure: what passes read of a gateway's or a sandbox's Pod, and what keeps it from starting.
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -25,7 +25,7 @@ const SIGNALLED: i32 = 128;
 /// OpenClaw's exit code for a configuration or a state that it does not start with.
 const REFUSED: i32 = 78;
 
-/// A gateway's Pod.
+/// A gateway's Pod, or a sandbox's.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct GatewayPod {
     /// `metadata.uid`.
@@ -46,6 +46,10 @@ pub struct GatewayPod {
     pub tenant_id: Option<String>,
     /// The annotation [`meta::BUNDLE_HASH`].
     pub bundle_hash: Option<String>,
+    /// The annotation [`meta::SANDBOX_KEYS`].
+    pub sandbox_keys: Option<String>,
+    /// The label [`meta::SANDBOX_NAME`]; a gateway's has none.
+    pub sandbox: Option<String>,
     /// What keeps it from starting.
     pub problem: Option<Problem>,
     /// Its init containers that have come to an end, or can't come to one for want of their image.
@@ -85,23 +89,28 @@ impl GatewayPod {
     /// Takes from the Pod what passes read.
     pub fn of(pod: &Pod) -> Self {
         let metadata = &pod.metadata;
-        let status = pod.status.as_ref();
         let annotation = |name| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned();
         let ready = condition(pod, "Ready").is_some_and(|(status, _)| status == "True");
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
-            ip: status.and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty()),
+            ip: pod.status.as_ref().and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty()),
             scheduled: pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()),
             ready,
-            revision: metadata.labels.as_ref().and_then(|all| all.get(REVISION)).cloned(),
+            revision: label(pod, REVISION),
             gateway_since: gateway_since(pod),
             deleting: metadata.deletion_timestamp.is_some(),
-            tenant_id: metadata.labels.as_ref().and_then(|all| all.get(meta::TENANT_ID)).cloned(),
+            tenant_id: label(pod, meta::TENANT_ID),
             bundle_hash: annotation(meta::BUNDLE_HASH),
+            sandbox_keys: annotation(meta::SANDBOX_KEYS),
+            sandbox: label(pod, meta::SANDBOX_NAME),
             problem: if ready { None } else { problem(pod) },
             init: init_containers(pod),
         }
     }
+}
+
+fn label(pod: &Pod, name: &str) -> Option<String> {
+    pod.metadata.labels.as_ref()?.get(name).cloned()
 }
 
 fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, &'a str)> {
@@ -135,7 +144,8 @@ fn own_names(pod: &Pod) -> [Option<&str>; 2] {
 
 fn problem(pod: &Pod) -> Option<Problem> {
     if let Some(("False", message)) = condition(pod, "PodScheduled") {
-        let message = format!("no node takes the gateway's Pod: {message}");
+        let whose = if label(pod, meta::SANDBOX_NAME).is_some() { "sandbox" } else { "gateway" };
+        let message = format!("no node takes the {whose}'s Pod: {message}");
         return Some(Problem { reason: Reason::Unschedulable, message });
     }
     let status = pod.status.as_ref()?;

@@ -1,10 +1,11 @@
-//! Apply stage: the Secrets a gateway needs. Reads Secrets by name; creates and completes the one that is the operator's
+//! Apply stage: the Secrets a gateway needs. Reads Secrets by name; creates and completes those that are the operator's
 //! own, and changes no other.
 //!
 //! Secrets are neither listed nor watched: the operator may see only those it is told of, and what it has seen of
 //! them is forgotten except for the fact that a key holds something, and for the fingerprint of a channel's token.
 
 mod minted;
+mod sandbox_keys;
 
 pub use minted::StatusToken;
 
@@ -46,7 +47,13 @@ pub enum Error {
         /// Name of the Secret.
         name: String,
     },
-    /// An earlier Tenant's token Secret is still being removed.
+    /// The name of the Secret with a sandbox's keys is taken.
+    #[error("Secret {name} exists and was not made by the operator for this Tenant; delete or rename it")]
+    KeysTaken {
+        /// Name of the Secret.
+        name: String,
+    },
+    /// An earlier Tenant's Secret is still being removed.
     #[error("Secret {name} of a deleted Tenant is still being removed")]
     Leaving {
         /// Name of the Secret.
@@ -61,8 +68,11 @@ pub enum Error {
         source: Box<kube::Error>,
     },
     /// The operating system gives no random numbers.
-    #[error("no random numbers for a token: {0}")]
+    #[error("no random numbers for a token or a key: {0}")]
     Randomness(rand::rand_core::OsError),
+    /// A key can't be written as a text.
+    #[error("a sandbox's key can't be written: {0}")]
+    Keys(ssh_key::Error),
 }
 
 /// Looks after the Secrets of all tenants.
@@ -81,6 +91,8 @@ struct Known {
     missing: Option<Missing>,
     minted: Option<minted::Minted>,
     status_token: Option<StatusToken>,
+    /// The keys of the sandboxes, by their names.
+    sandboxes: BTreeMap<String, sandbox_keys::Kept>,
     /// Whether the watchdog's token has been looked for by a pass that did not get as far as to see to the Secret.
     recalled: bool,
     /// The tokens of channels that have been looked for, with what they are when they exist.

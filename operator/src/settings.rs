@@ -26,6 +26,15 @@ pub struct Settings {
     /// Image of the watchdog, which runs beside every gateway.
     #[arg(long, env = "KR8TIV_WATCHDOG_IMAGE", value_name = "IMAGE", value_parser = image)]
     pub watchdog_image: String,
+    /// Image of sandboxes, in which tools of conversations other than main sessions run.
+    #[arg(
+        long,
+        env = "KR8TIV_SANDBOX_IMAGE",
+        default_value = concat!("ghcr.io/kr8tiv-ai/sandbox:", env!("CARGO_PKG_VERSION")),
+        value_name = "IMAGE",
+        value_parser = image
+    )]
+    pub sandbox_image: String,
     /// Mirror of the npm registry from which gateways install the plugins of channels.
     #[arg(long, env = "KR8TIV_PLUGIN_REGISTRY", value_name = "URL", value_parser = registry)]
     pub plugin_registry: Option<String>,
@@ -121,6 +130,7 @@ impl Settings {
         Platform {
             gateway_repository: self.gateway_repository.clone(),
             watchdog_image: self.watchdog_image.clone(),
+            sandbox_image: self.sandbox_image.clone(),
             plugins: match (&self.plugin_image, &self.plugin_registry) {
                 (Some(image), _) => PluginSource::Image { reference: image.clone() },
                 (None, Some(url)) => PluginSource::Mirror { url: url.clone() },
@@ -153,6 +163,10 @@ mod tests {
         Settings::command().debug_assert();
         let settings = parse(&["--watchdog-image", "w:1"]).unwrap();
         assert_eq!(settings.gateway_repository, "ghcr.io/openclaw/openclaw");
+        assert_eq!(
+            settings.sandbox_image,
+            format!("ghcr.io/kr8tiv-ai/sandbox:{}", env!("CARGO_PKG_VERSION"))
+        );
         assert_eq!(settings.supermemory_addresses, Addresses::Public);
         assert_eq!((settings.listen.to_string(), settings.log), ("0.0.0.0:8080".into(), "info".into()));
     }

@@ -123,24 +123,24 @@ impl Stores {
         changes
     }
 
-    /// Takes in the status of a gateway's StatefulSet.
+    /// Takes in the status of a StatefulSet.
     pub fn put_workload(&self, set: &StatefulSet) -> Option<Change<Key>> {
         let (key, version) = (Key::of(&set.metadata), version_of(&set.metadata));
         self.workloads.write().insert(key, tenant_of(&set.metadata), version, Workload::of(set))
     }
 
-    /// Forgets a gateway's StatefulSet.
+    /// Forgets a StatefulSet.
     pub fn drop_workload(&self, metadata: &ObjectMeta) -> Option<Change<Key>> {
         self.workloads.write().remove(&Key::of(metadata), version_of(metadata))
     }
 
-    /// Takes in a gateway's Pod.
+    /// Takes in a Pod.
     pub fn put_pod(&self, pod: &Pod) -> Option<Change<Key>> {
         let (key, version) = (Key::of(&pod.metadata), version_of(&pod.metadata));
         self.pods.write().insert(key, tenant_of(&pod.metadata), version, GatewayPod::of(pod))
     }
 
-    /// Forgets a gateway's Pod.
+    /// Forgets a Pod.
     pub fn drop_pod(&self, metadata: &ObjectMeta) -> Option<Change<Key>> {
         self.pods.write().remove(&Key::of(metadata), version_of(metadata))
     }
@@ -200,15 +200,14 @@ impl Stores {
         children
     }
 
-    /// The StatefulSet that the Tenant of this uid owns.
-    pub fn workload_of(&self, tenant: &Key, uid: &str) -> Option<(Key, Arc<Workload>)> {
+    /// The StatefulSets that the Tenant of this uid owns.
+    pub fn workloads_of(&self, tenant: &Key, uid: &str) -> Vec<(Key, Arc<Workload>)> {
         let workloads = self.workloads.read();
-        let mut own =
-            workloads.members(tenant).filter(|(_, set)| set.owners.iter().any(|owner| owner == uid));
-        own.next().map(|(key, set)| (key.clone(), Arc::clone(set)))
+        let own = workloads.members(tenant).filter(|(_, set)| set.owners.iter().any(|owner| owner == uid));
+        own.map(|(key, set)| (key.clone(), Arc::clone(set))).collect()
     }
 
-    /// A gateway's Pod.
+    /// A Pod.
     pub fn pod(&self, key: &Key) -> Option<Arc<GatewayPod>> {
         self.pods.read().get(key)
     }
@@ -219,6 +218,7 @@ impl Stores {
         let mut others = pods.iter().filter(|(key, other, pod)| {
             key.namespace == tenant.namespace
                 && *other != Some(tenant)
+                && pod.sandbox.is_none()
                 && pod.tenant_id.as_deref() == Some(tenant_id)
         });
         others.next().map(|(key, ..)| key.clone())

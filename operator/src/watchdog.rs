@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::delivery::{Answer, Ask, Unreachable};
 use crate::health::{self, Health};
+use crate::sandbox;
 use crate::secrets::StatusToken;
 
 /// A watchdog answers from memory; one that takes longer is as good as silent.
@@ -50,6 +51,8 @@ struct Status {
     gateway: Option<health::Gateway>,
     #[serde(default)]
     drift: Drift,
+    #[serde(default)]
+    sandboxes: Vec<sandbox::Entry>,
 }
 
 #[derive(Default, Deserialize)]
@@ -110,12 +113,12 @@ fn parse(body: &[u8]) -> Result<Answer, Unreachable> {
     let status: Status = serde_json::from_slice(body).map_err(|error| Unreachable(error.to_string()))?;
     let reasons =
         status.pending.map(|pending| pending.reasons.join("; ")).filter(|reasons| !reasons.is_empty());
-    let changed = status.drift.files;
+    let (changed, sandboxes) = (status.drift.files, sandbox::logins(status.sandboxes));
     let trouble = status.error.or(reasons).map(shortened);
     Ok(Answer {
         delivered: status.delivered.map(|delivered| delivered.bundle_hash),
         trouble,
-        health: status.gateway.map(|gateway| Health::of(gateway, changed)),
+        health: status.gateway.map(|gateway| Health::of(gateway, changed, sandboxes)),
     })
 }
 
@@ -130,6 +133,7 @@ fn shortened(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::Login;
 
     #[test]
     fn reads_what_the_watchdog_writes() {
@@ -143,6 +147,11 @@ mod tests {
             Answer { trouble: Some("no space left".into()), ..Answer::default() }
         );
         assert!(parse(b"<html>").is_err());
+        let body = br#"{"delivered":null,"pending":null,"error":null,"gateway":{"state":"Alive"},
+            "sandboxes":[{"name":"acme-sandbox","reason":"AuthFailed"},{"name":"b","reason":"OfALaterRelease"}]}"#;
+        let health = parse(body).unwrap().health.unwrap();
+        let expected = [("acme-sandbox", Login::AuthFailed), ("b", Login::Unknown)];
+        assert_eq!(health.sandboxes, expected.map(|(name, login)| (name.to_owned(), login)).into());
     }
 
     #[test]

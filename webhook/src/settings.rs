@@ -77,6 +77,7 @@ impl Settings {
         Platform {
             gateway_repository: "gateway".into(),
             watchdog_image: "watchdog".into(),
+            sandbox_image: "sandbox".into(),
             plugins: match &self.plugin_registry {
                 Some(url) => PluginSource::Mirror { url: url.clone() },
                 None => PluginSource::Registry,

@@ -52,6 +52,7 @@ impl Fleet {
             platform: Platform {
                 gateway_repository: "ghcr.io/openclaw/openclaw".to_owned(),
                 watchdog_image: "example.com/kr8tiv/watchdog:0.1.0".to_owned(),
+                sandbox_image: "example.com/kr8tiv/sandbox:0.1.0".to_owned(),
                 plugins: PluginSource::default(),
                 operator: OperatorPods::default(),
             },

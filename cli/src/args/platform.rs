@@ -8,6 +8,8 @@ use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 const GATEWAY_REPOSITORY: &str = "ghcr.io/openclaw/openclaw";
 /// The watchdog's image in the chart.
 const WATCHDOG_IMAGE: &str = concat!("ghcr.io/kr8tiv-ai/watchdog:", env!("CARGO_PKG_VERSION"));
+/// The sandboxes' image in the chart.
+const SANDBOX_IMAGE: &str = concat!("ghcr.io/kr8tiv-ai/sandbox:", env!("CARGO_PKG_VERSION"));
 
 /// What the operator was installed with.
 #[derive(Clone, Debug, Default, Args)]
@@ -30,6 +32,15 @@ pub struct PlatformArguments {
         help_heading = "Installation"
     )]
     pub watchdog_image: Option<String>,
+    /// Image of sandboxes, as in the chart's value sandbox.image [default: the chart's].
+    #[arg(
+        long,
+        env = "KR8TIV_SANDBOX_IMAGE",
+        value_name = "IMAGE",
+        value_parser = image,
+        help_heading = "Installation"
+    )]
+    pub sandbox_image: Option<String>,
     /// Mirror of the npm registry for the plugins of channels, as in the chart's value gateway.plugins.registry.
     #[arg(
         long,
@@ -78,6 +89,7 @@ impl PlatformArguments {
         Platform {
             gateway_repository: or(&self.gateway_repository, GATEWAY_REPOSITORY),
             watchdog_image: or(&self.watchdog_image, WATCHDOG_IMAGE),
+            sandbox_image: or(&self.sandbox_image, SANDBOX_IMAGE),
             plugins: match (&self.plugin_image, &self.plugin_registry) {
                 (Some(image), _) => PluginSource::Image { reference: image.clone() },
                 (None, Some(url)) => PluginSource::Mirror { url: url.clone() },

@@ -27,6 +27,7 @@ pub fn run(program: &Path, folder: &Path, arguments: &[&str], input: &str) -> Ru
         .current_dir(folder)
         .env_remove("KR8TIV_GATEWAY_REPOSITORY")
         .env_remove("KR8TIV_WATCHDOG_IMAGE")
+        .env_remove("KR8TIV_SANDBOX_IMAGE")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -36,6 +36,7 @@ fn platform() -> Platform {
         plugins: PluginSource::default(),
         operator: OperatorPods::default(),
         watchdog_image: "ghcr.io/kr8tiv-ai/watchdog:test".into(),
+        sandbox_image: "ghcr.io/kr8tiv-ai/sandbox:test".into(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
+use super::fields::replaces_pods;
 use super::{Change, Difference, Effect, FieldChange, FileChange, ObjectChange};
 
 impl fmt::Display for Difference {
@@ -83,9 +84,13 @@ fn file(f: &mut fmt::Formatter<'_>, change: &FileChange) -> fmt::Result {
 
 fn object(f: &mut fmt::Formatter<'_>, change: &ObjectChange) -> fmt::Result {
     let ObjectChange { kind, name, change, fields, effect } = change;
+    let is_workload = kind == "StatefulSet";
     let note = match (change, effect) {
         (Change::Updated, Effect::Restart) => " (restart: its Pod is replaced)",
         (Change::Deleted, Effect::Restart) => " (restart: its Pod ends)",
+        (Change::Updated, _) if is_workload && fields.iter().any(|field| replaces_pods(&field.path)) => {
+            " (its Pod is replaced, and the gateway goes on)"
+        }
         _ => "",
     };
     writeln!(f, "{} {kind} {name}{note}", sign(*change))?;

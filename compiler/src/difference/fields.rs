@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kr8tiv_crds::Quantity;
+use kr8tiv_crds::meta;
 use serde_json::{Map, Value};
 
 use super::FieldChange;
@@ -72,13 +73,22 @@ pub(super) fn object(old: &Value, new: &Value) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     object_below(Some(old), Some(new), "", "", &mut changes);
     for change in &mut changes {
-        let replaces_pods = change.path == "spec.replicas"
-            || ["spec.template.", "spec.template["].iter().any(|prefix| change.path.starts_with(prefix));
-        if replaces_pods {
+        if replaces_pods(&change.path) && !is_sandbox(new) {
             change.effect = Effect::Restart;
         }
     }
     changes
+}
+
+/// Whether a change of a workload's field ends its Pods.
+pub(super) fn replaces_pods(path: &str) -> bool {
+    path == "spec.replicas"
+        || ["spec.template.", "spec.template["].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// Whether an object is of a sandbox: the gateway goes on without it.
+pub(super) fn is_sandbox(object: &Value) -> bool {
+    object["metadata"]["labels"][meta::COMPONENT] == meta::SANDBOX
 }
 
 /// `name` is what the value is called; an entry's `value` is called as the entry.

@@ -19,24 +19,11 @@ use crate::resolve::Resolved;
 /// Checks what a tenant may connect to, and who may connect to it.
 pub(super) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
     let network = &resolved.tenant.spec.network;
+    let of_sandboxes = &resolved.harness.tools.sandbox.egress;
+    let mut findings = Findings { object: &resolved.harness_object, diagnostics };
+    egress("spec.tools.sandbox.egress", of_sandboxes, &mut findings);
     let mut findings = Findings { object: &resolved.tenant.object, diagnostics };
-    for (position, EgressRule { cidr, namespace_selector, pod_selector, ports }) in
-        network.egress.iter().enumerate()
-    {
-        let field = format!("spec.network.egress[{position}]");
-        peer(&field, cidr.as_deref(), namespace_selector.as_ref(), pod_selector.as_ref(), &mut findings);
-        for (position, NetworkPort { port, end_port, .. }) in ports.iter().enumerate() {
-            let last = end_port.unwrap_or(*port);
-            if !(1..=65535).contains(port) || last < *port || last > 65535 {
-                findings.add(
-                    Code::NetworkPeerInvalid,
-                    format!("{field}.ports[{position}]"),
-                    format!("{port} to {last} are no ports"),
-                    "use ports from 1 to 65535, and an endPort that is not below port",
-                );
-            }
-        }
-    }
+    egress("spec.network.egress", &network.egress, &mut findings);
     for (position, IngressPeer { cidr, namespace_selector, pod_selector }) in
         network.ingress_from.iter().enumerate()
     {
@@ -62,6 +49,24 @@ pub(super) fn check(inputs: &Inputs<'_>, resolved: &Resolved<'_>, diagnostics: &
                     problem,
                     fix: format!("add {rule} to spec.network.egress of {}", resolved.tenant.object),
                 });
+            }
+        }
+    }
+}
+
+fn egress(field: &str, rules: &[EgressRule], findings: &mut Findings<'_>) {
+    for (position, EgressRule { cidr, namespace_selector, pod_selector, ports }) in rules.iter().enumerate() {
+        let field = format!("{field}[{position}]");
+        peer(&field, cidr.as_deref(), namespace_selector.as_ref(), pod_selector.as_ref(), findings);
+        for (position, NetworkPort { port, end_port, .. }) in ports.iter().enumerate() {
+            let last = end_port.unwrap_or(*port);
+            if !(1..=65535).contains(port) || last < *port || last > 65535 {
+                findings.add(
+                    Code::NetworkPeerInvalid,
+                    format!("{field}.ports[{position}]"),
+                    format!("{port} to {last} are no ports"),
+                    "use ports from 1 to 65535, and an endPort that is not below port",
+                );
             }
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use kr8tiv_crds::agent::{Binding, Heartbeat};
 use kr8tiv_crds::harness::ModelProvider;
 use kr8tiv_crds::reference::SecretKeyReference;
+use kr8tiv_crds::sandbox::MainSessionCommands;
 use serde_json::{Map, Value, json};
 
 use crate::channels::{accounts, owners};
@@ -17,13 +18,10 @@ use crate::openclaw::providers::key_variable;
 use crate::openclaw::tools::ToolSet;
 use crate::openclaw::{self, literal};
 use crate::policy::all_models;
-use crate::render::{channels, plugins};
+use crate::render::{channels, plugins, sandbox_keys};
 use crate::resolve::{Resolved, ResolvedAgent};
+use crate::sandbox::{self, Sandbox};
 use crate::skills::of_agent;
-
-/// A host that can't exist (RFC 6761). Until a tenant has a sandbox, the tools of sessions that must run in one
-/// fail here instead of running in the gateway.
-const NO_SANDBOX: &str = "sandbox@sandbox.invalid:2222";
 
 /// The configuration that the operator sets itself.
 pub(crate) fn render(resolved: &Resolved<'_>, composition: &Composition<'_>) -> Value {
@@ -154,14 +152,7 @@ fn agents(resolved: &Resolved<'_>, composition: &Composition<'_>) -> Value {
         "systemAgent": {"agentId": composition.default_agent},
         "heartbeat": {"agentId": composition.default_agent, "every": "0m", "target": "none"},
         "subagents": {"maxSpawnDepth": 1, "maxConcurrent": 2, "maxChildrenPerAgent": 2, "allowAgents": []},
-        "sandbox": {
-            "mode": if resolved.harness.tools.sandbox_non_main_sessions { "non-main" } else { "off" },
-            "backend": "ssh",
-            "scope": "session",
-            "workspaceAccess": "ro",
-            "sessionToolsVisibility": "spawned",
-            "ssh": {"target": NO_SANDBOX, "strictHostKeyChecking": true, "updateHostKeys": false},
-        },
+        "sandbox": sandbox_section(resolved, shared_sandbox(resolved).as_ref()),
     });
     // Without a policy, OpenClaw would take the models that have settings below for the only ones allowed.
     defaults["modelPolicy"] =
@@ -184,6 +175,16 @@ fn agents(resolved: &Resolved<'_>, composition: &Composition<'_>) -> Value {
     json!({"ownership": "explicit", "defaults": defaults, "entries": entries})
 }
 
+/// The sandbox of all agents, if it is one for all.
+fn shared_sandbox<'a>(resolved: &Resolved<'a>) -> Option<Sandbox<'a>> {
+    sandbox::sandboxes(resolved).into_iter().find(|sandbox| sandbox.agent.is_none())
+}
+
+fn sandbox_section(resolved: &Resolved<'_>, sandbox: Option<&Sandbox<'_>>) -> Value {
+    let mode = if resolved.harness.tools.sandbox_non_main_sessions { "non-main" } else { "off" };
+    sandbox_keys::section(mode, sandbox)
+}
+
 fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
     let mut identity = json!({"name": literal(agent.display_name)});
     if let Some(emoji) = agent.emoji {
@@ -199,6 +200,9 @@ fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
     if agent.tools != resolved.tools {
         let ToolSet { allow, deny } = &agent.tools;
         entry["tools"] = json!({"allow": allow, "deny": deny});
+    }
+    if let Some(own) = sandbox::of_agent(resolved, agent).filter(|sandbox| sandbox.agent.is_some()) {
+        entry["sandbox"] = sandbox_section(resolved, Some(&own));
     }
     if let Some(own) = agent.heartbeat {
         entry["heartbeat"] = heartbeat(own);
@@ -305,12 +309,18 @@ fn model_provider(resolved: &Resolved<'_>, provider: &ModelProvider) -> Value {
 fn tools(resolved: &Resolved<'_>) -> Value {
     let ToolSet { allow, deny } = &resolved.tools;
     let policy = &resolved.harness.tools;
+    let host = match policy.main_session_commands {
+        _ if !policy.sandbox_non_main_sessions => "gateway",
+        // Those of the main session are then refused: they have no sandbox.
+        MainSessionCommands::Refused => "sandbox",
+        // Where the session has a sandbox, nowhere else.
+        MainSessionCommands::Gateway => "auto",
+    };
     json!({
         "allow": allow,
         "deny": deny,
         "elevated": elevated(resolved),
-        // Commands run in a sandbox or not at all, in the main session too.
-        "exec": {"host": if policy.sandbox_non_main_sessions { "sandbox" } else { "gateway" }},
+        "exec": {"host": host},
         "fs": {"workspaceOnly": true},
         "codeMode": false,
         "swarm": false,

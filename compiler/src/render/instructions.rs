@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use kr8tiv_crds::channels::ChannelName;
 use kr8tiv_crds::harness::WorkspaceFile;
+use kr8tiv_crds::sandbox::MainSessionCommands;
 
 use crate::channels::{configured, owners};
 use crate::compose::Composition;
 use crate::render::markdown::{code, line, list, sentence};
 use crate::render::mission_control;
 use crate::resolve::{Resolved, ResolvedAgent, agent_ids};
-
-/// Tools that OpenClaw runs in a sandbox.
-const SANDBOXED: [&str; 8] =
-    ["apply_patch", "code_execution", "edit", "exec", "ls", "process", "read", "write"];
+use crate::sandbox;
 
 /// The file of one agent.
 pub(crate) fn render(
@@ -144,12 +142,16 @@ pub(crate) fn tools(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Strin
         format!("- You may use: {}. Nothing else.\n", names.join(", "))
     };
     let policy = &resolved.harness.tools;
-    let needs_sandbox = SANDBOXED.iter().any(|tool| agent.tools.allow.contains(tool));
-    if policy.sandbox_non_main_sessions && needs_sandbox {
+    if sandbox::of_agent(resolved, agent).is_some() {
         text.push_str(
-            "- Outside of your main session, files and commands need a sandbox. Where there is none, these tools \
-             fail: say so instead of trying again.\n",
+            "- Outside of your main session, files and commands are those of a sandbox, with a copy of your workspace \
+             from when it was first used. What you write there stays there, until it is cleared. When these tools \
+             fail for want of it, say so instead of trying again.\n",
         );
+        let runs_commands = agent.tools.allow.contains("exec");
+        if runs_commands && policy.main_session_commands == MainSessionCommands::Refused {
+            text.push_str("- In your main session you can't run commands.\n");
+        }
     }
     if policy.elevated && !owners(&resolved.tenant.spec.channels).is_empty() {
         text.push_str("- Only an owner may have you run a command outside of the sandbox, and only when they ask for just that.\n");

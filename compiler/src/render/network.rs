@@ -1,4 +1,4 @@
-//! The gateway's NetworkPolicy. Pure.
+//! The NetworkPolicies of the gateway and of its sandboxes. Pure.
 //!
 //! Everything is refused in both directions but for what is listed. A policy is a wish: the cluster's network plugin
 //! enforces it, or does not.
@@ -11,6 +11,7 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kr8tiv_crds::meta;
 use kr8tiv_crds::network::{self, EgressRule, IngressPeer, NetworkPort};
 
 use crate::inputs::OperatorPods;
@@ -18,14 +19,19 @@ use crate::network::{RESERVED_V4, RESERVED_V6};
 use crate::openclaw::GATEWAY_PORT;
 use crate::render::WATCHDOG_PORT;
 use crate::render::object_names::gateway_name;
-use crate::render::objects::{metadata, selector};
+use crate::render::objects::{component, metadata, selector};
 use crate::resolve::ResolvedTenant;
+use crate::sandbox::SANDBOX_PORT;
 
 /// The label by which the API server names every namespace.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 /// The policy; `None` when the tenant wants none.
-pub(super) fn policy(tenant: &ResolvedTenant<'_>, operator: &OperatorPods) -> Option<NetworkPolicy> {
+pub(super) fn policy(
+    tenant: &ResolvedTenant<'_>,
+    operator: &OperatorPods,
+    has_sandboxes: bool,
+) -> Option<NetworkPolicy> {
     let network = &tenant.spec.network;
     network.enabled.then(|| NetworkPolicy {
         metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),
@@ -33,9 +39,28 @@ pub(super) fn policy(tenant: &ResolvedTenant<'_>, operator: &OperatorPods) -> Op
             pod_selector: Some(labelled(selector(tenant))),
             policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
             ingress: Some(ingress(&network.ingress_from, operator)),
-            egress: Some(egress(&network.egress)),
+            egress: Some(egress(&network.egress, has_sandboxes.then(|| sandboxes(tenant)))),
         }),
     })
+}
+
+/// Labels that select all sandboxes' Pods.
+pub(super) fn sandboxes(tenant: &ResolvedTenant<'_>) -> BTreeMap<String, String> {
+    component(tenant, meta::SANDBOX)
+}
+
+/// What sandboxes may do: be connected to by their gateway, and connect to what is listed.
+pub(super) fn of_sandboxes(tenant: &ResolvedTenant<'_>, wanted: &[EgressRule]) -> NetworkPolicySpec {
+    let open = || std::iter::once(names()).chain(wanted.iter().map(named)).collect();
+    NetworkPolicySpec {
+        pod_selector: Some(labelled(sandboxes(tenant))),
+        policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
+        ingress: Some(vec![NetworkPolicyIngressRule {
+            from: Some(vec![pods(selector(tenant))]),
+            ports: Some(vec![port("TCP", SANDBOX_PORT, None)]),
+        }]),
+        egress: (!wanted.is_empty()).then(open),
+    }
 }
 
 fn ingress(from: &[IngressPeer], operator: &OperatorPods) -> Vec<NetworkPolicyIngressRule> {
@@ -60,7 +85,10 @@ fn ingress(from: &[IngressPeer], operator: &OperatorPods) -> Vec<NetworkPolicyIn
     rules
 }
 
-fn egress(wanted: &[EgressRule]) -> Vec<NetworkPolicyEgressRule> {
+fn egress(
+    wanted: &[EgressRule],
+    sandboxes: Option<BTreeMap<String, String>>,
+) -> Vec<NetworkPolicyEgressRule> {
     let public = |cidr: &str, except: &[&str]| NetworkPolicyPeer {
         ip_block: Some(IPBlock {
             cidr: cidr.into(),
@@ -69,24 +97,41 @@ fn egress(wanted: &[EgressRule]) -> Vec<NetworkPolicyEgressRule> {
         ..NetworkPolicyPeer::default()
     };
     let mut rules = vec![
-        // Name servers are anywhere: Pods, a cache at a link-local address, a node's.
-        NetworkPolicyEgressRule { to: None, ports: Some(vec![port("UDP", 53, None), port("TCP", 53, None)]) },
+        names(),
         NetworkPolicyEgressRule {
             to: Some(vec![public("0.0.0.0/0", &RESERVED_V4), public("::/0", &RESERVED_V6)]),
             ports: Some(vec![port("TCP", 443, None)]),
         },
     ];
-    rules.extend(wanted.iter().map(|EgressRule { cidr, namespace_selector, pod_selector, ports }| {
-        let ports: Vec<_> = ports
-            .iter()
-            .map(|NetworkPort { protocol, port: first, end_port }| port(protocol.as_str(), *first, *end_port))
-            .collect();
-        NetworkPolicyEgressRule {
-            to: Some(vec![peer(cidr.as_ref(), namespace_selector.as_ref(), pod_selector.as_ref())]),
-            ports: (!ports.is_empty()).then_some(ports),
-        }
+    rules.extend(sandboxes.map(|labels| NetworkPolicyEgressRule {
+        to: Some(vec![pods(labels)]),
+        ports: Some(vec![port("TCP", SANDBOX_PORT, None)]),
     }));
+    rules.extend(wanted.iter().map(named));
     rules
+}
+
+/// Name servers are anywhere: Pods, a cache at a link-local address, a node's.
+fn names() -> NetworkPolicyEgressRule {
+    NetworkPolicyEgressRule { to: None, ports: Some(vec![port("UDP", 53, None), port("TCP", 53, None)]) }
+}
+
+fn named(
+    EgressRule { cidr, namespace_selector, pod_selector, ports }: &EgressRule,
+) -> NetworkPolicyEgressRule {
+    let ports: Vec<_> = ports
+        .iter()
+        .map(|NetworkPort { protocol, port: first, end_port }| port(protocol.as_str(), *first, *end_port))
+        .collect();
+    NetworkPolicyEgressRule {
+        to: Some(vec![peer(cidr.as_ref(), namespace_selector.as_ref(), pod_selector.as_ref())]),
+        ports: (!ports.is_empty()).then_some(ports),
+    }
+}
+
+/// Pods of the tenant's namespace.
+fn pods(labels: BTreeMap<String, String>) -> NetworkPolicyPeer {
+    NetworkPolicyPeer { pod_selector: Some(labelled(labels)), ..NetworkPolicyPeer::default() }
 }
 
 fn peer(

@@ -15,7 +15,7 @@ const TOKEN_KEY: &str = "token";
 const STATUS_TOKEN_KEY: &str = "statusToken";
 
 /// What the gateway is called: its StatefulSet, Service and ServiceAccount.
-pub(crate) fn gateway_name(tenant: &str) -> String {
+pub fn gateway_name(tenant: &str) -> String {
     format!("{tenant}-gateway")
 }
 

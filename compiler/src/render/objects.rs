@@ -19,8 +19,9 @@ use crate::bundle::{Object, WorkspaceFile};
 use crate::inputs::Platform;
 use crate::render::object_names::{claim_name, config_name, gateway_name, labels, workspace_name};
 use crate::render::plugins::Plugins;
-use crate::render::{ingress, network, pod, settings};
+use crate::render::{ingress, network, pod, sandbox, settings};
 use crate::resolve::{Resolved, ResolvedTenant};
+use crate::sandbox::sandboxes;
 use crate::skills::Pack;
 use crate::{hash, openclaw};
 
@@ -34,13 +35,13 @@ pub(crate) struct Contents<'a> {
 }
 
 /// The objects in the order in which they are applied. The configuration comes after the workspaces: it holds
-/// `delivery.json`, by which the watchdog knows that the rest has arrived.
+/// `delivery.json`, by which the watchdog knows that the rest has arrived. The sandboxes come after the gateway, which
+/// does not wait for them.
 pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Contents<'_>) -> Vec<Object> {
     let tenant = &resolved.tenant;
     let mut objects = vec![Object::ServiceAccount(Box::new(service_account(tenant)))];
-    objects.extend(
-        network::policy(tenant, &platform.operator).map(|policy| Object::NetworkPolicy(Box::new(policy))),
-    );
+    let policy = network::policy(tenant, &platform.operator, !sandboxes(resolved).is_empty());
+    objects.extend(policy.map(|policy| Object::NetworkPolicy(Box::new(policy))));
     objects.extend([
         Object::PersistentVolumeClaim(Box::new(claim(tenant))),
         Object::Service(Box::new(service(tenant))),
@@ -62,6 +63,7 @@ pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Co
     );
     objects.push(Object::ConfigMap(Box::new(configuration(resolved, contents))));
     objects.push(Object::StatefulSet(Box::new(stateful_set(resolved, platform, contents))));
+    objects.extend(sandbox::objects(resolved, platform));
     for object in &mut objects {
         stamp(object);
     }
@@ -70,10 +72,15 @@ pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Co
 
 /// Labels that select the gateway's Pod.
 pub(super) fn selector(tenant: &ResolvedTenant<'_>) -> BTreeMap<String, String> {
+    component(tenant, meta::GATEWAY)
+}
+
+/// Labels that select the Pods of a part of the tenant.
+pub(super) fn component(tenant: &ResolvedTenant<'_>, component: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
         (meta::INSTANCE.into(), tenant.name.into()),
         (meta::NAME.into(), meta::NAME_VALUE.into()),
-        (meta::COMPONENT.into(), "gateway".into()),
+        (meta::COMPONENT.into(), component.into()),
     ])
 }
 

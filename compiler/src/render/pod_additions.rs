@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     ConfigMapEnvSource, ConfigMapKeySelector, Container, EnvFromSource, EnvVar, EnvVarSource,
-    LocalObjectReference, PodTemplateSpec, SecretEnvSource, Volume, VolumeMount,
+    LocalObjectReference, PodSpec, PodTemplateSpec, SecretEnvSource, Volume, VolumeMount,
 };
-use kr8tiv_crds::pod_template::{ExtraVolume, Variable, VariableSource, VariablesSource};
+use kr8tiv_crds::pod_template::{ExtraVolume, PodTemplate, Variable, VariableSource, VariablesSource};
 use kr8tiv_crds::tenant::Gateway;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -24,10 +24,20 @@ pub(super) fn add(gateway: &Gateway, template: &mut PodTemplateSpec) {
         merge(&wanted.annotations, metadata.annotations.get_or_insert_default());
     }
     let Some(spec) = &mut template.spec else { return };
-    spec.node_selector = (!wanted.node_selector.is_empty()).then(|| wanted.node_selector.clone());
-    spec.tolerations = list(&wanted.tolerations);
+    place(wanted, spec);
     spec.affinity = wanted.affinity.clone().and_then(object);
     spec.topology_spread_constraints = list(&wanted.topology_spread_constraints);
+    spec.volumes.get_or_insert_default().extend(wanted.volumes.iter().map(volume));
+    for container in &mut spec.containers {
+        container.volume_mounts.get_or_insert_default().extend(wanted.volumes.iter().map(volume_mount));
+        environment(gateway, container);
+    }
+}
+
+/// Adds what every Pod of the tenant's needs: on which nodes it runs and how its image is pulled.
+pub(super) fn place(wanted: &PodTemplate, spec: &mut PodSpec) {
+    spec.node_selector = (!wanted.node_selector.is_empty()).then(|| wanted.node_selector.clone());
+    spec.tolerations = list(&wanted.tolerations);
     spec.runtime_class_name.clone_from(&wanted.runtime_class_name);
     spec.priority_class_name.clone_from(&wanted.priority_class_name);
     let pull: Vec<_> = wanted
@@ -36,11 +46,6 @@ pub(super) fn add(gateway: &Gateway, template: &mut PodTemplateSpec) {
         .map(|secret| LocalObjectReference { name: secret.name.clone() })
         .collect();
     spec.image_pull_secrets = (!pull.is_empty()).then_some(pull);
-    spec.volumes.get_or_insert_default().extend(wanted.volumes.iter().map(volume));
-    for container in &mut spec.containers {
-        container.volume_mounts.get_or_insert_default().extend(wanted.volumes.iter().map(volume_mount));
-        environment(gateway, container);
-    }
 }
 
 /// Names of the operator's own labels and annotations are not taken over, whatever was said of them.

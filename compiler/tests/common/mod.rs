@@ -37,6 +37,7 @@ pub fn platform() -> Platform {
     Platform {
         gateway_repository: "ghcr.io/openclaw/openclaw".into(),
         watchdog_image: "example.com/kr8tiv/watchdog:0.1.0".into(),
+        sandbox_image: "example.com/kr8tiv/sandbox:0.1.0".into(),
         plugins: PluginSource::Registry,
         operator: OperatorPods::default(),
     }
@@ -133,7 +134,7 @@ pub fn openclaw() -> PathBuf {
 /// The gateway's Pod.
 pub fn pod(bundle: &Bundle) -> &PodSpec {
     let found = bundle.objects.iter().find_map(|object| match object {
-        Object::StatefulSet(set) => set.spec.as_ref()?.template.spec.as_ref(),
+        Object::StatefulSet(_) => object.gateway()?.spec.as_ref()?.template.spec.as_ref(),
         _ => None,
     });
     found.unwrap()

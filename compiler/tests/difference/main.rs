@@ -76,6 +76,20 @@ struct Case {
 }
 
 const CASES: &[Case] = &[
+    // A sandbox is another Pod: the gateway goes on.
+    Case {
+        edit: ("tools:\n", "tools:\n    sandbox: {scratchSize: 2Gi}\n"),
+        effect: Effect::None,
+        config: &[],
+        files: &[],
+        objects: &[(
+            "StatefulSet",
+            &[
+                "spec.template.spec.volumes[tmp].emptyDir.sizeLimit",
+                "spec.template.spec.volumes[workspaces].emptyDir.sizeLimit",
+            ],
+        )],
+    },
     Case {
         edit: ("primary: anthropic/claude-sonnet-4-6", "primary: anthropic/claude-opus-4-6"),
         effect: Effect::Reload,
@@ -102,7 +116,7 @@ const CASES: &[Case] = &[
         effect: Effect::Restart,
         config: &[],
         files: &[],
-        objects: &[("StatefulSet", &["spec.replicas"])],
+        objects: &[("StatefulSet", &["spec.replicas"]), ("StatefulSet", &["spec.replicas"])],
     },
     Case {
         edit: (

@@ -142,10 +142,27 @@ impl Secrets {
         secret: &MintedSecret,
         rotation: Option<&str>,
     ) -> Result<Option<StatusToken>, Error> {
-        let key = Key::of(&tenant.metadata);
         let tokens = secret.keys().map(|key| Ok((key.to_owned(), token()?)));
         let tokens: BTreeMap<String, String> = tokens.collect::<Result<_, Error>>()?;
         let status_token = StatusToken(tokens.get(&secret.status_token).cloned().unwrap_or_default());
+        let rotation = rotation.map(|value| (meta::ROTATE_TOKEN, value));
+        if !self.create(tenant, tenant_id, &secret.name, rotation, tokens).await? {
+            return Ok(None);
+        }
+        said(&Key::of(&tenant.metadata), &secret.name, "tokens made");
+        Ok(Some(status_token))
+    }
+
+    /// Creates a Secret of the operator's own. Gives whether there was none of that name.
+    pub(super) async fn create(
+        &self,
+        tenant: &Tenant,
+        tenant_id: &str,
+        name: &str,
+        annotation: Option<(&str, &str)>,
+        data: BTreeMap<String, String>,
+    ) -> Result<bool, Error> {
+        let key = Key::of(&tenant.metadata);
         let labels = [
             (meta::MANAGED_BY, meta::MANAGED_BY_VALUE),
             (meta::NAME, meta::NAME_VALUE),
@@ -156,26 +173,23 @@ impl Secrets {
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let object = Secret {
             metadata: kube::core::ObjectMeta {
-                name: Some(secret.name.clone()),
+                name: Some(name.to_owned()),
                 namespace: Some(key.namespace.clone()),
                 labels: Some(BTreeMap::from(labels)),
-                annotations: rotation.map(|value| [(meta::ROTATE_TOKEN.into(), value.into())].into()),
+                annotations: annotation.map(|(name, value)| [(name.into(), value.into())].into()),
                 owner_references: tenant.controller_owner_ref(&()).map(|owner| vec![owner]),
                 ..Default::default()
             },
-            string_data: Some(tokens),
+            string_data: Some(data),
             type_: Some("Opaque".into()),
             ..Default::default()
         };
         let parameters =
             PostParams { field_manager: Some(crate::FIELD_MANAGER.into()), ..PostParams::default() };
         match self.api(&key).create(&parameters, &object).await {
-            Ok(_) => {
-                said(&key, &secret.name, "tokens made");
-                Ok(Some(status_token))
-            }
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
-            Err(source) => Err(Error::Api { name: secret.name.clone(), source: Box::new(source) }),
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(source) => Err(Error::Api { name: name.to_owned(), source: Box::new(source) }),
         }
     }
 
@@ -220,7 +234,7 @@ impl Secrets {
         Ok((rotated.map(str::to_owned).or_else(|| done.cloned()), status_token))
     }
 
-    fn api(&self, tenant: &Key) -> Api<Secret> {
+    pub(super) fn api(&self, tenant: &Key) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &tenant.namespace)
     }
 }
@@ -236,12 +250,12 @@ fn token() -> Result<String, Error> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn said(tenant: &Key, secret: &str, what: &str) {
+pub(super) fn said(tenant: &Key, secret: &str, what: &str) {
     tracing::info!(kind = "Tenant", namespace = tenant.namespace, name = tenant.name, secret, "{what}");
 }
 
 /// Whether an existing Secret is the one that was made for this Tenant.
-fn accept(secret: &Secret, uid: &str, tenant_id: &str) -> Result<(), Error> {
+pub(super) fn accept(secret: &Secret, uid: &str, tenant_id: &str) -> Result<(), Error> {
     let metadata = &secret.metadata;
     let name = metadata.name.clone().unwrap_or_default();
     let owners = metadata.owner_references.as_deref().unwrap_or_default();

@@ -11,6 +11,7 @@ pub mod status;
 pub mod stop;
 pub mod told;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ use crate::tenant::apply::Tools;
 use crate::tenant::claims::Claimed;
 use crate::tenant::observe::{Observed, observe};
 use crate::tenant::plan::{Plan, Prepared, Told};
-use crate::tenant::rollout::{Rollout, go_on, restart, roll_out};
+use crate::tenant::rollout::{Announcement, Rollout, go_on, restart, roll_out, unstick};
 use crate::tenant::status::{Ending, Outcome, Served};
 use crate::tenant::stop::{Retry, Stop};
 use crate::tokens::channel_tokens;
@@ -149,7 +150,7 @@ impl Tenants {
         let tenant = observed.tenant;
         let previous = &observed.previous;
         let summary = status::summarise(tenant, previous, &observed.gateway, ending);
-        let status = status::status(tenant, previous, &observed.gateway, ending, &summary, &now());
+        let status = status::status(observed, ending, &summary, &now());
         if context.statuses.write(tenant, &status).await? {
             let key = &observed.key;
             let reason = summary.reason.as_str();
@@ -206,18 +207,26 @@ async fn advance(
         let ending = Ending { outcome: Outcome::Applied(Box::new(plan)), served: Served::default() };
         return Ok(Some((ending, None)));
     }
-    let rolled_out = roll_out(context, &observed.key, &observed.gateway, &plan.bundle.hash).await;
-    let rollout = rolled_out.map_err(|source| {
+    let keys = keys_in_one(&context.secrets.sandbox_keys(&observed.key));
+    let announced = Announcement { hash: &plan.bundle.hash, sandbox_keys: keys.as_deref() };
+    let stopped = |source| {
         let (kind, name) = ("Pod", format!("of {}", observed.key.name));
         Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
-    })?;
-    let Rollout { known, again } = rollout;
+    };
+    let rolled_out = roll_out(context, &observed.key, &observed.gateway, announced).await;
+    let Rollout { known, again } = rolled_out.map_err(stopped)?;
+    unstick(&context.client, &observed.key, &observed.sandboxes).await.map_err(stopped)?;
     let was_ready = status::was_ready(observed.tenant, &observed.previous);
     let lacks_context = context.memories.lacks_context(&observed.key, &plan.bundle, was_ready, &known);
     let recovery = recovery_of(observed, &known);
     let again = [again, recovery.and_then(Decision::again)].into_iter().flatten().min();
     let served = Served { known, lacks_context, recovery };
     Ok(Some((Ending { outcome: Outcome::Applied(Box::new(plan)), served }, again)))
+}
+
+/// What the gateway's Pod is told of its sandboxes' keys; `None` when it has no sandbox.
+fn keys_in_one(keys: &BTreeMap<String, String>) -> Option<String> {
+    (!keys.is_empty()).then(|| keys.values().map(String::as_str).collect::<Vec<_>>().join("-"))
 }
 
 /// How a gateway is that goes on with what it has, because the current generation can't be applied. A fault of its own
@@ -265,18 +274,22 @@ async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Opti
     let prepare = |told| plan::prepare(observed, told, &facts, &context.stores.index, &context.compiler);
     // The annotation may be taken off again: which token the Pod was last started for, the Secret knows.
     let asked = asked_rotation(observed.tenant).map(str::to_owned);
-    let told =
-        Told { taken_tokens: before, rotation: asked.or_else(|| context.secrets.rotation(&observed.key)) };
+    let told = Told {
+        taken_tokens: before,
+        rotation: asked.or_else(|| context.secrets.rotation(&observed.key)),
+        sandbox_keys: context.secrets.sandbox_keys(&observed.key),
+    };
     let plan = prepare(told.clone()).map_err(|stop| Stop { retry: claimed.retry(stop.retry), ..stop })?;
     if let Claimed::Unread(_, error) = &claimed {
         return Err(Stop::by_secret(plan.compiled(), error));
     }
     recalled.map_err(|error| Stop::by_memory(plan.compiled(), &error))?;
-    let rotation = secure(context, observed, &plan, in_doubt).await?;
+    let (rotation, sandbox_keys) = secure(context, observed, &plan, in_doubt).await?;
     // A token that was missing until now may be somebody else's.
     let taken_tokens = claims::compare(context, observed, &tokens);
     let is_ours = plan.bundle.minted.token.is_some();
-    let now = Told { taken_tokens, rotation: if is_ours { rotation } else { told.rotation.clone() } };
+    let rotation = if is_ours { rotation } else { told.rotation.clone() };
+    let now = Told { taken_tokens, rotation, sandbox_keys };
     if now == told { Ok(Some(plan)) } else { prepare(now).map(Some) }
 }
 
@@ -289,19 +302,29 @@ async fn recall(context: &Context, observed: &Observed<'_>) -> Result<(), memory
     }
 }
 
-/// Makes sure that the Secrets are there. Gives the rotation that the gateway's token was made for.
+/// Makes sure that the Secrets are there. Gives the rotation that the gateway's token was made for, and which keys its
+/// sandboxes have.
 async fn secure(
     context: &Context,
     observed: &Observed<'_>,
     plan: &Plan<Prepared>,
     in_doubt: bool,
-) -> Result<Option<String>, Stop> {
+) -> Result<(Option<String>, BTreeMap<String, String>), Stop> {
     let bundle = &plan.bundle;
     let stopped = |error: crate::secrets::Error| Stop::by_secret(plan.compiled(), &error);
     let secrets = &context.secrets;
     secrets.check(&observed.key, observed.uid, &bundle.secret_references, in_doubt).await.map_err(stopped)?;
     let minted = secrets.ensure_minted(observed.tenant, &bundle.tenant_id, &bundle.minted, in_doubt);
-    minted.await.map_err(stopped)
+    let rotation = minted.await.map_err(stopped)?;
+    let logins = context.deliveries.known(&observed.key).health.unwrap_or_default().sandboxes;
+    let in_doubt = |sandbox: &str| {
+        let pod = observed.sandboxes.get(sandbox).and_then(|sandbox| sandbox.pod.as_ref());
+        pod.is_some_and(|(_, pod)| pod.problem.is_some())
+            || logins.get(sandbox).is_some_and(|login| login.doubts_keys())
+    };
+    let keys =
+        secrets.ensure_sandbox_keys(observed.tenant, &bundle.tenant_id, &bundle.sandboxes, in_doubt).await;
+    Ok((rotation, keys.map_err(stopped)?))
 }
 
 fn unreadable_result(tenant: &Guarded<Tenant>) -> TenantResult {
@@ -310,7 +333,7 @@ fn unreadable_result(tenant: &Guarded<Tenant>) -> TenantResult {
     TenantResult {
         tenant: Edition::of(tenant.meta()),
         harness: (harness.unwrap_or_else(unknown), None),
-        agents: std::collections::BTreeMap::new(),
+        agents: BTreeMap::new(),
         compiled: Err(Failure { diagnostics: Vec::new() }),
         progress: Progress::Stalled,
         reason: Reason::Unreadable,

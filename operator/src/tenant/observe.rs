@@ -33,9 +33,11 @@ pub struct Observed<'a> {
     pub children: BTreeMap<ChildId, Arc<Child>>,
     /// The gateway.
     pub gateway: Gateway,
+    /// The sandboxes, by their names.
+    pub sandboxes: BTreeMap<String, Gateway>,
 }
 
-/// What there is of a gateway.
+/// What there is of a gateway, or of a sandbox.
 #[derive(Clone, Debug, Default)]
 pub struct Gateway {
     /// Its StatefulSet.
@@ -67,16 +69,22 @@ pub fn observe<'a>(stores: &Stores, tenant: &'a Tenant, previous: TenantStatus) 
     let agents = agents.iter().filter_map(|agent| custom(&stores.agents, agent));
     let agents = agents.filter(|agent| agent.meta().deletion_timestamp.is_none()).collect();
     let children = stores.children_of(&key);
-    let gateway = gateway(stores, &key, uid);
-    Observed { key, tenant, previous, uid, harness, namespace_labels, agents, children, gateway }
-}
-
-fn gateway(stores: &Stores, tenant: &Key, uid: &str) -> Gateway {
-    let Some((set, workload)) = stores.workload_of(tenant, uid) else { return Gateway::default() };
-    // A StatefulSet of one replica names its Pod so.
-    let name = format!("{}-0", set.name);
-    let pod = stores.pod(&tenant.sibling(&name)).map(|pod| (name, pod));
-    Gateway { workload: Some(workload), pod }
+    let mut gateway = Gateway::default();
+    let mut sandboxes = BTreeMap::new();
+    let gateway_name = kr8tiv_compiler::gateway_name(&key.name);
+    for (set, workload) in stores.workloads_of(&key, uid) {
+        // A StatefulSet of one replica names its Pod so.
+        let pod = format!("{}-0", set.name);
+        let pod = stores.pod(&key.sibling(&pod)).map(|found| (pod, found));
+        let found = Gateway { workload: Some(workload), pod };
+        // By its name: a label may have been taken off by hand.
+        if set.name == gateway_name {
+            gateway = found;
+        } else {
+            sandboxes.insert(set.name, found);
+        }
+    }
+    Observed { key, tenant, previous, uid, harness, namespace_labels, agents, children, gateway, sandboxes }
 }
 
 impl Observed<'_> {

@@ -64,6 +64,8 @@ pub struct Told {
     pub taken_tokens: BTreeMap<SecretKeyReference, TokenHolder>,
     /// The rotation that the gateway's token was made for.
     pub rotation: Option<String>,
+    /// Which keys the sandboxes have, by their names.
+    pub sandbox_keys: BTreeMap<String, String>,
 }
 
 /// Compiles what was observed.
@@ -110,7 +112,7 @@ fn surroundings(
     told: Told,
     facts: &Facts,
 ) -> Surroundings {
-    let Told { taken_tokens, rotation } = told;
+    let Told { taken_tokens, rotation, sandbox_keys } = told;
     let unavailable = images.iter().flat_map(|images| &images.unavailable);
     Surroundings {
         namespace_labels: observed.namespace_labels.as_deref().cloned().unwrap_or_default(),
@@ -118,6 +120,7 @@ fn surroundings(
         unavailable_images: unavailable.map(|unavailable| unavailable.image.clone()).collect(),
         taken_tokens,
         token_rotation: rotation,
+        sandbox_keys,
         retrieved_context: facts.lines.clone(),
     }
 }

@@ -1,5 +1,6 @@
 //! Apply stage: gets the running Pod to take up what was applied. Writes to the API.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
@@ -45,25 +46,41 @@ enum Step {
     },
 }
 
+/// What a Pod is told by its annotations.
+#[derive(Clone, Copy, Debug)]
+pub struct Announcement<'a> {
+    /// The bundle that it should serve.
+    pub hash: &'a str,
+    /// Which keys its sandboxes have; `None` when it has no sandbox.
+    pub sandbox_keys: Option<&'a str>,
+}
+
 /// Decides on a Pod. Pure.
-fn step(workload: Option<&Workload>, pod: &GatewayPod, hash: &str) -> Step {
+fn step(workload: Option<&Workload>, pod: &GatewayPod, announced: Announcement<'_>) -> Step {
     if pod.deleting {
         return Step::Wait;
     }
-    // A StatefulSet replaces a Pod of an old revision only once it has been ready: one that can't become ready,
-    // because of the very fault that the new revision mends, would stay for ever.
-    let outdated = workload.is_some_and(|workload| {
-        workload.is_observed()
-            && workload.update_revision.is_some()
-            && workload.update_revision != pod.revision
-    });
-    if outdated && !pod.ready {
+    if is_stuck(workload, pod) {
         return Step::Delete;
     }
     if !pod.scheduled {
         return Step::Wait;
     }
-    Step::Deliver { announce: pod.bundle_hash.as_deref() != Some(hash) }
+    let Announcement { hash, sandbox_keys } = announced;
+    let is_told = pod.bundle_hash.as_deref() == Some(hash)
+        && sandbox_keys.is_none_or(|keys| pod.sandbox_keys.as_deref() == Some(keys));
+    Step::Deliver { announce: !is_told }
+}
+
+/// Whether a Pod will never be replaced by itself. A StatefulSet replaces a Pod of an old revision only once it has been
+/// ready: one that can't become ready, because of the very fault that the new revision mends, would stay for ever.
+fn is_stuck(workload: Option<&Workload>, pod: &GatewayPod) -> bool {
+    let outdated = workload.is_some_and(|workload| {
+        workload.is_observed()
+            && workload.update_revision.is_some()
+            && workload.update_revision != pod.revision
+    });
+    outdated && !pod.ready && !pod.deleting
 }
 
 /// Gets the running Pod, if there is one, to take up the bundle.
@@ -71,7 +88,7 @@ pub async fn roll_out(
     context: &Context,
     tenant: &Key,
     gateway: &Gateway,
-    hash: &str,
+    announced: Announcement<'_>,
 ) -> Result<Rollout, kube::Error> {
     let Context { client, stores, deliveries, secrets, .. } = context;
     let idle = Rollout { known: Known::default(), again: None };
@@ -80,7 +97,7 @@ pub async fn roll_out(
         return Ok(idle);
     };
     let api = Api::<Pod>::namespaced(client.clone(), &tenant.namespace);
-    match step(gateway.workload.as_deref(), pod, hash) {
+    match step(gateway.workload.as_deref(), pod, announced) {
         Step::Wait => {
             deliveries.forget(tenant);
             Ok(idle)
@@ -99,21 +116,43 @@ pub async fn roll_out(
         }
         Step::Deliver { announce } => {
             if announce {
-                annotate(&api, stores, name, pod, meta::BUNDLE_HASH, hash).await?;
+                let Announcement { hash, sandbox_keys } = announced;
+                let keys = sandbox_keys.map(|keys| (meta::SANDBOX_KEYS, keys));
+                let told = keys.into_iter().chain([(meta::BUNDLE_HASH, hash)]);
+                annotate(&api, stores, name, pod, told.collect()).await?;
             }
             let Some(ip) = &pod.ip else { return Ok(idle) };
             let (pod_uid, token) = (pod.uid.clone(), secrets.status_token(tenant));
-            let expected = Expected { pod_uid, ip: ip.clone(), hash: hash.to_owned(), token };
+            let expected = Expected { pod_uid, ip: ip.clone(), hash: announced.hash.to_owned(), token };
             let known = deliveries.follow(tenant, &expected);
             let mut again = deliveries.next_nudge(tenant);
             if again == Some(Duration::ZERO) {
                 // Any new value will do.
-                annotate(&api, stores, name, pod, NUDGE, &format!("{:08x}", rand::random::<u32>())).await?;
+                let value = format!("{:08x}", rand::random::<u32>());
+                annotate(&api, stores, name, pod, [(NUDGE, value.as_str())].into()).await?;
                 again = deliveries.next_nudge(tenant);
             }
             Ok(Rollout { known, again })
         }
     }
+}
+
+/// Has the StatefulSets of sandboxes make those Pods anew that they would not replace by themselves.
+pub async fn unstick(
+    client: &Client,
+    tenant: &Key,
+    sandboxes: &BTreeMap<String, Gateway>,
+) -> Result<(), kube::Error> {
+    let api = Api::<Pod>::namespaced(client.clone(), &tenant.namespace);
+    for sandbox in sandboxes.values() {
+        let Some((name, pod)) = &sandbox.pod else { continue };
+        if is_stuck(sandbox.workload.as_deref(), pod) {
+            delete(&api, name, pod, None).await?;
+            let Key { namespace, name: tenant } = tenant;
+            tracing::info!(kind = "Tenant", namespace, name = tenant, pod = name, "stuck Pod deleted");
+        }
+    }
+    Ok(())
 }
 
 /// What is known of a gateway that goes on with the bundle that its Pod was told of last.
@@ -162,10 +201,9 @@ async fn annotate(
     stores: &Stores,
     name: &str,
     pod: &GatewayPod,
-    annotation: &str,
-    value: &str,
+    annotations: BTreeMap<&str, &str>,
 ) -> Result<(), kube::Error> {
-    let body = json!({"metadata": {"uid": pod.uid, "annotations": {annotation: value}}});
+    let body = json!({"metadata": {"uid": pod.uid, "annotations": annotations}});
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     match api.patch(name, &parameters, &Patch::Merge(body)).await {
         Ok(answer) => {
@@ -220,6 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_is_told_of_other_keys_of_its_sandboxes() {
+        let told = pod(|pod| {
+            pod.bundle_hash = Some("h".into());
+            pod.sandbox_keys = Some("k".into());
+        });
+        for (sandbox_keys, announce) in [(Some("k"), false), (Some("l"), true), (None, false)] {
+            let announced = Announcement { hash: "h", sandbox_keys };
+            assert_eq!(step(Some(&workload("r1", 2)), &told, announced), Step::Deliver { announce });
+        }
+    }
+
+    #[test]
     fn only_a_pod_that_will_never_be_replaced_is_deleted() {
         let cases = [
             ("old and not ready", pod(|_| ()), workload("r2", 2), Step::Delete),
@@ -242,7 +292,8 @@ mod tests {
             ),
         ];
         for (case, pod, workload, expected) in cases {
-            assert_eq!(step(Some(&workload), &pod, "h"), expected, "{case}");
+            let announced = Announcement { hash: "h", sandbox_keys: None };
+            assert_eq!(step(Some(&workload), &pod, announced), expected, "{case}");
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::memory;
 use crate::recovery::{self, Decision};
 use crate::reports;
 use crate::results::Progress;
+use crate::sandbox;
 use crate::tenant::gateway_ready::{SUSPENDED, finding as gateway_finding, was_up};
-use crate::tenant::observe::Gateway;
+use crate::tenant::observe::{Gateway, Observed};
 use crate::tenant::plan::{Applied, Plan};
 use crate::tenant::stop::Stop;
 use crate::tenant::told::{self, Configuration};
@@ -136,24 +137,22 @@ pub fn was_ready(tenant: &Tenant, previous: &TenantStatus) -> bool {
 }
 
 /// Builds a tenant's status from the one before and from how the pass ended.
-pub fn status(
-    tenant: &Tenant,
-    previous: &TenantStatus,
-    gateway: &Gateway,
-    ending: &Ending,
-    summary: &Summary,
-    now: &Time,
-) -> TenantStatus {
+pub fn status(observed: &Observed<'_>, ending: &Ending, summary: &Summary, now: &Time) -> TenantStatus {
+    let Observed { tenant, previous, gateway, .. } = observed;
     let generation = tenant.metadata.generation;
     let mut findings =
         vec![ready(summary), compiled(&ending.outcome), gateway_finding(tenant, previous, gateway, ending)];
     let brought = match &ending.outcome {
         Outcome::Stopped(_) => {
-            reports::kept(previous).into_iter().chain(memory::report::kept(previous)).collect()
+            let kept = reports::kept(previous).into_iter().chain(memory::report::kept(previous));
+            kept.chain(sandbox::kept(previous)).collect()
         }
         Outcome::Applied(plan) => {
             let mut brought = brought(tenant, previous, gateway, plan);
             brought.extend(plan.memory.report.finding.clone());
+            let (planned, known) = (&plan.bundle.sandboxes, &ending.served.known);
+            let suspended = tenant.spec.suspend;
+            brought.extend(sandbox::finding(planned, &observed.sandboxes, known, previous, suspended));
             brought
         }
     };

@@ -43,14 +43,14 @@ impl Stop {
             secrets::Error::Missing { retry, .. } => {
                 (Reason::SecretNotFound, Progress::Reconciling, Retry::After(*retry))
             }
-            secrets::Error::Taken { .. } => {
+            secrets::Error::Taken { .. } | secrets::Error::KeysTaken { .. } => {
                 (Reason::Conflict, Progress::Stalled, Retry::Paced(Pace::Missing))
             }
             secrets::Error::Leaving { .. } => {
                 (Reason::Starting, Progress::Reconciling, Retry::Paced(Pace::Missing))
             }
             secrets::Error::Api { source, .. } => refusal(source),
-            secrets::Error::Randomness(_) => {
+            secrets::Error::Randomness(_) | secrets::Error::Keys(_) => {
                 (Reason::ApplyFailed, Progress::Reconciling, Retry::Paced(Pace::Transient))
             }
         };

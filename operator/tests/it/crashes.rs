@@ -51,6 +51,16 @@ fn end_state(world: &World) -> BTreeMap<String, Value> {
             object.as_object_mut().unwrap().remove("status");
             object["metadata"]["labels"].as_object_mut().unwrap().remove("controller-revision-hash");
         }
+        // So do a sandbox's keys, and what stands for them.
+        if object["metadata"]["labels"]["app.kubernetes.io/component"] == "sandbox" {
+            object["metadata"].as_object_mut().unwrap().remove("annotations");
+            if let Some(template) = object.pointer_mut("/spec/template/metadata") {
+                template.as_object_mut().unwrap().remove("annotations");
+            }
+        }
+        if object["kind"] == "Pod" {
+            object["metadata"]["annotations"].as_object_mut().unwrap().remove("kr8tiv.ai/sandbox-keys");
+        }
         if object["kind"] == "Secret" {
             let keys: Vec<String> = object["data"].as_object().unwrap().keys().cloned().collect();
             object["data"] = json!(keys);

@@ -105,14 +105,14 @@ async fn an_ingress_comes_and_goes_as_the_tenant_wants_it() {
 async fn a_policy_goes_when_the_tenant_wants_none_and_comes_back() {
     let world = World::at_rest().await;
     let policies = |world: &World| world.api.names("NetworkPolicy", NAMESPACE);
-    assert_eq!(policies(&world), ["acme-gateway"]);
+    assert_eq!(policies(&world), ["acme-gateway", "acme-sandbox"]);
     let set = |enabled: bool| {
         world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
             tenant["spec"]["network"] = json!({"enabled": enabled});
         });
     };
     set(false);
-    world.until("the policy is gone", |world| policies(world).is_empty()).await;
+    world.until("the gateway's is gone", |world| policies(world) == ["acme-sandbox"]).await;
     set(true);
-    world.until("the policy is back", |world| !policies(world).is_empty()).await;
+    world.until("it is back", |world| policies(world).len() == 2).await;
 }

@@ -23,6 +23,7 @@ mod memory_life;
 mod minted;
 mod objects;
 mod reports;
+mod sandbox;
 mod sharing;
 mod tokens;
 mod wrong_inputs;

@@ -46,7 +46,8 @@ async fn a_secret_of_an_earlier_release_gets_what_it_lacks_and_keeps_its_token()
     assert_eq!(data(&world)["token"], before["token"]);
     let requests: Vec<_> =
         world.api.requests().into_iter().filter(|seen| seen.resource == "secrets").collect();
-    assert_eq!(requests.iter().map(|seen| seen.verb).collect::<Vec<_>>(), ["get", "patch"]);
+    let verbs: Vec<_> = requests.iter().map(|seen| seen.verb).collect();
+    assert_eq!(verbs, ["get", "patch", "get"], "and one look for the sandbox's keys");
 }
 
 #[tokio::test(start_paused = true)]

@@ -130,7 +130,7 @@ async fn a_token_that_turns_up_late_is_compared_before_anything_is_applied() {
     world.api.create(NAMESPACE, secret("other", "c2VjcmV0"));
     world.until("a conflict", |world| reason(world, NAMESPACE, "late") == "Conflict").await;
     assert!(world.message("Tenant", "late", "Ready").contains("Tenant acme, spec.channels"));
-    assert_eq!(world.api.names("StatefulSet", NAMESPACE), ["acme-gateway"]);
+    assert_eq!(world.api.names("StatefulSet", NAMESPACE), ["acme-gateway", "acme-sandbox"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -157,6 +157,7 @@ impl World {
         let platform = Platform {
             gateway_repository: "gateway".into(),
             watchdog_image: "watchdog:1".into(),
+            sandbox_image: "sandbox:1".into(),
             plugins: self.plugins.clone(),
             operator: OperatorPods::default(),
         };

@@ -60,6 +60,7 @@ impl Cluster {
         let platform = Platform {
             gateway_repository: "gateway".into(),
             watchdog_image: "watchdog".into(),
+            sandbox_image: "sandbox".into(),
             plugins: PluginSource::Registry,
             operator: OperatorPods::default(),
         };

@@ -1,0 +1,239 @@
+//! Observation stage, pure: how a tenant's sandboxes are, by their Pods and by what the watchdog beside the gateway says
+//! that it comes to when it logs in. The gateway serves without them; a condition of its own says so.
+
+use std::collections::BTreeMap;
+
+use kr8tiv_compiler::SandboxKeys;
+use kr8tiv_crds::TenantStatus;
+use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason};
+use serde::Deserialize;
+
+use crate::delivery::Known;
+use crate::tenant::observe::Gateway;
+
+/// Entries of a watchdog's list that are kept: a tenant has no more agents.
+const ENTRIES: usize = 64;
+
+/// What logging in to a sandbox came to, in the watchdog's word.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+pub enum Login {
+    /// A command ran.
+    Ok,
+    /// Nothing answers.
+    Unreachable,
+    /// What answers does not speak SSH.
+    NoBanner,
+    /// It shows another host key than the one in the Secret.
+    HostKeyMismatch,
+    /// It refuses the gateway's key.
+    AuthFailed,
+    /// It runs no command.
+    CommandFailed,
+    /// One that this version of the operator does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// An entry of `sandboxes` of `/status`.
+#[derive(Deserialize)]
+pub(crate) struct Entry {
+    name: String,
+    reason: Login,
+}
+
+/// What is kept of an answer: by sandbox.
+pub(crate) fn logins(entries: Vec<Entry>) -> BTreeMap<String, Login> {
+    entries.into_iter().take(ENTRIES).map(|Entry { name, reason }| (name, reason)).collect()
+}
+
+impl Login {
+    /// Whether the keys may be others than those in the Secret.
+    pub fn doubts_keys(self) -> bool {
+        matches!(self, Self::HostKeyMismatch | Self::AuthFailed)
+    }
+
+    /// What is wrong, if anything is.
+    fn trouble(self) -> Option<(Reason, &'static str)> {
+        Some(match self {
+            Self::Ok | Self::Unknown => return None,
+            Self::Unreachable => (
+                Reason::Unreachable,
+                "can't be reached from the gateway; its log says why, or a NetworkPolicy is in the way",
+            ),
+            Self::NoBanner => (Reason::Unreachable, "does not answer as an SSH server"),
+            Self::HostKeyMismatch => {
+                (Reason::HostKeyMismatch, "shows another host key than the operator has made for it")
+            }
+            Self::AuthFailed => (Reason::AuthFailed, "refuses the gateway's key"),
+            Self::CommandFailed => (Reason::Unreachable, "lets the gateway in and runs no command"),
+        })
+    }
+}
+
+/// What is to be said of the sandboxes of a plan; `None` when there are none.
+pub fn finding(
+    planned: &[SandboxKeys],
+    there: &BTreeMap<String, Gateway>,
+    known: &Known,
+    previous: &TenantStatus,
+    suspended: bool,
+) -> Option<Finding> {
+    let found = |status, reason, message: String| {
+        Some(Finding { type_: ConditionType::SandboxReady, status, reason, message })
+    };
+    if planned.is_empty() {
+        return None;
+    }
+    if suspended {
+        let message = "the sandboxes are stopped with the gateway".to_owned();
+        return found(ConditionStatus::Unknown, Reason::Suspended, message);
+    }
+    let said = kept(previous);
+    let was_told = said.as_ref().is_some_and(|said| said.status != ConditionStatus::Unknown);
+    let logins = known.health.as_ref().map(|health| &health.sandboxes);
+    let mut troubles = Vec::new();
+    let (mut starting, mut unheard) = (false, false);
+    for SandboxKeys { sandbox, .. } in planned {
+        let pod = there.get(sandbox).and_then(|there| there.pod.as_ref()).map(|(_, pod)| pod);
+        let pod = pod.filter(|pod| !pod.deleting);
+        if let Some(problem) = pod.and_then(|pod| pod.problem.as_ref()) {
+            troubles.push((problem.reason, format!("sandbox {sandbox}: {}", problem.message)));
+            continue;
+        }
+        let is_ready = pod.is_some_and(|pod| pod.ready);
+        let login = logins.and_then(|logins| logins.get(sandbox));
+        match (login, login.and_then(|login| login.trouble())) {
+            (Some(Login::Ok), _) if is_ready => {}
+            // At a first start nobody has missed it yet.
+            (_, Some((reason, what))) if is_ready || was_told => {
+                troubles.push((reason, format!("sandbox {sandbox} {what}")));
+            }
+            (None, _) if is_ready => unheard = true,
+            _ => starting = true,
+        }
+    }
+    if let Some((reason, _)) = troubles.first() {
+        let lines: Vec<_> = troubles.iter().map(|(_, line)| line.as_str()).collect();
+        return found(ConditionStatus::False, *reason, lines.join("\n"));
+    }
+    // An operator that has just started says nothing against what was said, and neither does a Pod that has just ended:
+    // the next log-in does.
+    if let Some(said) = said.filter(|_| was_told && (starting || unheard)) {
+        return Some(said);
+    }
+    if starting {
+        return found(ConditionStatus::Unknown, Reason::Starting, "the sandbox is starting".to_owned());
+    }
+    if unheard {
+        let not_yet = "nobody has logged in to the sandbox yet".to_owned();
+        return found(ConditionStatus::Unknown, Reason::Starting, not_yet);
+    }
+    let well = "the gateway can log in to the sandbox and run commands in it".to_owned();
+    found(ConditionStatus::True, Reason::Succeeded, well)
+}
+
+/// What was said before, for a pass that did not get as far.
+pub fn kept(previous: &TenantStatus) -> Option<Finding> {
+    let mut conditions = previous.conditions.iter();
+    conditions
+        .find(|condition| condition.type_ == ConditionType::SandboxReady.as_str())
+        .and_then(Finding::kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::health::Health;
+    use crate::pod::{GatewayPod, Problem};
+
+    const NAME: &str = "acme-sandbox";
+
+    fn planned() -> [SandboxKeys; 1] {
+        [SandboxKeys { sandbox: NAME.into(), secret: "s".into(), host: "h".into() }]
+    }
+
+    fn there(pod: GatewayPod) -> BTreeMap<String, Gateway> {
+        let pod = Some((format!("{NAME}-0"), Arc::new(pod)));
+        [(NAME.to_owned(), Gateway { workload: None, pod })].into()
+    }
+
+    fn ready() -> GatewayPod {
+        GatewayPod { ready: true, ..GatewayPod::default() }
+    }
+
+    fn told(login: &str) -> Known {
+        let entries =
+            json!([{"name": NAME, "reason": login}, {"name": "of-somebody-else", "reason": "AuthFailed"}]);
+        let sandboxes = logins(serde_json::from_value(entries).unwrap());
+        Known { health: Some(Health { sandboxes, ..Health::default() }), ..Known::default() }
+    }
+
+    fn before(status: &str) -> TenantStatus {
+        serde_json::from_value(json!({"conditions": [{
+            "type": "SandboxReady", "status": status, "reason": "Succeeded", "message": "before",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"
+        }]}))
+        .unwrap()
+    }
+
+    fn brief(pod: GatewayPod, known: &Known, previous: &TenantStatus) -> String {
+        let found = finding(&planned(), &there(pod), known, previous, false).unwrap();
+        format!("{} {}: {}", found.status.as_str(), found.reason.as_str(), found.message)
+    }
+
+    #[test]
+    fn a_sandbox_is_ready_when_the_gateway_can_log_in() {
+        let none = TenantStatus::default();
+        assert!(brief(ready(), &told("Ok"), &none).starts_with("True Succeeded"));
+        assert!(brief(GatewayPod::default(), &told("Ok"), &none).starts_with("Unknown Starting"));
+        for (login, expected) in [
+            ("Unreachable", "False Unreachable: sandbox acme-sandbox can't be reached"),
+            ("NoBanner", "False Unreachable: sandbox acme-sandbox does not answer as"),
+            ("HostKeyMismatch", "False HostKeyMismatch: sandbox acme-sandbox shows another"),
+            ("AuthFailed", "False AuthFailed: sandbox acme-sandbox refuses"),
+            ("CommandFailed", "False Unreachable: sandbox acme-sandbox lets"),
+        ] {
+            let said = brief(ready(), &told(login), &none);
+            assert!(said.starts_with(expected), "{said}");
+        }
+        assert!(brief(ready(), &told("OfALaterRelease"), &none).starts_with("Unknown Starting"));
+        assert_eq!(finding(&[], &there(ready()), &told("Ok"), &none, false), None);
+        let suspended = finding(&planned(), &BTreeMap::new(), &told("Ok"), &none, true).unwrap();
+        assert_eq!((suspended.status, suspended.reason), (ConditionStatus::Unknown, Reason::Suspended));
+    }
+
+    #[test]
+    fn a_first_start_is_no_failure_and_a_later_loss_is_one() {
+        let gone = |previous: &TenantStatus| {
+            let found = finding(&planned(), &BTreeMap::new(), &told("Unreachable"), previous, false);
+            found.unwrap().status
+        };
+        assert_eq!(gone(&TenantStatus::default()), ConditionStatus::Unknown);
+        assert_eq!(gone(&before("Unknown")), ConditionStatus::Unknown);
+        assert_eq!(gone(&before("True")), ConditionStatus::False);
+        assert_eq!(gone(&before("False")), ConditionStatus::False);
+    }
+
+    #[test]
+    fn a_pod_that_can_not_start_says_why() {
+        let problem =
+            Problem { reason: Reason::ImagePullFailed, message: "container sandbox: no image".into() };
+        let pod = GatewayPod { problem: Some(problem), ..GatewayPod::default() };
+        let said = brief(pod, &told("Unreachable"), &TenantStatus::default());
+        assert_eq!(said, "False ImagePullFailed: sandbox acme-sandbox: container sandbox: no image");
+    }
+
+    #[test]
+    fn nobody_asked_yet_leaves_what_was_said() {
+        let unheard = Known::default();
+        assert!(brief(ready(), &unheard, &TenantStatus::default()).starts_with("Unknown Starting: nobody"));
+        assert!(brief(ready(), &unheard, &before("True")).ends_with("before"));
+        assert!(brief(GatewayPod::default(), &unheard, &before("True")).ends_with("before"));
+        assert!(brief(GatewayPod::default(), &told("Ok"), &before("False")).ends_with("before"));
+        assert!(brief(ready(), &unheard, &before("Unknown")).starts_with("Unknown Starting: nobody"));
+    }
+}

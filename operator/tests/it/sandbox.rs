@@ -1,0 +1,230 @@
+//! Sandboxes: their keys are made once and rotated together, and what is wrong with one is a condition of its own.
+
+use kr8tiv_operator::sandbox::Login;
+use serde_json::{Value, json};
+
+use crate::world::{NAMESPACE, World, harness, tenant};
+
+const ROTATE: &str = "kr8tiv.ai/rotate-sandbox-keys";
+const KEYS: &str = "kr8tiv.ai/sandbox-keys";
+const SECRET: &str = "acme-sandbox-ssh";
+const IP: &str = "10.0.0.1";
+
+fn data(world: &World) -> Value {
+    world.api.get("Secret", NAMESPACE, SECRET).unwrap_or_default()["data"].clone()
+}
+
+fn set(world: &World, name: &str) -> Value {
+    world.api.get("StatefulSet", NAMESPACE, name).unwrap_or_default()
+}
+
+fn generation(world: &World, name: &str) -> i64 {
+    set(world, name)["metadata"]["generation"].as_i64().unwrap()
+}
+
+fn on_the_sandbox(world: &World) -> Value {
+    set(world, "acme-sandbox")["spec"]["template"]["metadata"]["annotations"][KEYS].clone()
+}
+
+fn on_the_gateway(world: &World) -> Value {
+    world.api.get("Pod", NAMESPACE, "acme-gateway-0").unwrap()["metadata"]["annotations"][KEYS].clone()
+}
+
+/// A Pod of the sandbox's current revision, with this status.
+fn run(world: &World, status: &Value) {
+    let generation = generation(world, "acme-sandbox");
+    let revision = format!("acme-sandbox-{generation}");
+    let mut labels = set(world, "acme-sandbox")["spec"]["template"]["metadata"]["labels"].clone();
+    labels["controller-revision-hash"] = json!(revision);
+    if world.api.get("Pod", NAMESPACE, "acme-sandbox-0").is_some() {
+        world.api.delete("Pod", NAMESPACE, "acme-sandbox-0");
+    }
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "acme-sandbox-0", "labels": labels},
+        "spec": {"nodeName": "node", "containers": []}, "status": status
+    });
+    world.api.create(NAMESPACE, pod);
+    world.api.update("StatefulSet", NAMESPACE, "acme-sandbox", |set| {
+        set["status"] = json!({"observedGeneration": generation, "replicas": 1, "updateRevision": revision});
+    });
+}
+
+fn ready() -> Value {
+    json!({"podIP": "10.0.0.7", "conditions": [{"type": "Ready", "status": "True"}]})
+}
+
+fn told(world: &World, login: Login) {
+    world.watchdogs.change(IP, |health| health.sandboxes = [("acme-sandbox".to_owned(), login)].into());
+}
+
+fn is(world: &World, condition: &str) -> String {
+    world.is("Tenant", "acme", condition)
+}
+
+async fn with_sandbox() -> World {
+    let world = World::at_rest().await;
+    run(&world, &ready());
+    told(&world, Login::Ok);
+    world.until("the sandbox is ready", |world| is(world, "SandboxReady") == "True").await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_made_once_and_rotated_together_without_the_gateway() {
+    let mut world = with_sandbox().await;
+    world.rest().await;
+    let first = data(&world);
+    let names: Vec<_> = first.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names, ["authorized_keys", "id_ed25519", "known_hosts", "ssh_host_ed25519_key"]);
+    let secret = world.api.get("Secret", NAMESPACE, SECRET).unwrap();
+    assert_eq!(secret["metadata"]["ownerReferences"][0]["kind"], "Tenant");
+    let (gateway, sandbox) = (generation(&world, "acme-gateway"), generation(&world, "acme-sandbox"));
+    assert_eq!((on_the_gateway(&world), on_the_sandbox(&world).is_string()), (on_the_sandbox(&world), true));
+    let before = on_the_sandbox(&world);
+
+    world.stop().await.unwrap();
+    world.start();
+    world.rest().await;
+    assert_eq!((data(&world), generation(&world, "acme-sandbox")), (first.clone(), sandbox));
+
+    world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
+        tenant["metadata"]["annotations"][ROTATE] = json!("1");
+    });
+    world.until("the sandbox is rolled", |world| on_the_sandbox(world) != before).await;
+    world.rest().await;
+    let second = data(&world);
+    for name in names {
+        assert_ne!(second[&name], first[&name], "{name}");
+    }
+    assert_eq!(world.api.get("Secret", NAMESPACE, SECRET).unwrap()["metadata"]["annotations"][ROTATE], "1");
+    assert_eq!(generation(&world, "acme-sandbox"), sandbox + 1);
+    assert_eq!(generation(&world, "acme-gateway"), gateway, "the gateway goes on");
+    assert_eq!(on_the_gateway(&world), on_the_sandbox(&world), "and its kubelet is told of the keys");
+
+    world.stop().await.unwrap();
+    world.start();
+    world.rest().await;
+    world.api.forget_requests();
+    world.rest().await;
+    assert_eq!((data(&world), world.api.requests()), (second, vec![]), "and then it is at rest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_were_changed_or_removed_are_made_anew_when_they_are_missed() {
+    let world = with_sandbox().await;
+    world.rest().await;
+    let before = (data(&world), on_the_sandbox(&world));
+    world.api.update("Secret", NAMESPACE, SECRET, |secret| secret["data"]["known_hosts"] = json!("eA=="));
+    world.rest().await;
+    assert_eq!(on_the_sandbox(&world), before.1, "nobody looks without need");
+    told(&world, Login::HostKeyMismatch);
+    world.until("others are made", |world| on_the_sandbox(world) != before.1).await;
+    let reason = |world: &World| world.reason("Tenant", "acme", "SandboxReady");
+    world.until("it is told of", |world| reason(world) == "HostKeyMismatch").await;
+    assert_ne!(data(&world)["known_hosts"], json!("eA=="));
+    assert_ne!(data(&world)["id_ed25519"], before.0["id_ed25519"], "all of a Secret is of one making");
+    run(&world, &ready());
+    told(&world, Login::Ok);
+    world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
+
+    world.rest().await;
+    world.api.delete("Secret", NAMESPACE, SECRET);
+    told(&world, Login::AuthFailed);
+    world.until("it is back", |world| data(world).is_object()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sandbox_that_is_lost_is_told_of_and_takes_nobody_down() {
+    let world = with_sandbox().await;
+    assert_eq!(is(&world, "Degraded"), "absent");
+    world.api.delete("Pod", NAMESPACE, "acme-sandbox-0");
+    told(&world, Login::Unreachable);
+    world.until("it is shown", |world| is(world, "SandboxReady") == "False").await;
+    assert_eq!(world.reason("Tenant", "acme", "SandboxReady"), "Unreachable");
+    assert_eq!(world.reason("Tenant", "acme", "Degraded"), "Unreachable");
+    assert_eq!((is(&world, "Ready"), is(&world, "GatewayReady")), ("True".to_owned(), "True".to_owned()));
+    run(&world, &ready());
+    told(&world, Login::Ok);
+    world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
+    assert_eq!(is(&world, "Degraded"), "absent");
+    world.rest().await;
+    world.api.forget_requests();
+    world.rest().await;
+    assert_eq!(world.api.requests(), [], "a sandbox at rest costs nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_can_not_start_says_why_and_is_replaced_when_it_is_mended() {
+    let world = World::at_rest().await;
+    assert_eq!((is(&world, "SandboxReady"), is(&world, "Degraded")), ("Unknown".into(), "absent".into()));
+    let waiting = json!({"reason": "ErrImagePull", "message": "not found"});
+    let container = json!({
+        "name": "sandbox", "image": "sandbox:1", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"waiting": waiting}
+    });
+    run(&world, &json!({"containerStatuses": [container]}));
+    world.until("it is shown", |world| is(world, "SandboxReady") == "False").await;
+    assert_eq!(
+        world.message("Tenant", "acme", "SandboxReady"),
+        "sandbox acme-sandbox: container sandbox: image sandbox:1 can't be had: not found"
+    );
+    assert_eq!(is(&world, "Ready"), "True");
+    // Another template, as by a mended image.
+    world.api.update("Harness", NAMESPACE, "desk", |harness| {
+        harness["spec"]["tools"] = json!({"sandbox": {"scratchSize": "2Gi"}});
+    });
+    let generation_before = generation(&world, "acme-sandbox");
+    world.until("it is applied", |world| generation(world, "acme-sandbox") > generation_before).await;
+    let generation = generation(&world, "acme-sandbox");
+    world.api.update("StatefulSet", NAMESPACE, "acme-sandbox", |set| {
+        set["status"] = json!({"observedGeneration": generation, "replicas": 1, "updateRevision": "another"});
+    });
+    world
+        .until("the stuck Pod goes", |world| world.api.get("Pod", NAMESPACE, "acme-sandbox-0").is_none())
+        .await;
+    assert!(world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_harness_without_sandboxes_has_none() {
+    let world = with_sandbox().await;
+    world.api.update("Harness", NAMESPACE, "desk", |harness| {
+        harness["spec"]["tools"] = json!({"sandboxNonMainSessions": false});
+    });
+    world
+        .until("they are gone", |world| {
+            ["StatefulSet", "Service", "NetworkPolicy"]
+                .iter()
+                .all(|kind| world.api.names(kind, NAMESPACE) == ["acme-gateway"])
+        })
+        .await;
+    world.until("nothing is said", |world| is(world, "SandboxReady") == "absent").await;
+    world.api.update("Harness", NAMESPACE, "desk", |harness| {
+        harness["spec"]["tools"] = json!({"sandbox": {"scope": "Agent"}});
+    });
+    world.until("one of its own", |world| world.api.names("StatefulSet", NAMESPACE).len() == 2).await;
+    let names = world.api.names("StatefulSet", NAMESPACE);
+    assert!(names[1].starts_with("acme-sandbox-main-"), "{names:?}");
+    assert!(world.api.get("Secret", NAMESPACE, &format!("{}-ssh", names[1])).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_of_somebody_else_is_not_taken_over() {
+    let mut world = World::empty();
+    let theirs = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": {"id_ed25519": "eA=="}
+    });
+    world.api.create(NAMESPACE, theirs);
+    world.api.create(NAMESPACE, harness("desk"));
+    world.api.create(NAMESPACE, tenant("acme", "desk"));
+    world.start();
+    world.until("a conflict", |world| world.reason("Tenant", "acme", "Ready") == "Conflict").await;
+    assert!(
+        world
+            .message("Tenant", "acme", "Ready")
+            .starts_with("Secret acme-sandbox-ssh exists and was not made")
+    );
+    assert_eq!(data(&world), json!({"id_ed25519": "eA=="}));
+    world.api.delete("Secret", NAMESPACE, SECRET);
+    world.until("it heals", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
+}
