@@ -19,6 +19,7 @@ ALL = {
     "imagePullSecrets": [{"name": "registry"}],
     "gateway": {"repository": "registry.example/openclaw", "plugins": {"image": "registry.example/plugins:1.2.5"}},
     "watchdog": {"image": {"repository": "registry.example/kr8tiv/watchdog", "tag": "1.2.4"}},
+    "sandbox": {"image": {"repository": "registry.example/kr8tiv/sandbox", "tag": "1.2.6"}},
     "supermemory": {"addresses": "private"},
     "logLevel": "debug",
     "serviceAccount": {"name": "operator", "annotations": {"example.com/role": "operator"}},
@@ -35,6 +36,7 @@ ALL = {
 PINNED = {
     "image": {"tag": "1.2.3", "digest": DIGEST},
     "watchdog": {"image": {"tag": "1.2.4", "digest": OTHER_DIGEST}},
+    "sandbox": {"image": {"tag": "1.2.6", "digest": OTHER_DIGEST}},
 }
 BARE = {"serviceAccount": {"create": False, "name": "existing"}, "aggregateRoles": False, "resources": {}}
 SETS = {"default": {}, "pinned": PINNED, "all": ALL, "bare": BARE}
@@ -188,12 +190,14 @@ class Values(unittest.TestCase):
         version = chart["appVersion"]
         self.assertEqual(container["image"], f"ghcr.io/kr8tiv-ai/operator:{version}")
         self.assertIn(f"--watchdog-image=ghcr.io/kr8tiv-ai/watchdog:{version}", container["args"])
+        self.assertIn(f"--sandbox-image=ghcr.io/kr8tiv-ai/sandbox:{version}", container["args"])
         self.assertIn("--gateway-repository=ghcr.io/openclaw/openclaw", container["args"])
 
     def test_digest_comes_before_tag(self) -> None:
         container = the_container(helm.template(helm.OPERATOR, PINNED))
         self.assertEqual(container["image"], f"ghcr.io/kr8tiv-ai/operator@{DIGEST}")
         self.assertIn(f"--watchdog-image=ghcr.io/kr8tiv-ai/watchdog@{OTHER_DIGEST}", container["args"])
+        self.assertIn(f"--sandbox-image=ghcr.io/kr8tiv-ai/sandbox@{OTHER_DIGEST}", container["args"])
 
     def test_all(self) -> None:
         objects = helm.template(helm.OPERATOR, ALL)
@@ -208,6 +212,7 @@ class Values(unittest.TestCase):
             [
                 "--gateway-repository=registry.example/openclaw",
                 "--watchdog-image=registry.example/kr8tiv/watchdog:1.2.4",
+                "--sandbox-image=registry.example/kr8tiv/sandbox:1.2.6",
                 "--plugin-image=registry.example/plugins:1.2.5",
                 "--lease-namespace=$(POD_NAMESPACE)",
                 f"--lease-name={helm.RELEASE}-gateway-operator",
