@@ -200,13 +200,19 @@ async fn beat(leases: &Api<Lease>, parameters: &PatchParams) -> Outcome {
     Ok(())
 }
 
-/// What a watchdog answers that has delivered what its Pod mounts, to a gateway that runs with it.
+/// What a watchdog answers that has delivered what its Pod mounts, to a gateway that runs with it, and that can log in to
+/// the tenant's sandbox.
 async fn answer(
     ConnectInfo(Asked(address)): ConnectInfo<Asked>,
     State(mounts): State<Mounts>,
 ) -> Json<Value> {
     let mount = address
         .and_then(|address| mounts.lock().unwrap_or_else(PoisonError::into_inner).get(&address).cloned());
+    let tenant = mount.as_ref().and_then(|(_, name)| name.strip_suffix("-gateway-config"));
+    let sandboxes: Vec<_> = tenant
+        .map(|tenant| json!({"name": format!("{tenant}-sandbox"), "reason": "Ok"}))
+        .into_iter()
+        .collect();
     let delivered = match mount {
         Some((api, name)) => api.get_opt(&name).await.ok().flatten().and_then(|object| bundle_hash(&object)),
         None => None,
@@ -218,7 +224,8 @@ async fn answer(
         "pending": null,
         "error": null,
         "drift": {"restoredTotal": 0, "files": []},
-        "gateway": {"state": "Alive", "reasons": [], "config": config}
+        "gateway": {"state": "Alive", "reasons": [], "config": config},
+        "sandboxes": sandboxes
     }))
 }
 

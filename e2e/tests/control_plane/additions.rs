@@ -62,7 +62,7 @@ pub async fn everything(context: &Context) -> Outcome {
         json!([{"prefix": "APP_", "configMapRef": {"name": "app", "optional": false}}])
     );
     let policy = serde_json::to_value(scope.api::<NetworkPolicy>().get("acme-gateway").await?.spec)?;
-    assert_eq!(policy["egress"].as_array().map(Vec::len), Some(5), "{policy:#}");
+    assert_eq!(policy["egress"].as_array().map(Vec::len), Some(6), "{policy:#}");
     assert_eq!(policy["ingress"].as_array().map(Vec::len), Some(2), "{policy:#}");
     let ingress = serde_json::to_value(scope.api::<Ingress>().get("acme-gateway").await?.spec)?;
     assert_eq!(ingress["tls"], json!([{"hosts": ["acme.example.com"], "secretName": "cert"}]));

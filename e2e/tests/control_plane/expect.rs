@@ -18,14 +18,21 @@ const ENFORCED: Expected<'_> = (
 );
 const WATCHED: Expected<'_> = ("WatchdogHealthy", "True", "Succeeded", "the watchdog answers");
 
+/// A tenant whose sandbox can be logged in to.
+pub const SANDBOX_UP: Expected<'_> =
+    ("SandboxReady", "True", "Succeeded", "the gateway can log in to the sandbox and run commands in it");
+/// A tenant whose sandbox has not been there yet.
+pub const SANDBOX_STARTING: Expected<'_> = ("SandboxReady", "Unknown", "Starting", "the sandbox is starting");
+
 /// A tenant whose gateway serves.
-pub const SERVING: [Expected<'_>; 6] = [
+pub const SERVING: [Expected<'_>; 7] = [
     ("Ready", "True", "Serving", "the gateway serves the current configuration"),
     COMPILED,
     GATEWAY_UP,
     APPLIED,
     ENFORCED,
     WATCHED,
+    SANDBOX_UP,
 ];
 
 const NOT_ALL_APPLIED: &str = "not all that is asked for is applied, see Ready";
@@ -34,7 +41,7 @@ const NONE_APPLIED: &str =
 const NOT_APPLIED: &str = "the gateway has not taken over the current configuration yet";
 const STARTING_MESSAGE: &str = "the gateway is starting";
 /// A tenant whose Pod waits for a node.
-pub const STARTING: [Expected<'_>; 7] = [
+pub const STARTING: [Expected<'_>; 8] = [
     ("Ready", "False", "Starting", STARTING_MESSAGE),
     COMPILED,
     ("GatewayReady", "False", "Starting", STARTING_MESSAGE),
@@ -42,6 +49,7 @@ pub const STARTING: [Expected<'_>; 7] = [
     ("ConfigApplied", "Unknown", "Starting", NOT_APPLIED),
     ("PolicyEnforced", "Unknown", "Starting", NOT_APPLIED),
     ("WatchdogHealthy", "Unknown", "Starting", "the watchdog has not been asked yet"),
+    SANDBOX_STARTING,
 ];
 
 /// A tenant that does not compile, and whose gateway is as given.
@@ -67,7 +75,7 @@ fn known_of<'a>(gateway: Expected<'_>, reason: &'a str, message: &'static str) -
         return Vec::new();
     }
     let not_applied = |condition| (condition, "False", reason, message);
-    vec![not_applied("ConfigApplied"), not_applied("PolicyEnforced"), WATCHED]
+    vec![not_applied("ConfigApplied"), not_applied("PolicyEnforced"), WATCHED, SANDBOX_UP]
 }
 
 /// A tenant that compiles and lacks a Secret.

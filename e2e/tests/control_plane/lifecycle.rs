@@ -71,6 +71,7 @@ pub async fn suspension(context: &Context) -> Outcome {
         COMPILED,
         ("GatewayReady", "False", "Suspended", MESSAGE),
         ("Suspended", "True", "Suspended", MESSAGE),
+        ("SandboxReady", "Unknown", "Suspended", "the sandboxes are stopped with the gateway"),
     ];
     scope.until_exactly::<Tenant>("acme", &suspended).await?;
     let left = scope.resource_versions(&format!("{}={id}", meta::TENANT_ID)).await?;

@@ -17,6 +17,7 @@ mod packs;
 mod replicas;
 mod rest;
 mod rules;
+mod sandbox;
 mod settings;
 mod sharing;
 mod wrong_agents;
@@ -81,6 +82,8 @@ fn main() -> ExitCode {
         .test("a_hand_deleted_object_is_put_back", drift::deleted)
         .test("additions_of_a_tenant_are_taken_over", additions::everything)
         .test("a_token_is_rotated_once_for_each_value", additions::rotation)
+        .test("sandboxes_of_a_tenant", sandbox::life)
+        .test("a_sandbox_for_each_agent", sandbox::for_each_agent)
         .test("fields_of_others_are_left_alone", drift::others_fields)
         .test("deletion_keeps_the_retained_volume", lifecycle::deletion_retains)
         .test("deletion_takes_the_volume_when_asked_to", lifecycle::deletion_deletes)
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         .test("admission_without_a_webhook", admission::down)
         .test("admission_while_certificates_rotate", admission::rotating)
         .test("admission_within_its_rights", admission::traces)
+        .test("keys_of_a_sandbox_outlive_a_restart", sandbox::over_a_restart)
         .test("one_of_two_operators_writes_and_the_other_takes_over", replicas::take_over)
         .test("killed_between_any_two_writes", crashes::between_any_two_writes)
         .test("the_api_server_gone_for_two_minutes", crashes::api_server_gone)

@@ -64,6 +64,11 @@ pub async fn every_object(context: &Context) -> Outcome {
         .await?;
     assert_eq!(pod.status.and_then(|status| status.phase).as_deref(), Some("Pending"));
 
+    // So was the sandbox's.
+    scope
+        .until("the sandbox's Pod", SOON, async || Ok(scope.api::<Pod>().get("acme-sandbox-0").await?))
+        .await?;
+
     let claim = format!("{id}-state");
     let expected = [
         owned::<ServiceAccount>(&scope, "acme-gateway", &uid).await?,
@@ -74,6 +79,11 @@ pub async fn every_object(context: &Context) -> Outcome {
         owned::<ConfigMap>(&scope, "acme-workspace.main", &uid).await?,
         owned::<Secret>(&scope, "acme-gateway-token", &uid).await?,
         owned::<StatefulSet>(&scope, "acme-gateway", &uid).await?,
+        owned::<NetworkPolicy>(&scope, "acme-sandbox", &uid).await?,
+        owned::<Service>(&scope, "acme-sandbox", &uid).await?,
+        owned::<Secret>(&scope, "acme-sandbox-ssh", &uid).await?,
+        owned::<StatefulSet>(&scope, "acme-sandbox", &uid).await?,
+        "Pod acme-sandbox-0".to_owned(),
         format!("PersistentVolumeClaim {claim}"),
         "Pod acme-gateway-0".to_owned(),
     ];

@@ -91,7 +91,7 @@ pub async fn broken(context: &Context) -> Outcome {
     gateway
         .scope
         .until("the Tenant not compiled, and its gateway as it was", SOON, async || {
-            conditions::exactly_besides(&gateway.tenant().await?, &expected, &["Degraded"])
+            conditions::exactly_besides(&gateway.tenant().await?, &expected, &["Degraded", "SandboxReady"])
         })
         .await?;
     assert_eq!(config, gateway.compiled_config().await?);

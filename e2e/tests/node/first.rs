@@ -21,7 +21,7 @@ pub async fn becomes_ready(context: &Context) -> Outcome {
         ENFORCED,
         WATCHED,
     ];
-    conditions::exactly_besides(&gateway.tenant().await?, &expected, &["Degraded"])
+    conditions::exactly_besides(&gateway.tenant().await?, &expected, &["Degraded", "SandboxReady"])
 }
 
 /// OpenClaw reads regular files only, and must not be able to change its own configuration.
