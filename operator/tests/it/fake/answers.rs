@@ -172,7 +172,7 @@ fn patch(state: &mut State, call: &Call, existing: Option<Value>) -> Answer {
 }
 
 /// The texts of a Secret, as they are stored.
-fn encoded(texts: &Value) -> Value {
+pub fn encoded(texts: &Value) -> Value {
     let values = texts.as_object().unwrap().iter().map(|(key, text)| {
         let bytes = ByteString(text.as_str().unwrap().as_bytes().to_vec());
         (key.clone(), json!(bytes))

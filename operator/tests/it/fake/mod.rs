@@ -6,26 +6,24 @@
 mod answers;
 mod store;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
-use k8s_openapi::ByteString;
 use kube::client::Body;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use self::answers::{Answer, Call};
-use self::store::{Id, KINDS, State, Watcher, disputed, event, id, matches, merge, plural_of, prune, shown};
+use self::answers::{Answer, Call, encoded};
+use self::store::{Id, State, id, plural_of};
 
 /// One request, as a test counts it.
 #[derive(Clone, Debug, Eq, PartialEq)]
