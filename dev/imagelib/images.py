@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,9 +100,7 @@ def _program(request: Request, name: str, *beside: str, static: bool) -> Built:
     with tempfile.TemporaryDirectory() as scratch:
         context = Path(scratch)
         packed: list[Path] = []
-        for program in (name, *beside):
-            package = f"kr8tiv-{program}"
-            chosen = _chosen_binary(request, program, package, static=static)
+        for package, chosen in _chosen_binaries(request, (name, *beside), static=static).items():
             if static:
                 binaries.require_static(chosen)
             # A copy: another cargo run may replace the program while it is being packed.
@@ -123,13 +121,16 @@ def _program(request: Request, name: str, *beside: str, static: bool) -> Built:
         return _archive(name, reference, inputs, build)
 
 
-def _chosen_binary(request: Request, name: str, package: str, *, static: bool) -> Path:
-    given = request.programs.get(name)
-    if given is None:
-        return binaries.release_binary(ROOT, package, static=static)
-    if not given.is_file():
-        raise host.PrerequisiteError(f"--{name}-binary: there is no file {given}")
-    return given
+def _chosen_binaries(request: Request, programs: Sequence[str], *, static: bool) -> dict[str, Path]:
+    """The programs' files, by package: what the caller gave, and what cargo builds of the rest."""
+    given = {f"kr8tiv-{name}": request.programs[name] for name in programs if name in request.programs}
+    for package, path in given.items():
+        if not path.is_file():
+            raise host.PrerequisiteError(f"--{package.removeprefix('kr8tiv-')}-binary: there is no file {path}")
+    packages = [f"kr8tiv-{name}" for name in programs]
+    missing = [package for package in packages if package not in given]
+    built = binaries.release_binaries(ROOT, missing, static=static) if missing else {}
+    return {package: (given | built)[package] for package in packages}
 
 
 def content_tag(inputs: list[bytes | Path]) -> str:

@@ -40,6 +40,8 @@ pub struct GatewayPod {
     pub revision: Option<String>,
     /// Since when the gateway's container runs, while it does.
     pub gateway_since: Option<Timestamp>,
+    /// Whether kubelet has started that container and not yet found it started.
+    pub gateway_starting: bool,
     /// Whether its deletion has begun.
     pub deleting: bool,
     /// The label [`meta::TENANT_ID`].
@@ -95,6 +97,7 @@ impl GatewayPod {
             ready,
             revision: metadata.labels.as_ref().and_then(|all| all.get(REVISION)).cloned(),
             gateway_since: gateway_since(pod),
+            gateway_starting: gateway(pod).is_some_and(|gateway| gateway.started == Some(false)),
             deleting: metadata.deletion_timestamp.is_some(),
             tenant_id: metadata.labels.as_ref().and_then(|all| all.get(meta::TENANT_ID)).cloned(),
             bundle_hash: annotation(meta::BUNDLE_HASH),
@@ -110,10 +113,12 @@ fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, &'a str)> {
     Some((&condition.status, condition.message.as_deref().unwrap_or_default()))
 }
 
+fn gateway(pod: &Pod) -> Option<&ContainerStatus> {
+    pod.status.as_ref()?.container_statuses.iter().flatten().find(|container| container.name == GATEWAY)
+}
+
 fn gateway_since(pod: &Pod) -> Option<Timestamp> {
-    let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
-    let gateway = containers.find(|container| container.name == GATEWAY)?;
-    Some(gateway.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0)
+    Some(gateway(pod)?.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0)
 }
 
 fn init_containers(pod: &Pod) -> Vec<InitContainer> {

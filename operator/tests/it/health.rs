@@ -88,10 +88,7 @@ async fn a_silent_watchdog_is_told_of_and_takes_nobody_down() {
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_is_down_is_not_ready_although_its_pod_is() {
     let world = World::at_rest().await;
-    world.watchdogs.change(IP, |health| {
-        health.state = State::Down;
-        health.cause = Some("GatewayFrozen".into());
-    });
+    down(&world);
     world.until("it is shown", |world| is(world, "GatewayReady") == "False").await;
     assert_eq!(world.reason("Tenant", "acme", "Ready"), "GatewayDown");
     assert_eq!(world.message("Tenant", "acme", "Ready"), "the gateway does not serve: GatewayFrozen");
@@ -110,6 +107,10 @@ async fn a_gateway_that_is_down_says_why_when_kubelet_has_noticed_too() {
     down(&world);
     world.until("it is shown", |world| world.reason("Tenant", "acme", "Ready") == "GatewayDown").await;
     assert_eq!(world.message("Tenant", "acme", "Ready"), "the gateway does not serve: GatewayFrozen");
+    world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
+        pod["status"]["containerStatuses"] = json!([{"name": "gateway", "started": false}]);
+    });
+    world.until("it starts again", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,9 +130,11 @@ async fn a_restart_of_the_operator_keeps_what_was_known_until_it_has_asked() {
     world.until("it is forgotten", |world| is(world, "Drifted") == "absent").await;
 }
 
+/// Who does not answer says nothing of its configuration either.
 fn down(world: &World) {
     world.watchdogs.change(IP, |health| {
         health.state = State::Down;
+        health.config = None;
         health.cause = Some("GatewayFrozen".into());
     });
 }
