@@ -66,6 +66,20 @@ pub(crate) fn kinds(text: &str) -> impl Iterator<Item = &'static str> {
     MARKS.as_ref().map(|marks| marks.matches(text)).into_iter().flatten().map(|mark| SECRETS[mark].1)
 }
 
+/// A text without the keys and tokens of well-known services; `None` when it has none.
+pub(crate) fn without_keys(text: &str) -> Option<String> {
+    let is_clean = MARKS.as_ref().is_some_and(|marks| !marks.is_match(text));
+    if is_clean {
+        return None;
+    }
+    let Some(patterns) = PATTERNS.as_ref() else { return Some(REDACTED.to_owned()) };
+    // A private key with its body, then the marks.
+    let known = patterns.iter().take(1 + SECRETS.len());
+    Some(known.fold(text.to_owned(), |text, pattern| {
+        pattern.replace_all(&text, format!("${{1}}{REDACTED}")).into_owned()
+    }))
+}
+
 /// A program's own words without what looks like a secret: private keys, known tokens, what follows the word for one, and
 /// long runs of letters and digits. For texts that were not written to be shown: too much may be taken out. A word
 /// without quotes behind a colon, as in `password: hunter`, stays unless it has a digit: most of what stands so is prose.
