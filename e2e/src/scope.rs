@@ -72,6 +72,7 @@ impl Scope {
     }
 
     /// The same namespace with somebody else's rights.
+    #[must_use]
     pub fn of(&self, cluster: Cluster) -> Self {
         Self { cluster, namespace: self.namespace.clone() }
     }

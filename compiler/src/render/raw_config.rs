@@ -67,13 +67,14 @@ impl Merge<'_> {
                     self.object(present, value, &path);
                 }
                 (Some(_), _) => self.refuse(&path),
-                (None, value) => match included(value, &path) {
-                    Some(place) => self.refuse(&place),
-                    None => {
-                        config.insert(key.clone(), literals(value));
-                        self.added.push(path);
+                (None, value) => {
+                    if let Some(place) = included(value, &path) {
+                        self.refuse(&place);
+                        continue;
                     }
-                },
+                    config.insert(key.clone(), literals(value));
+                    self.added.push(path);
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use kr8tiv_crds::{Tenant, TenantStatus};
 
 use crate::delivery::Delivery;
 use crate::health::{Applied as ConfigApplied, State};
+use crate::pod::GatewayPod;
 use crate::recovery::Decision;
 use crate::tenant::observe::Gateway;
 use crate::tenant::status::{Ending, Outcome, Served};
@@ -41,11 +42,13 @@ fn state(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, ending: &E
         (true, false) => starting("the gateway is about to be replaced by one of the current revision"),
         // kubelet takes it from the Service before the watchdog is certain; only that says why. To the watchdog one that
         // kubelet starts again is down as well.
-        (false, _) if !pod.deleting && !pod.gateway_starting && is_down(ending) => {
-            inner_state(previous, ending)
-        }
+        (false, _) if !pod.deleting && has_started(pod) && is_down(ending) => inner_state(previous, ending),
         (false, _) => starting("the gateway is starting"),
     }
+}
+
+fn has_started(pod: &GatewayPod) -> bool {
+    pod.gateway.as_ref().is_some_and(|gateway| gateway.started)
 }
 
 fn is_down(ending: &Ending) -> bool {

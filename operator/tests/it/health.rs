@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kr8tiv_crds::status::Reason;
 use kr8tiv_operator::health::State;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{NAMESPACE, World};
 
@@ -101,6 +101,7 @@ async fn a_gateway_that_is_down_says_why_when_kubelet_has_noticed_too() {
     let world = World::at_rest().await;
     world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
         pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        pod["status"]["containerStatuses"] = running(true);
     });
     world.until("it is not ready", |world| is(world, "GatewayReady") == "False").await;
     assert_eq!(world.reason("Tenant", "acme", "Ready"), "Starting", "the watchdog is not certain yet");
@@ -108,7 +109,7 @@ async fn a_gateway_that_is_down_says_why_when_kubelet_has_noticed_too() {
     world.until("it is shown", |world| world.reason("Tenant", "acme", "Ready") == "GatewayDown").await;
     assert_eq!(world.message("Tenant", "acme", "Ready"), "the gateway does not serve: GatewayFrozen");
     world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
-        pod["status"]["containerStatuses"] = json!([{"name": "gateway", "started": false}]);
+        pod["status"]["containerStatuses"] = running(false);
     });
     world.until("it starts again", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
 }
@@ -128,6 +129,15 @@ async fn a_restart_of_the_operator_keeps_what_was_known_until_it_has_asked() {
     assert_eq!(writes, []);
     world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
     world.until("it is forgotten", |world| is(world, "Drifted") == "absent").await;
+}
+
+/// The gateway's container, which has passed its startup probe or has not.
+fn running(started: bool) -> Value {
+    let state = json!({"running": {"startedAt": "2026-11-25T12:00:00Z"}});
+    json!([{
+        "name": "gateway", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "started": started,
+        "state": state
+    }])
 }
 
 /// Who does not answer says nothing of its configuration either.
