@@ -207,14 +207,13 @@ impl Index {
         earlier.min_by(|(_, one), (_, other)| one.cmp(other)).map(|(key, _)| key.clone())
     }
 
-    /// The Tenant of another namespace whose claim to the memory's tag comes before `claim`, if any. Within a namespace
-    /// all Tenants may use the same keys, and with them any tag.
+    /// The Tenant that has the memory's tag, when it is of another namespace and its claim comes before `claim`. Within a
+    /// namespace all Tenants may use the same keys, and with them any tag; whoever has come second from elsewhere does not
+    /// change that.
     pub fn earlier_tag(&self, tag: &str, tenant: &Key, claim: &Claim) -> Option<Key> {
         let (claims, tag) = (self.tenants_by_tag.read(), tag.to_owned());
-        let earlier = claims
-            .members(&tag)
-            .filter(|(key, other)| key.namespace != tenant.namespace && ***other < *claim);
-        earlier.min_by(|(_, one), (_, other)| one.cmp(other)).map(|(key, _)| key.clone())
+        let (holder, first) = claims.members(&tag).min_by(|(_, one), (_, other)| one.cmp(other))?;
+        (holder.namespace != tenant.namespace && **first < *claim).then(|| holder.clone())
     }
 
     /// A listing of Tenants begins.

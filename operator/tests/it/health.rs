@@ -222,6 +222,7 @@ async fn what_is_not_applied_is_not_called_applied_and_the_gateway_is_watched_on
     assert_eq!(is(&world, "Degraded"), "True");
     world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
         pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        pod["status"]["containerStatuses"] = running(true);
     });
     down(&world);
     world.until("it is down", |world| world.reason("Tenant", "acme", "GatewayReady") == "GatewayDown").await;
