@@ -55,18 +55,19 @@ class SandboxImage(unittest.TestCase):
 
     sandbox: Unpacked
     gateway: Unpacked
+    watchdog: Unpacked
 
     @classmethod
     def setUpClass(cls) -> None:
         cls.directory = Path(tempfile.mkdtemp())
         cls.addClassCleanup(shutil.rmtree, cls.directory)
-        names = ["sandbox", "openclaw"]
+        names = ["sandbox", "openclaw", "watchdog"]
         command = [str(DEV / "build-images"), *names, "--json"]
         built = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
         for name in names:
             (cls.directory / name).mkdir()
         images = {name: unpack(Path(built[name]["archive"]), cls.directory / name) for name in names}
-        cls.sandbox, cls.gateway = images["sandbox"], images["openclaw"]
+        cls.sandbox, cls.gateway, cls.watchdog = images["sandbox"], images["openclaw"], images["watchdog"]
         # Before sshd's keys are mounted over it.
         cls.files = {f"/{path.relative_to(cls.sandbox.root)}" for path in cls.sandbox.root.rglob("*")}
 
@@ -215,6 +216,30 @@ class SandboxImage(unittest.TestCase):
         agent = "exec ssh-agent"
         done = self.ssh("-A", "127.0.0.1", "echo agent:$SSH_AUTH_SOCK", before=agent)
         self.assertEqual(done.stdout, "agent:\n", done.stderr)
+
+    def test_the_watchdog_sees_that_commands_run_and_why_not(self) -> None:
+        wrong = f"[127.0.0.1]:2222 {self.keys['stranger'][1]}"
+        mismatch = self.secret("mismatch", id_ed25519=self.keys["client"][0], known_hosts=wrong)
+        known = (self.client_keys / "known_hosts").read_text()
+        refused = self.secret("refused", id_ed25519=self.keys["stranger"][0], known_hosts=known)
+        targets = {"good": self.client_keys, "mismatch": mismatch, "refused": refused}
+        arguments = [f"--sandbox={name};127.0.0.1:2222;/ssh/{name}" for name in targets]
+        log = self.directory / "watchdog.log"
+        (program,) = self.watchdog.config["Entrypoint"]  # type: ignore[misc]
+        process = self.watchdog.start(
+            program, "run", *arguments,
+            log=log, mounts={keys: f"/ssh/{name}" for name, keys in targets.items()}, network=self.network,
+        )  # fmt: skip
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+
+        def seen() -> dict[str, str]:
+            curl = ["curl", "--silent", "http://127.0.0.1:18800/status"]
+            answer = self.gateway.run(*curl, network=self.network).stdout
+            return {entry["name"]: entry["reason"] for entry in json.loads(answer or '{"sandboxes": []}')["sandboxes"]}
+
+        expected = {"good": "Ok", "mismatch": "HostKeyMismatch", "refused": "AuthFailed"}
+        until(lambda: seen() == expected, f"{expected}", PATIENCE, died=lambda: process.poll() is not None, log=log)
 
 
 if __name__ == "__main__":
