@@ -1,4 +1,4 @@
-"""The four images: what each is built from, how it is named, where its archive lies. Does I/O."""
+"""The images: what each is built from, how it is named, where its archive lies. Does I/O."""
 
 from __future__ import annotations
 
@@ -66,6 +66,19 @@ def openclaw(request: Request) -> Built:
     return _archive("openclaw", reference, inputs, build)
 
 
+def sandbox(request: Request) -> Built:
+    """An ssh server on Debian, in which the tools of agents run."""
+    directory = CONTAINERFILES / "sandbox"
+    containerfile = directory / "Containerfile"
+    inputs: list[bytes | Path] = [containerfile, directory / "sshd_config", *_builder_inputs()]
+    reference = f"{request.prefix}/sandbox:{content_tag(inputs)}"
+
+    def build(archive: Path) -> None:
+        builder.build_archive(containerfile, directory, _own_labels(), reference, archive, separate_layers=True)
+
+    return _archive("sandbox", reference, inputs, build)
+
+
 def plugins_dir() -> Path:
     """The cached directory with the plugins of the pinned OpenClaw."""
     return plugins.plugins_dir(PLUGIN_PINS, runtime.openclaw_dir(PINS), runtime.openclaw_version(PINS))
@@ -93,6 +106,7 @@ IMAGES: dict[str, Callable[[Request], Built]] = {
     "watchdog": watchdog,
     "openclaw": openclaw,
     "plugins": channel_plugins,
+    "sandbox": sandbox,
 }
 
 
@@ -110,15 +124,16 @@ def _program(request: Request, name: str, *beside: str, static: bool) -> Built:
         containerfile = CONTAINERFILES / name / "Containerfile"
         inputs: list[bytes | Path] = [containerfile, *packed, *_builder_inputs()]
         reference = f"{request.prefix}/{name}:{content_tag(inputs)}"
-        arguments = {
-            "VERSION": binaries.workspace_version(ROOT),
-            "REVISION": binaries.source_revision(ROOT),
-        }
 
         def build(archive: Path) -> None:
-            builder.build_archive(containerfile, context, arguments, reference, archive, separate_layers=False)
+            builder.build_archive(containerfile, context, _own_labels(), reference, archive, separate_layers=False)
 
         return _archive(name, reference, inputs, build)
+
+
+def _own_labels() -> dict[str, str]:
+    """The build arguments of what is made of this checkout."""
+    return {"VERSION": binaries.workspace_version(ROOT), "REVISION": binaries.source_revision(ROOT)}
 
 
 def _chosen_binaries(request: Request, programs: Sequence[str], *, static: bool) -> dict[str, Path]:
