@@ -90,8 +90,8 @@ pub async fn by_command_line(_: &Context) -> Outcome {
     for (attack, text) in texts() {
         let Attack { name, says, .. } = attack;
         fs::write(&path, text())?;
-        for command in ["validate", "compile"] {
-            let (exit, output, errors) = kr8tiv(&[command, "-f", file]).await?;
+        for arguments in [&["validate", "-f", file][..], &["compile", "-f", file, "--manifests"]] {
+            let (command, (exit, output, errors)) = (arguments[0], kr8tiv(arguments).await?);
             assert_ne!(exit, Exit::Success, "{name}: {command} takes it");
             let told = format!("{output}{errors}");
             assert!(told.contains(says), "{name}: {command} says {}", told.get(..2000).unwrap_or(&told));
