@@ -39,7 +39,7 @@ func TestRecords(t *testing.T) {
 	}
 
 	// Nobody has looked at these.
-	unseen := example(t, "two-agents", cluster.namespace(t, "unseen"))
+	unseen := example(t, "two-agents", cluster.namespace(t, "records-unseen"))
 	cluster.apply(t, unseen)
 	cluster.record(t, "unseen", unseen)
 
@@ -48,7 +48,7 @@ func TestRecords(t *testing.T) {
 	started := startOperator(whole)
 	started.ready(t)
 	t.Run("two-agents", func(t *testing.T) {
-		objects := example(t, "two-agents", cluster.namespace(t, "two-agents"))
+		objects := example(t, "two-agents", cluster.namespace(t, "records-two-agents"))
 		cluster.apply(t, objects)
 		cluster.untilReason(t, objects, "Tenant", "Starting")
 		cluster.untilReason(t, objects, "Agent", "Starting")
@@ -63,7 +63,7 @@ func TestRecords(t *testing.T) {
 		cluster.record(t, "invalid", objects)
 	})
 	t.Run("changed", func(t *testing.T) {
-		objects := example(t, "two-agents", cluster.namespace(t, "changed"))
+		objects := example(t, "two-agents", cluster.namespace(t, "records-changed"))
 		cluster.apply(t, objects)
 		cluster.node.run(objects[0].GetNamespace(), "globex-gateway")
 		cluster.untilReady(t, objects, "True")
@@ -88,7 +88,7 @@ func TestRecords(t *testing.T) {
 		cluster.patch(t, objects, "Tenant", `{"metadata": {"finalizers": []}}`)
 	})
 	t.Run("suspended", func(t *testing.T) {
-		objects := example(t, "two-agents", cluster.namespace(t, "suspended"))
+		objects := example(t, "two-agents", cluster.namespace(t, "records-suspended"))
 		for _, object := range objects {
 			if object.GetKind() == "Tenant" {
 				if err := unstructured.SetNestedField(object.Object, true, "spec", "suspend"); err != nil {
@@ -115,7 +115,7 @@ func TestRecords(t *testing.T) {
 		t.Run("without-"+missing.kind, func(t *testing.T) {
 			name := "without-" + strings.ToLower(missing.kind)
 			var objects []*unstructured.Unstructured
-			for _, object := range example(t, "two-agents", cluster.namespace(t, name)) {
+			for _, object := range example(t, "two-agents", cluster.namespace(t, "records-"+name)) {
 				if object.GetKind() != missing.kind {
 					objects = append(objects, object)
 				}
