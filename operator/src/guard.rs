@@ -227,7 +227,7 @@ mod tests {
                 "gateway": {{"config": {{"messages": {deep}}}}}}}}}"#
             )
         };
-        let deep = format!("{}{}", r#"{"a":"#.repeat(5_000), format!("1{}", "}".repeat(5_000)));
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(5_000), "}".repeat(5_000));
         let list = format!(
             r#"{{"metadata": {{}}, "items": [{}, {}]}}"#,
             tenant("deep", &deep),

@@ -30,7 +30,7 @@ use crate::context::Context;
 /// Who attacks.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Actor {
-    /// May edit everything in one namespace (the ClusterRole `edit`).
+    /// May edit everything in one namespace (the cluster role `edit`).
     TenantAdmin,
     /// The same of another namespace than the one that is attacked.
     Neighbour,

@@ -28,19 +28,19 @@ pub fn attacks() -> Vec<Attack> {
     rows().into_iter().map(|(attack, _)| attack).collect()
 }
 
-fn pod(more: Value) -> Value {
+fn pod(more: &Value) -> Value {
     acme(json!({"gateway": {"podTemplate": more}}))
 }
 
-fn volume(kind: &str, source: Value) -> Value {
-    pod(json!({"volumes": [{"name": "extra", "mountPath": "/mnt/extra", kind: source}]}))
+fn volume(kind: &str, source: &Value) -> Value {
+    pod(&json!({"volumes": [{"name": "extra", "mountPath": "/mnt/extra", kind: source}]}))
 }
 
 fn variable(name: &str) -> Value {
     acme(json!({"gateway": {"env": [{"name": name, "value": "x"}]}}))
 }
 
-fn config(more: Value) -> Value {
+fn config(more: &Value) -> Value {
     acme(json!({"gateway": {"config": more}}))
 }
 
@@ -54,31 +54,31 @@ fn rows() -> Vec<Row> {
     vec![
         // Out of the Pod.
         (attack!("host-network", TenantAdmin, "has the gateway use the node's network", Compiler, "spec.gateway.podTemplate.hostNetwork: this part of the Pod is the operator's"),
-            Step::Tenant(|_| pod(json!({"hostNetwork": true})))),
+            Step::Tenant(|_| pod(&json!({"hostNetwork": true})))),
         (attack!("privileged", TenantAdmin, "makes the gateway privileged", Compiler, "spec.gateway.podTemplate.securityContext: "),
-            Step::Tenant(|_| pod(json!({"securityContext": {"privileged": true, "runAsUser": 0}})))),
+            Step::Tenant(|_| pod(&json!({"securityContext": {"privileged": true, "runAsUser": 0}})))),
         (attack!("more-containers", TenantAdmin, "runs a container of its own beside the watchdog", Compiler, "spec.gateway.podTemplate.initContainers: "),
-            Step::Tenant(|_| pod(json!({"initContainers": [{"name": "a", "image": "example.com/a"}]})))),
+            Step::Tenant(|_| pod(&json!({"initContainers": [{"name": "a", "image": "example.com/a"}]})))),
         (attack!("another-account", TenantAdmin, "runs the gateway as another ServiceAccount, with its token", Compiler, "spec.gateway.podTemplate.serviceAccountName: "),
-            Step::Tenant(|_| pod(json!({"serviceAccountName": "default", "automountServiceAccountToken": true})))),
+            Step::Tenant(|_| pod(&json!({"serviceAccountName": "default", "automountServiceAccountToken": true})))),
         (attack!("host-path", TenantAdmin, "mounts the node's files", Compiler, "spec.gateway.podTemplate.volumes[0].hostPath: "),
-            Step::Tenant(|_| volume("hostPath", json!({"path": "/"})))),
+            Step::Tenant(|_| volume("hostPath", &json!({"path": "/"})))),
         (attack!("account-token", TenantAdmin, "mounts a token of the ServiceAccount by a projected volume", Compiler, "spec.gateway.podTemplate.volumes[0].projected: "),
-            Step::Tenant(|_| volume("projected", json!({"sources": [{"serviceAccountToken": {"path": "token"}}]})))),
+            Step::Tenant(|_| volume("projected", &json!({"sources": [{"serviceAccountToken": {"path": "token"}}]})))),
         (attack!("neighbours-volume", TenantAdmin, "mounts the volume of another tenant", Compiler, "spec.gateway.podTemplate.volumes[0].persistentVolumeClaim.claimName: "),
-            Step::Tenant(|_| volume("persistentVolumeClaim", json!({"claimName": "neighbour-0a1b2c3d-state"})))),
+            Step::Tenant(|_| volume("persistentVolumeClaim", &json!({"claimName": "neighbour-0a1b2c3d-state"})))),
         (attack!("mount-over-trust", TenantAdmin, "mounts over the authorities that the image trusts", Compiler, "spec.gateway.podTemplate.volumes[0].mountPath: "),
-            Step::Tenant(|_| pod(json!({"volumes": [{"name": "ca", "mountPath": "/etc/ssl/certs", "emptyDir": {}}]})))),
+            Step::Tenant(|_| pod(&json!({"volumes": [{"name": "ca", "mountPath": "/etc/ssl/certs", "emptyDir": {}}]})))),
         (attack!("mount-upwards", TenantAdmin, "mounts at /mnt/../etc/openclaw", Compiler, "spec.gateway.podTemplate.volumes[0].mountPath: "),
-            Step::Tenant(|_| pod(json!({"volumes": [{"name": "ca", "mountPath": "/mnt/../etc/openclaw", "emptyDir": {}}]})))),
+            Step::Tenant(|_| pod(&json!({"volumes": [{"name": "ca", "mountPath": "/mnt/../etc/openclaw", "emptyDir": {}}]})))),
         (attack!("sub-path-upwards", TenantAdmin, "mounts ../../ of a volume", Compiler, "spec.gateway.podTemplate.volumes[0].subPath: "),
-            Step::Tenant(|_| pod(json!({"volumes": [{"name": "a", "mountPath": "/mnt/a", "subPath": "../../", "emptyDir": {}}]})))),
+            Step::Tenant(|_| pod(&json!({"volumes": [{"name": "a", "mountPath": "/mnt/a", "subPath": "../../", "emptyDir": {}}]})))),
         (attack!("neighbours-label", TenantAdmin, "labels its Pod as another tenant's, so that their Service leads to it", Compiler, "spec.gateway.podTemplate.labels[app.kubernetes.io/instance]: "),
-            Step::Tenant(|_| pod(json!({"labels": {"app.kubernetes.io/instance": "neighbour"}})))),
+            Step::Tenant(|_| pod(&json!({"labels": {"app.kubernetes.io/instance": "neighbour"}})))),
         (attack!("own-label", TenantAdmin, "labels its Pod with another tenant's id", Compiler, "spec.gateway.podTemplate.labels[kr8tiv.ai/tenant-id]: "),
-            Step::Tenant(|_| pod(json!({"labels": {"kr8tiv.ai/tenant-id": "neighbour-0a1b2c3d"}})))),
+            Step::Tenant(|_| pod(&json!({"labels": {"kr8tiv.ai/tenant-id": "neighbour-0a1b2c3d"}})))),
         (attack!("security-annotation", TenantAdmin, "takes AppArmor off by an annotation", Compiler, "spec.gateway.podTemplate.annotations[container.apparmor.security.beta.kubernetes.io/gateway]: "),
-            Step::Tenant(|_| pod(json!({"annotations": {"container.apparmor.security.beta.kubernetes.io/gateway": "unconfined"}})))),
+            Step::Tenant(|_| pod(&json!({"annotations": {"container.apparmor.security.beta.kubernetes.io/gateway": "unconfined"}})))),
         // Into the program.
         (attack!("node-options", TenantAdmin, "loads code into the gateway by NODE_OPTIONS", Compiler, "spec.gateway.env[0].name: NODE_OPTIONS is the operator's to set"),
             Step::Tenant(|_| variable("NODE_OPTIONS"))),
@@ -89,13 +89,13 @@ fn rows() -> Vec<Row> {
         (attack!("variables-of-a-secret", TenantAdmin, "lets the keys of a Secret become any variable", Compiler, "spec.gateway.envFrom[0].prefix: "),
             Step::Tenant(|_| acme(json!({"gateway": {"envFrom": [{"prefix": "LD_", "secretRef": {"name": "s"}}]}})))),
         (attack!("open-gateway", TenantAdmin, "switches the gateway's authentication off", Compiler, "spec.gateway.config.gateway: the operator sets gateway itself"),
-            Step::Tenant(|_| config(json!({"gateway": {"auth": {"mode": "none"}}})))),
+            Step::Tenant(|_| config(&json!({"gateway": {"auth": {"mode": "none"}}})))),
         (attack!("included-file", TenantAdmin, "has the gateway include a file", Compiler, "spec.gateway.config.$include: "),
-            Step::Tenant(|_| config(json!({"$include": "/home/node/.openclaw/mine.json"})))),
+            Step::Tenant(|_| config(&json!({"$include": "/home/node/.openclaw/mine.json"})))),
         (attack!("included-file-below", TenantAdmin, "has the gateway include a file where OpenClaw takes any value", Compiler, "spec.gateway.config.agents.defaults.params.$include: "),
-            Step::Tenant(|_| config(json!({"agents": {"defaults": {"params": {"$include": "./mine.json"}}}})))),
+            Step::Tenant(|_| config(&json!({"agents": {"defaults": {"params": {"$include": "./mine.json"}}}})))),
         (attack!("prototype", TenantAdmin, "sets __proto__ in the configuration", Compiler, "spec.gateway.config."),
-            Step::Tenant(|_| config(json!({"messages": {"__proto__": {"elevated": true}}})))),
+            Step::Tenant(|_| config(&json!({"messages": {"__proto__": {"elevated": true}}})))),
         (attack!("image-of-another-release", TenantAdmin, "runs an older release of the gateway than its configuration is for", Compiler, "spec.gateway.image: "),
             Step::Tenant(|_| acme(json!({"gateway": {"image": "example.com/openclaw:2026.8.1"}})))),
         // Beyond what it was given.
@@ -135,7 +135,7 @@ pub async fn by_compiler(context: &Context) -> Outcome {
         let failed = |error| format!("{name}: {error}");
         match &step {
             Step::Tenant(object) => {
-                drop(world.apply::<Tenant>(actor, &object(&world)).await.map_err(failed)?)
+                drop(world.apply::<Tenant>(actor, &object(&world)).await.map_err(failed)?);
             }
             Step::Harness(object) => drop(world.apply::<Harness>(actor, &object()).await.map_err(failed)?),
             Step::Agent(object) => drop(world.apply::<Agent>(actor, &object()).await.map_err(failed)?),
@@ -155,8 +155,8 @@ pub async fn by_compiler(context: &Context) -> Outcome {
             Step::Agent(object) => {
                 world
                     .of(actor)
-                    .delete::<Agent>(&object()["metadata"]["name"].as_str().unwrap_or_default().to_owned())
-                    .await?
+                    .delete::<Agent>(object()["metadata"]["name"].as_str().unwrap_or_default())
+                    .await?;
             }
         }
         scope

@@ -36,7 +36,7 @@ pub fn attacks() -> Vec<Attack> {
     ]
 }
 
-fn object(kind: &str, name: &str, metadata: &Value, more: Value) -> Value {
+fn object(kind: &str, name: &str, metadata: &Value, more: &Value) -> Value {
     let version = if kind == "StatefulSet" { "apps/v1" } else { "v1" };
     let mut object = json!({"apiVersion": version, "kind": kind, "metadata": metadata});
     object["metadata"]["name"] = json!(name);
@@ -58,7 +58,7 @@ fn workload(name: &str, metadata: &Value) -> Value {
     let labels = json!({"app": "theirs"});
     let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "example.com/c"}]}});
     let spec = json!({"replicas": 0, "serviceName": "theirs", "selector": {"matchLabels": labels}, "template": template});
-    object("StatefulSet", name, metadata, json!({"spec": spec}))
+    object("StatefulSet", name, metadata, &json!({"spec": spec}))
 }
 
 pub async fn by_guard(context: &Context) -> Outcome {
@@ -90,33 +90,27 @@ async fn in_the_way(context: &Context, world: &World) -> Outcome {
         "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Tenant", "name": "neighbour", "uid": neighbour.uid(), "controller": true
     }]);
     let forged = labels("way", "another-0a1b2c3d");
-    one::<ConfigMap>(
-        context,
-        world,
-        "config-map-in-the-way",
-        &object("ConfigMap", config, &plain, data.clone()),
-    )
-    .await?;
-    one::<ConfigMap>(
-        context,
-        world,
-        "config-map-with-labels",
-        &object("ConfigMap", config, &forged, data.clone()),
-    )
-    .await?;
-    one::<ConfigMap>(context, world, "config-map-of-a-neighbour", &object("ConfigMap", config, &owned, data))
+    one::<ConfigMap>(context, world, "config-map-in-the-way", &object("ConfigMap", config, &plain, &data))
         .await?;
+    one::<ConfigMap>(context, world, "config-map-with-labels", &object("ConfigMap", config, &forged, &data))
+        .await?;
+    one::<ConfigMap>(
+        context,
+        world,
+        "config-map-of-a-neighbour",
+        &object("ConfigMap", config, &owned, &data),
+    )
+    .await?;
     let token = "way-gateway-token";
-    one::<Secret>(context, world, "secret-in-the-way", &object("Secret", token, &plain, known.clone()))
-        .await?;
-    one::<Secret>(context, world, "secret-with-labels", &object("Secret", token, &forged, known)).await?;
+    one::<Secret>(context, world, "secret-in-the-way", &object("Secret", token, &plain, &known)).await?;
+    one::<Secret>(context, world, "secret-with-labels", &object("Secret", token, &forged, &known)).await?;
     one::<StatefulSet>(context, world, "workload-in-the-way", &workload("way-gateway", &forged)).await?;
     let ports = json!({"spec": {"selector": {"app": "theirs"}, "ports": [{"port": 18789}]}});
-    one::<Service>(context, world, "service-in-the-way", &object("Service", "way-gateway", &forged, ports))
+    one::<Service>(context, world, "service-in-the-way", &object("Service", "way-gateway", &forged, &ports))
         .await?;
     let claim =
         json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
-    let claim = object("PersistentVolumeClaim", "way-0a1b2c3d-state", &forged, claim);
+    let claim = object("PersistentVolumeClaim", "way-0a1b2c3d-state", &forged, &claim);
     one::<PersistentVolumeClaim>(context, world, "volume-of-another-id", &claim).await
 }
 
@@ -179,7 +173,7 @@ async fn labelled(context: &Context, world: &World) -> Outcome {
     let tenant: Tenant = world.scope.api().get("acme").await?;
     let id = tenant.status.and_then(|status| status.tenant_id).ok_or("no id")?;
     let forged = labels("acme", &id);
-    let mine = object("ConfigMap", "acme-workspace.private", &forged, json!({"data": {"mine": "yes"}}));
+    let mine = object("ConfigMap", "acme-workspace.private", &forged, &json!({"data": {"mine": "yes"}}));
     let (admin, stranger) = (Actor::TenantAdmin, Actor::Neighbour);
     let map = world.apply::<ConfigMap>(admin, &mine).await?;
     let set = world.apply::<StatefulSet>(admin, &workload("private", &forged)).await?;

@@ -23,7 +23,7 @@ fn file(world: &World, name: &str) -> Request {
     Request::apply(&world.scope, &concierge(json!({"workspace": {"files": [file]}})))
 }
 
-fn pack(world: &World, more: Value) -> Request {
+fn pack(world: &World, more: &Value) -> Request {
     let mut pack = json!({"name": "base", "skills": ["refunds"], "source": {"configMap": {"name": "base"}}});
     for (key, value) in more.as_object().into_iter().flatten() {
         pack[key] = value.clone();
@@ -34,10 +34,10 @@ fn pack(world: &World, more: Value) -> Request {
 fn image(world: &World, field: &str, value: &str) -> Request {
     let mut image = json!({"reference": "example.com/base", "digest": format!("sha256:{}", "0".repeat(64))});
     image[field] = json!(value);
-    pack(world, json!({"source": {"image": image}}))
+    pack(world, &json!({"source": {"image": image}}))
 }
 
-fn bot(world: &World, reference: Value) -> Request {
+fn bot(world: &World, reference: &Value) -> Request {
     let accounts = json!([{"botTokenSecretRef": reference, "groupAllowFrom": ["1"]}]);
     Request::apply(&world.scope, &acme(json!({"channels": {"telegram": {"accounts": accounts}}})))
 }
@@ -75,22 +75,22 @@ fn rows() -> Vec<Row> {
         (attack!("file-of-the-operator", TenantAdmin, "names a workspace file Agents.md, which a file system without case takes for AGENTS.md", Rule, "spec.workspace.files[0]"),
             |world| file(world, "Agents.md")),
         (attack!("skill-upwards", TenantAdmin, "lists a skill ../refunds", Schema, "spec.skills.packs[0].skills[0]"),
-            |world| pack(world, json!({"skills": ["../refunds"]}))),
+            |world| pack(world, &json!({"skills": ["../refunds"]}))),
         (attack!("pack-upwards", TenantAdmin, "names a pack of skills ../seed", Schema, "spec.skills.packs[0].name"),
-            |world| pack(world, json!({"name": "../seed"}))),
+            |world| pack(world, &json!({"name": "../seed"}))),
         (attack!("pack-path-upwards", TenantAdmin, "takes a pack from /skills/../../etc of its image", Schema, "spec.skills.packs[0].source.image.path"),
             |world| image(world, "path", "/skills/../../etc")),
         (attack!("pack-without-digest", TenantAdmin, "pins a pack by the tag latest", Schema, "spec.skills.packs[0].source.image.digest"),
             |world| image(world, "digest", "latest")),
         (attack!("pack-of-another-namespace", TenantAdmin, "takes a pack from another namespace's ConfigMap by OTHER/NAME", Schema, "spec.skills.packs[0].source.configMap.name"),
-            |world| pack(world, json!({"source": {"configMap": {"name": format!("{}/theirs", world.other.namespace)}}}))),
+            |world| pack(world, &json!({"source": {"configMap": {"name": format!("{}/theirs", world.other.namespace)}}}))),
         // References into other namespaces.
         (attack!("secret-by-path", TenantAdmin, "names another namespace's Secret by OTHER/NAME", Schema, "spec.channels.telegram.accounts[0].botTokenSecretRef.name"),
-            |world| bot(world, json!({"name": format!("{}/theirs", world.other.namespace), "key": "token"}))),
+            |world| bot(world, &json!({"name": format!("{}/theirs", world.other.namespace), "key": "token"}))),
         (attack!("secret-by-namespace", TenantAdmin, "puts a namespace into the reference to a Secret", Schema, "botTokenSecretRef.namespace: field not declared in schema"),
-            |world| bot(world, json!({"name": "theirs", "key": "token", "namespace": world.other.namespace}))),
+            |world| bot(world, &json!({"name": "theirs", "key": "token", "namespace": world.other.namespace}))),
         (attack!("secret-key-upwards", TenantAdmin, "names the key ../../token of a Secret", Schema, "spec.channels.telegram.accounts[0].botTokenSecretRef.key"),
-            |world| bot(world, json!({"name": "bot", "key": "../../token"}))),
+            |world| bot(world, &json!({"name": "bot", "key": "../../token"}))),
         // Names that would run into each other.
         (attack!("name-with-a-dot", TenantAdmin, "calls a Tenant acme-workspace.main, so that its objects are another one's", Rule, "metadata.name must start with a letter"),
             |world| Request::apply(&world.scope, &tenant("acme-workspace.main", "concierge"))),

@@ -74,7 +74,7 @@ pub async fn searched(walk: &Walk<'_>) -> Outcome {
     Ok(())
 }
 
-/// The lines of the API server's log about ServiceAccounts, and those about everybody else.
+/// The lines of the API server's log about service accounts, and those about everybody else.
 fn audit(walk: &Walk<'_>) -> Outcome<(String, String)> {
     let text = walk.context.cluster.audit.text_since(AuditLog::start())?;
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);

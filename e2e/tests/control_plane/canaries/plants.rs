@@ -149,9 +149,8 @@ impl Plants {
                 spot.is_data && spot.name.contains("-gateway-")
             }
             (_, "secrets") => spot.is_data && HOLDERS.contains(&spot.name),
-            ("pasted into a text", "harnesses") => spot.name == "pasted",
-            ("pasted into a variable", "tenants") => spot.name == "pasted",
-            ("pasted into a pod template", "tenants") => spot.name == "pasted",
+            ("pasted into a text", "harnesses")
+            | ("pasted into a variable" | "pasted into a pod template", "tenants") => spot.name == "pasted",
             ("said by a dying container", "pods") => true,
             _ => false,
         }
