@@ -258,7 +258,13 @@ async fn breaks(walk: &mut Walk<'_>) -> Outcome {
     let scope = walk.scope.clone();
     let issue = json!({"path": "channels.telegram", "message": "the bot is unknown"});
     let refused = json!({"config": {"valid": false, "applied": false, "issues": [issue]}});
-    walk.context.node.say(&scope, "acme-gateway-0", Some(refused)).await?;
+    // The rotation has replaced the Pod, and it may have been not long ago.
+    scope
+        .until("a Pod that can refuse", SOON, async || {
+            walk.context.node.make_ready(&scope).await?;
+            walk.context.node.say(&scope, "acme-gateway-0", Some(refused.clone())).await
+        })
+        .await?;
     let vibe = json!({"spec": {"soul": {"vibe": "One more change."}}});
     scope.merge::<Harness>("concierge", vibe).await?;
     says(&scope, "acme", "ConfigApplied", "False", "the bot is unknown").await?;
