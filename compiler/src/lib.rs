@@ -50,7 +50,7 @@ pub use render::object_names::minted_secret;
 pub use render::retrieved::{CONTEXT_FILE, read_context};
 pub use render::{DOWN_GRACE_SECONDS, WATCHDOG_PORT};
 pub use resolve::{agent_id, asked_rotation, container_tag, harness_namespace, tenant_id};
-pub use secret_marks::redacted;
+pub use secret_marks::{keys_in, redacted, without_keys};
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.
 const REVISION_DIGITS: usize = 10;
