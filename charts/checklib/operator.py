@@ -42,7 +42,7 @@ BARE = {"serviceAccount": {"create": False, "name": "existing"}, "aggregateRoles
 SETS = {"default": {}, "pinned": PINNED, "all": ALL, "bare": BARE}
 
 TENANT_API = "kr8tiv.ai/v1alpha1/Tenant"
-NAMESPACED = {"Deployment", "Role", "RoleBinding", "ServiceAccount"}
+NAMESPACED = {"Deployment", "Pod", "PodDisruptionBudget", "Role", "RoleBinding", "Service", "ServiceAccount"}
 # What would give the operator, or who takes it over, more rights than its role lists.
 ESCALATIONS = {"bind", "escalate", "impersonate"}
 
@@ -85,24 +85,50 @@ class Rendered(unittest.TestCase):
         self.assertEqual(len(names), len(set(names)), names)
 
     @of_each_set
-    def test_selector_finds_the_pod(self, objects: list[dict[str, Any]]) -> None:
+    def test_selectors_find_the_operators_pod_and_not_that_of_the_test(self, objects: list[dict[str, Any]]) -> None:
         spec = one(objects, "Deployment")["spec"]
         labels = spec["template"]["metadata"]["labels"]
-        self.assertEqual(spec["selector"]["matchLabels"].items() - labels.items(), set())
+        test = one(objects, "Pod")["metadata"]["labels"]
+        (spread,) = spec["template"]["spec"]["topologySpreadConstraints"]
+        for selector in (
+            spec["selector"]["matchLabels"],
+            spread["labelSelector"]["matchLabels"],
+            one(objects, "Service")["spec"]["selector"],
+            one(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        ):
+            self.assertEqual(selector.items() - labels.items(), set())
+            self.assertNotEqual(selector.items() - test.items(), set())
+
+    def test_a_single_operator_holds_no_drain_up(self) -> None:
+        self.assertEqual(all_of(helm.template(helm.OPERATOR, {"replicas": 1}), "PodDisruptionBudget"), [])
 
     @of_each_set
-    def test_pod_meets_restricted_pod_security(self, objects: list[dict[str, Any]]) -> None:
-        pod = one(objects, "Deployment")["spec"]["template"]["spec"]
-        self.assertEqual(pod["securityContext"]["runAsNonRoot"], True)
-        self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
-        self.assertEqual(set(pod) & {"hostNetwork", "hostPID", "hostIPC", "volumes"}, set())
-        for container in pod["containers"]:
-            wanted = {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            }
-            self.assertEqual(container["securityContext"], wanted)
+    def test_helm_test_asks_the_operator_with_its_own_image(self, objects: list[dict[str, Any]]) -> None:
+        pod = one(objects, "Pod")
+        self.assertEqual(pod["metadata"]["annotations"]["helm.sh/hook"], "test")
+        (container,) = pod["spec"]["containers"]
+        self.assertEqual(container["image"], the_container(objects)["image"])
+        service = one(objects, "Service")
+        self.assertEqual(container["env"], [{"name": "HOST", "value": f"{service['metadata']['name']}.{helm.NAMESPACE}.svc"}])
+        self.assertIn(f"/dev/tcp/$HOST/{service['spec']['ports'][0]['port']}", container["command"][-1])
+        ports = {port["name"]: port["containerPort"] for port in the_container(objects)["ports"]}
+        # Without an address of its own, the Service does not translate ports.
+        self.assertEqual(service["spec"]["clusterIP"], "None")
+        self.assertEqual(service["spec"]["ports"][0]["port"], ports[service["spec"]["ports"][0]["targetPort"]])
+
+    @of_each_set
+    def test_pods_meet_restricted_pod_security(self, objects: list[dict[str, Any]]) -> None:
+        for pod in (one(objects, "Deployment")["spec"]["template"]["spec"], one(objects, "Pod")["spec"]):
+            self.assertEqual(pod["securityContext"]["runAsNonRoot"], True)
+            self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+            self.assertEqual(set(pod) & {"hostNetwork", "hostPID", "hostIPC", "volumes"}, set())
+            for container in pod["containers"]:
+                wanted = {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                }
+                self.assertEqual(container["securityContext"], wanted)
 
     @of_each_set
     def test_the_operator_knows_by_what_its_pod_is_known(self, objects: list[dict[str, Any]]) -> None:
@@ -233,7 +259,8 @@ class Values(unittest.TestCase):
         self.assertEqual(account["annotations"], ALL["commonAnnotations"] | ALL["serviceAccount"]["annotations"])
         for object_ in objects:
             self.assertEqual(object_["metadata"]["labels"]["example.com/level"], "common")
-            self.assertEqual(object_["metadata"]["labels"]["app.kubernetes.io/name"], "gateway-operator")
+            wanted = "gateway-operator-test" if object_["kind"] == "Pod" else "gateway-operator"
+            self.assertEqual(object_["metadata"]["labels"]["app.kubernetes.io/name"], wanted)
         self.assertEqual(template["metadata"]["labels"]["example.com/level"], "pod")
         annotations = {"kubectl.kubernetes.io/default-container": "operator"}
         annotations |= ALL["commonAnnotations"] | ALL["podAnnotations"]

@@ -102,8 +102,9 @@ pub fn import(sources: Sources, options: &Options) -> Imported {
     for position in 0..imported.input.sources.len() {
         let source = std::mem::take(&mut imported.input.sources[position]);
         // What a file holds that can't be read is not known: none of it is shown.
-        let hidden = file(position, &source, options, &mut seen, &mut imported)
+        let mut hidden = file(position, &source, options, &mut seen, &mut imported)
             .unwrap_or_else(|| std::iter::once(0..source.text.len()).collect());
+        hidden.extend(kr8tiv_compiler::keys_in(&source.text));
         imported.input.sources[position] = Source { hidden, ..source };
     }
     imported.input.problems.sort_by(|a, b| a.place.cmp(&b.place));

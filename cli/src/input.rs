@@ -47,7 +47,7 @@ pub fn judge(sources: Sources, default_namespace: &str) -> Input {
         let text = std::mem::take(&mut input.sources[position].text);
         let yaml::Reading { documents, faults, incomplete } = yaml::read(&text);
         input.is_incomplete |= incomplete;
-        let mut hidden = Vec::new();
+        let mut hidden = kr8tiv_compiler::keys_in(&text);
         for document in &documents {
             let (objects, problems) = (&mut input.objects, &mut input.problems);
             hidden.extend(objects::take(document, position, &text, default_namespace, objects, problems));

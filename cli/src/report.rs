@@ -3,6 +3,7 @@
 mod human;
 mod json;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub use human::render as human;
@@ -28,6 +29,11 @@ impl Counts {
         let of = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
         Self { errors: of(Severity::Error), warnings: of(Severity::Warning), notes: of(Severity::Note) }
     }
+}
+
+/// A text of a problem, which may repeat values of the files, without keys that were put in the wrong place.
+fn shown(text: &str) -> Cow<'_, str> {
+    kr8tiv_compiler::without_keys(text).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// One line about everything: what is wrong, or what was found to be right.

@@ -166,7 +166,9 @@ fn what_the_cluster_knows_is_not_overruled() {
 fn one_tenant_is_chosen() {
     let run = |tenant: &[&str]| {
         let id = ["--tenant-id", "x-0a1b2c3d", "--manifests"];
-        kr8tiv(&root(), &[&["compile", "-f", "examples"], tenant, &id].concat(), "")
+        let files = ["first-tenant", "skills", "two-agents"].map(|name| format!("examples/{name}.yaml"));
+        let files: Vec<_> = files.iter().flat_map(|file| ["-f", file]).collect();
+        kr8tiv(&root(), &[&["compile"], &files[..], tenant, &id].concat(), "")
     };
     let several = run(&[]);
     assert_eq!(several.code, 2);

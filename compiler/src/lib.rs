@@ -55,7 +55,7 @@ pub use resolve::{
     agent_id, asked_rotation, asked_sandbox_rotation, container_tag, harness_namespace, tenant_id,
 };
 pub use sandbox::{AUTHORIZED_KEYS, CLIENT_KEY, HOST_KEY, KNOWN_HOSTS, SANDBOX_PORT};
-pub use secret_marks::redacted;
+pub use secret_marks::{keys_in, redacted, without_keys};
 
 /// Digits of a revision: enough to tell the revisions of one Harness apart, few enough for a column.
 const REVISION_DIGITS: usize = 10;

@@ -1,6 +1,7 @@
 //! What secrets look like in a text. Pure.
 
 use std::iter;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex, RegexSet};
@@ -34,12 +35,13 @@ const VALUES: [(&str, &str); 5] = [
     (r"=\s*", r#"[^\s"',;&]+"#),
     (r":\s*", r#"[^\s"',;&]*[0-9][^\s"',;&]*"#),
 ];
+/// Who somebody is in a URL, and by what password.
+const LOGIN: &str = r"(://)([^\s/@]+@)";
 /// What may be a secret by the word before it, which stays, or by its place. Where a program's own words are shown, one
 /// word too few does no harm, so these may mean ordinary text too. Each has two groups: what stays, what does not.
-const SUSPECTS: [&str; 5] = [
+const SUSPECTS: [&str; 4] = [
     r"(?i)(\b(?:bearer|basic)\s+)([^\s,;]+)",
     r"(?i)([?&]key=)([^\s&]+)",
-    r"(://)([^\s/@]+@)",
     r"()(\b(?:sk|pk|rk)-[\w-]{8,})",
     r"()([0-9]{5,}:[\w-]{20,})",
 ];
@@ -57,13 +59,40 @@ static PATTERNS: LazyLock<Option<Vec<Regex>>> = LazyLock::new(|| {
     let known = SECRETS.map(|(pattern, _)| format!("()({pattern})"));
     let named = VALUES.map(|(between, value)| format!("(?i)({WORD}{between})({value})"));
     let suspects = SUSPECTS.map(str::to_owned);
-    let all = iter::once(PRIVATE_KEY.to_owned()).chain(known).chain(named).chain(suspects);
+    let certain = [PRIVATE_KEY.to_owned(), LOGIN.to_owned()];
+    let all = certain.into_iter().chain(known).chain(named).chain(suspects);
     all.chain([format!("()({RUN})")]).map(|pattern| Regex::new(&pattern).ok()).collect()
 });
 
 /// The kinds of secrets that a text holds.
 pub(crate) fn kinds(text: &str) -> impl Iterator<Item = &'static str> {
     MARKS.as_ref().map(|marks| marks.matches(text)).into_iter().flatten().map(|mark| SECRETS[mark].1)
+}
+
+/// Those of the patterns that mean no ordinary text: private keys with their bodies, names and passwords in URLs, and the
+/// marks.
+fn certain() -> Option<&'static [Regex]> {
+    PATTERNS.as_ref().and_then(|all| all.get(..2 + SECRETS.len()))
+}
+
+/// A text without the keys and tokens of well-known services and without passwords in URLs; `None` when it has none. For
+/// texts that repeat what somebody has written.
+pub fn without_keys(text: &str) -> Option<String> {
+    let Some(patterns) = certain() else { return Some(REDACTED.to_owned()) };
+    let mut clean = None;
+    for pattern in patterns {
+        let before = clean.as_deref().unwrap_or(text);
+        if pattern.is_match(before) {
+            clean = Some(pattern.replace_all(before, format!("${{1}}{REDACTED}")).into_owned());
+        }
+    }
+    clean
+}
+
+/// Where a text has them.
+pub fn keys_in(text: &str) -> Vec<Range<usize>> {
+    let Some(patterns) = certain() else { return iter::once(0..text.len()).collect() };
+    patterns.iter().flat_map(|pattern| pattern.find_iter(text).map(|found| found.range())).collect()
 }
 
 /// A program's own words without what looks like a secret: private keys, known tokens, what follows the word for one, and

@@ -1,1 +1,1 @@
-"""Builds the container images of the development cluster: operator, watchdog, OpenClaw."""
+"""Builds the container images of the development cluster: operator, watchdog, OpenClaw, its plugins, the sandbox."""

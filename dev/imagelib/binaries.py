@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from clusterlib.cache import progress
@@ -16,15 +17,20 @@ PROGRAM_HEADER_INTERPRETER = 3
 """PT_INTERP of the ELF format: the dynamic loader the program asks for."""
 
 
-def release_binary(root: Path, package: str, *, static: bool) -> Path:
-    """The release build of the program `package`; `static` links the C library into it."""
-    common = ["--release", "--locked", "--package", package, "--bin", package]
+def release_binaries(root: Path, packages: Sequence[str], *, static: bool) -> dict[str, Path]:
+    """The release builds of these programs, by their packages; `static`, for one only, links the C library into it.
+
+    In one run of cargo, as each run would compile what they share again with other features of its dependencies.
+    """
+    named = [word for package in packages for word in ("--package", package, "--bin", package)]
+    common = ["--release", "--locked", *named]
     argv = ["cargo", "rustc" if static else "build", *common, "--message-format=json-render-diagnostics"]
     if static:
         argv += ["--", "-C", "target-feature=+crt-static"]
-    with progress(f"building {package}", quiet=True):
-        messages = host.run(f"cargo build of {package}", argv, cwd=root)
-    return executable(messages, package)
+    title = " and ".join(packages)
+    with progress(f"building {title}", quiet=True):
+        messages = host.run(f"cargo build of {title}", argv, cwd=root)
+    return {package: executable(messages, package) for package in packages}
 
 
 def executable(messages: str, package: str) -> Path:

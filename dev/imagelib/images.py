@@ -1,4 +1,4 @@
-"""The four images: what each is built from, how it is named, where its archive lies. Does I/O."""
+"""The images: what each is built from, how it is named, where its archive lies. Does I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,19 @@ def openclaw(request: Request) -> Built:
     return _archive("openclaw", reference, inputs, build)
 
 
+def sandbox(request: Request) -> Built:
+    """An ssh server on Debian, in which the tools of agents run."""
+    directory = CONTAINERFILES / "sandbox"
+    containerfile = directory / "Containerfile"
+    inputs: list[bytes | Path] = [containerfile, directory / "sshd_config", *_builder_inputs()]
+    reference = f"{request.prefix}/sandbox:{content_tag(inputs)}"
+
+    def build(archive: Path) -> None:
+        builder.build_archive(containerfile, directory, _own_labels(), reference, archive, separate_layers=True)
+
+    return _archive("sandbox", reference, inputs, build)
+
+
 def plugins_dir() -> Path:
     """The cached directory with the plugins of the pinned OpenClaw."""
     return plugins.plugins_dir(PLUGIN_PINS, runtime.openclaw_dir(PINS), runtime.openclaw_version(PINS))
@@ -93,6 +106,7 @@ IMAGES: dict[str, Callable[[Request], Built]] = {
     "watchdog": watchdog,
     "openclaw": openclaw,
     "plugins": channel_plugins,
+    "sandbox": sandbox,
 }
 
 
@@ -100,9 +114,7 @@ def _program(request: Request, name: str, *beside: str, static: bool) -> Built:
     with tempfile.TemporaryDirectory() as scratch:
         context = Path(scratch)
         packed: list[Path] = []
-        for program in (name, *beside):
-            package = f"kr8tiv-{program}"
-            chosen = _chosen_binary(request, program, package, static=static)
+        for package, chosen in _chosen_binaries(request, (name, *beside), static=static).items():
             if static:
                 binaries.require_static(chosen)
             # A copy: another cargo run may replace the program while it is being packed.
@@ -112,24 +124,28 @@ def _program(request: Request, name: str, *beside: str, static: bool) -> Built:
         containerfile = CONTAINERFILES / name / "Containerfile"
         inputs: list[bytes | Path] = [containerfile, *packed, *_builder_inputs()]
         reference = f"{request.prefix}/{name}:{content_tag(inputs)}"
-        arguments = {
-            "VERSION": binaries.workspace_version(ROOT),
-            "REVISION": binaries.source_revision(ROOT),
-        }
 
         def build(archive: Path) -> None:
-            builder.build_archive(containerfile, context, arguments, reference, archive, separate_layers=False)
+            builder.build_archive(containerfile, context, _own_labels(), reference, archive, separate_layers=False)
 
         return _archive(name, reference, inputs, build)
 
 
-def _chosen_binary(request: Request, name: str, package: str, *, static: bool) -> Path:
-    given = request.programs.get(name)
-    if given is None:
-        return binaries.release_binary(ROOT, package, static=static)
-    if not given.is_file():
-        raise host.PrerequisiteError(f"--{name}-binary: there is no file {given}")
-    return given
+def _own_labels() -> dict[str, str]:
+    """The build arguments of what is made of this checkout."""
+    return {"VERSION": binaries.workspace_version(ROOT), "REVISION": binaries.source_revision(ROOT)}
+
+
+def _chosen_binaries(request: Request, programs: Sequence[str], *, static: bool) -> dict[str, Path]:
+    """The programs' files, by package: what the caller gave, and what cargo builds of the rest."""
+    given = {f"kr8tiv-{name}": request.programs[name] for name in programs if name in request.programs}
+    for package, path in given.items():
+        if not path.is_file():
+            raise host.PrerequisiteError(f"--{package.removeprefix('kr8tiv-')}-binary: there is no file {path}")
+    packages = [f"kr8tiv-{name}" for name in programs]
+    missing = [package for package in packages if package not in given]
+    built = binaries.release_binaries(ROOT, missing, static=static) if missing else {}
+    return {package: (given | built)[package] for package in packages}
 
 
 def content_tag(inputs: list[bytes | Path]) -> str:

@@ -1,22 +1,32 @@
-"""Runs an OCI archive as a hardened pod would: read-only root, no capabilities, no network. Needs root; does I/O."""
+"""Runs an OCI archive as a hardened pod would: read-only root, no capabilities, no network but one of its own.
+
+Needs root; does I/O.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Runs in its own mount, process and network namespace; $1 is the root file system, $2 the user,
-# $3 the directories to make writable, the rest is the command.
+from clusterlib import packages
+
+# Runs in its own mount and process namespace; $1 is the root file system, $2 the user, $3 the directories to make
+# writable, $4 what to mount in it (SOURCE:TARGET), the rest is the command.
 ENTER = """
 set -eu
-root=$1 user=$2 writable=$3
-shift 3
+root=$1 user=$2 writable=$3 mounts=$4
+shift 4
 mount --bind "$root" "$root"
 mount --types proc proc "$root/proc"
 for device in null zero random urandom; do mount --bind "/dev/$device" "$root/dev/$device"; done
+for mount in $mounts; do
+  mount --bind "${mount%%:*}" "$root${mount#*:}"
+  mount --options remount,bind,ro "$root${mount#*:}"
+done
 for directory in $writable; do mount --types tmpfs --options "mode=0700,uid=$user" tmpfs "$root$directory"; done
 mount --options remount,bind,ro "$root"
 exec python3 -c '
@@ -35,6 +45,23 @@ os.execvp(command[0], command)
 """
 
 
+class Network:
+    """A network with nothing in it but its loopback interface, for several images to meet in."""
+
+    def __init__(self) -> None:
+        packages.ensure(tuple(package for package in packages.CONTROL_PLANE if package.name == "iproute2"))
+        hold = ["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec cat"]
+        self._holder = subprocess.Popen(hold, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline() != b"up\n":
+            raise RuntimeError("there is no network namespace to be had")
+        self.pid = self._holder.pid
+
+    def close(self) -> None:
+        """End it; it lives on for what still runs in it."""
+        self._holder.communicate()
+
+
 @dataclass(frozen=True)
 class Unpacked:
     """An image's file system and its configuration."""
@@ -42,20 +69,62 @@ class Unpacked:
     root: Path
     config: dict[str, object]
 
-    def run(self, *command: str, writable: tuple[str, ...] = (), **env: str) -> subprocess.CompletedProcess[str]:
-        """Run `command` as the image's user; only `writable` directories can be written."""
-        image_env = dict(entry.split("=", 1) for entry in self.config.get("Env", []))  # type: ignore[attr-defined]
-        user = str(self.config["User"]).split(":", maxsplit=1)[0]
-        isolate = ["unshare", "--mount", "--pid", "--net", "--fork", "--propagation", "private"]
+    def run(
+        self,
+        *command: str,
+        writable: tuple[str, ...] = (),
+        mounts: Mapping[Path, str] | None = None,
+        network: Network | None = None,
+        **env: str,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `command` as the image's user.
+
+        Only `writable` directories can be written; `mounts` are directories of this machine to be read in the image.
+        """
         return subprocess.run(
-            [*isolate, "sh", "-c", ENTER, "sh", self.root, user, " ".join(writable), *command],
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "WORKDIR": "/", **self._workdir(), **image_env, **env},
+            self._command(command, writable, mounts or {}, network),
+            env=self._environment(env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
+
+    def start(
+        self,
+        *command: str,
+        log: Path,
+        writable: tuple[str, ...] = (),
+        mounts: Mapping[Path, str] | None = None,
+        network: Network | None = None,
+        **env: str,
+    ) -> subprocess.Popen[bytes]:
+        """Start `command` in the same way, with its output in `log`; killing the process ends all that it started."""
+        with log.open("wb") as stream:
+            return subprocess.Popen(
+                self._command(command, writable, mounts or {}, network),
+                env=self._environment(env),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _command(
+        self, command: tuple[str, ...], writable: tuple[str, ...], mounts: Mapping[Path, str], network: Network | None
+    ) -> list[str | Path]:
+        for target in mounts.values():
+            # As a container runtime does.
+            (self.root / target.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        user = str(self.config["User"]).split(":", maxsplit=1)[0]
+        enter = ["unshare", "--net"] if network is None else ["nsenter", f"--net=/proc/{network.pid}/ns/net", "unshare"]
+        isolate = [*enter, "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+        listed = " ".join(f"{source}:{target}" for source, target in mounts.items())
+        return [*isolate, "sh", "-c", ENTER, "sh", self.root, user, " ".join(writable), listed, *command]
+
+    def _environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        image_env = dict(entry.split("=", 1) for entry in self.config.get("Env", []))  # type: ignore[attr-defined]
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "WORKDIR": "/", **self._workdir(), **image_env, **env}
 
     def _workdir(self) -> dict[str, str]:
         directory = self.config.get("WorkingDir")

@@ -31,6 +31,7 @@ pub struct Request {
     pub uri: String,
     user: User,
     object_ref: Option<ObjectRef>,
+    response_status: Option<ResponseStatus>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
     /// When it was answered.
@@ -42,8 +43,19 @@ struct User {
     username: String,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+struct ResponseStatus {
+    #[serde(default)]
+    code: u16,
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ObjectRef {
+    #[serde(default)]
+    api_group: String,
+    #[serde(default)]
+    name: String,
     #[serde(default)]
     resource: String,
     #[serde(default)]
@@ -56,6 +68,21 @@ impl Request {
     /// The namespace of the object, empty for requests that concern none.
     pub fn namespace(&self) -> &str {
         self.object_ref.as_ref().map_or("", |object| &object.namespace)
+    }
+
+    /// The object's name, empty where the request is for none by name.
+    pub fn name(&self) -> &str {
+        self.object_ref.as_ref().map_or("", |object| &object.name)
+    }
+
+    /// The API group of the resource, empty for the core's.
+    pub fn group(&self) -> &str {
+        self.object_ref.as_ref().map_or("", |object| &object.api_group)
+    }
+
+    /// Whether it made an object: also a server-side apply does, and then needs the right to create.
+    pub fn has_created(&self) -> bool {
+        self.response_status.as_ref().is_some_and(|status| status.code == 201)
     }
 
     /// Whether the user had no right to ask. What else is answered by "forbidden" (403), such as a new object in a
@@ -102,15 +129,25 @@ impl AuditLog {
     /// The requests of a user that were answered after the mark, without watches and leases: the two that go on
     /// while nothing happens.
     pub fn requests_since(&self, mark: Mark, user: &str) -> Outcome<Vec<Request>> {
+        let goes_on = |request: &Request| request.verb == "watch" || request.resource() == "leases";
+        let mut requests = self.all_since(mark, user)?;
+        requests.retain(|request| !goes_on(request));
+        Ok(requests)
+    }
+
+    /// All requests of a user that were answered after the mark. A watch comes when it begins, and again when it ends.
+    pub fn all_since(&self, mark: Mark, user: &str) -> Outcome<Vec<Request>> {
         let text = self.text_since(mark)?;
         // The last line may be half written.
         let complete = text.rfind('\n').map_or("", |end| &text[..end]);
         let mut requests = Vec::new();
         for line in complete.lines() {
             let request: Request = serde_json::from_str(line)?;
-            let is_end = request.stage == "ResponseComplete" || request.stage == "Panic";
-            let goes_on = request.verb == "watch" || request.resource() == "leases";
-            if is_end && !goes_on && request.user.username == user {
+            let is_answer = match request.stage.as_str() {
+                "ResponseStarted" => request.verb == "watch",
+                stage => stage == "ResponseComplete" || stage == "Panic",
+            };
+            if is_answer && request.user.username == user {
                 requests.push(request);
             }
         }

@@ -50,6 +50,25 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// The same cluster as somebody else, who has no rights but those that RBAC gives that name and those groups.
+    pub async fn acting_as(&self, user: &str, groups: &[&str]) -> Outcome<Self> {
+        let mut kubeconfig = Kubeconfig::read_from(variable("KUBECONFIG")?)?;
+        for known in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+            let all = groups.iter().chain(&["system:authenticated"]);
+            known.impersonate = Some(user.to_owned());
+            known.impersonate_groups = Some(all.map(|&group| group.to_owned()).collect());
+        }
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        Ok(Self { client: Client::try_from(config)?, ..self.clone() })
+    }
+
+    /// The same cluster as a ServiceAccount.
+    pub async fn acting_as_account(&self, namespace: &str, account: &str) -> Outcome<Self> {
+        let user = format!("system:serviceaccount:{namespace}:{account}");
+        let group = format!("system:serviceaccounts:{namespace}");
+        self.acting_as(&user, &["system:serviceaccounts", &group]).await
+    }
+
     /// Connects to the cluster that this process runs in, which must have one of these modes.
     pub async fn connect(usable: &[Mode]) -> Outcome<Self> {
         let found = std::env::var("KR8TIV_CLUSTER_MODE").unwrap_or_default();

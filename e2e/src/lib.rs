@@ -5,6 +5,7 @@
 
 pub mod api_proxy;
 pub mod audit;
+pub mod canary;
 pub mod cluster;
 pub mod conditions;
 pub mod container;
@@ -17,6 +18,7 @@ pub mod operator_process;
 pub mod pretend_node;
 pub mod receiver;
 pub mod scope;
+pub mod search;
 pub mod suite;
 pub mod wait;
 pub mod webhook_process;

@@ -28,6 +28,8 @@ pub struct OperatorProcess {
     kubeconfig: PathBuf,
     /// What it calls itself in the Lease; `None` for one that needs none.
     identity: Option<&'static str>,
+    /// Which addresses of Supermemory it talks to, where it is not as by default.
+    memory: Option<&'static str>,
 }
 
 impl OperatorProcess {
@@ -35,7 +37,8 @@ impl OperatorProcess {
     pub async fn start() -> Outcome<Self> {
         let log = PathBuf::from(variable("KR8TIV_E2E_OPERATOR_LOG")?);
         let kubeconfig = PathBuf::from(variable("KR8TIV_E2E_OPERATOR_KUBECONFIG")?);
-        let mut operator = Self { child: None, log, listen: LISTEN, kubeconfig, identity: Some("first") };
+        let mut operator =
+            Self { child: None, log, listen: LISTEN, kubeconfig, identity: Some("first"), memory: None };
         operator.resume().await?;
         Ok(operator)
     }
@@ -43,8 +46,14 @@ impl OperatorProcess {
     /// Starts one more of the same cluster, which stands by for as long as the first one holds the Lease.
     pub async fn start_beside(&self) -> Outcome<Self> {
         let (log, kubeconfig) = (self.log.clone(), self.kubeconfig.clone());
-        let mut operator =
-            Self { child: None, log, listen: LISTEN_BESIDE, kubeconfig, identity: Some("second") };
+        let mut operator = Self {
+            child: None,
+            log,
+            listen: LISTEN_BESIDE,
+            kubeconfig,
+            identity: Some("second"),
+            memory: None,
+        };
         operator.resume().await?;
         Ok(operator)
     }
@@ -54,7 +63,12 @@ impl OperatorProcess {
     #[must_use]
     pub fn through(&self, proxy: &ApiProxy) -> Self {
         let (log, kubeconfig) = (self.log.clone(), proxy.kubeconfig().clone());
-        Self { child: None, log, listen: LISTEN_BESIDE, kubeconfig, identity: None }
+        Self { child: None, log, listen: LISTEN_BESIDE, kubeconfig, identity: None, memory: None }
+    }
+
+    /// From its next start on it talks to a Supermemory at these addresses; `None` for those that it does by default.
+    pub fn talk_to(&mut self, addresses: Option<&'static str>) {
+        self.memory = addresses;
     }
 
     /// What it answers at a path.
@@ -70,6 +84,7 @@ impl OperatorProcess {
             .args(self.identity.iter().flat_map(|identity| {
                 [format!("--lease-namespace={SYSTEM_NAMESPACE}"), format!("--identity={identity}")]
             }))
+            .args(self.memory.map(|addresses| format!("--supermemory-addresses={addresses}")))
             .arg(format!("--listen={}", self.listen))
             .env("KUBECONFIG", &self.kubeconfig)
             .stdin(Stdio::null())

@@ -31,8 +31,10 @@ use crate::Outcome;
 use crate::cluster::{Cluster, Mode};
 use crate::scope::Scope;
 
-/// The first three bytes of the addresses of Pods, which nobody gives out in a cluster without a node.
-const PODS: [u8; 3] = [198, 18, 0];
+/// The first of the addresses of Pods, which nobody gives out in a cluster without a node.
+const PODS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
+/// How many bits they have in common.
+const PODS_PREFIX: u32 = 22;
 /// The addresses that kwok gives out, by `dev/cluster`. Nothing of the machine's network has them.
 const PODS_OF_KWOK: &str = "198.20.0.0/16";
 /// The node's name.
@@ -43,9 +45,16 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// The ConfigMap that the watchdog behind each address would have mounted.
 type Mounts = Arc<Mutex<BTreeMap<IpAddr, (Api<ConfigMap>, String)>>>;
 
+/// What the watchdog behind an address says of its gateway, where that is not that all is well.
+type Answers = Arc<Mutex<BTreeMap<IpAddr, Value>>>;
+
+/// What an answer is made of.
+type Known = (Mounts, Answers);
+
 /// The stand-in.
 pub struct PretendNode {
     mounts: Mounts,
+    answers: Answers,
     by_kwok: bool,
 }
 
@@ -64,18 +73,18 @@ impl PretendNode {
     /// with the process.
     pub async fn start(cluster: &Cluster) -> Outcome<Self> {
         let (client, by_kwok) = (&cluster.client, cluster.mode == Mode::Kwok);
-        let own = format!("{}.{}.{}.0/24", PODS[0], PODS[1], PODS[2]);
+        let own = format!("{PODS}/{PODS_PREFIX}");
         let network = if by_kwok { PODS_OF_KWOK } else { &own };
         let route = ["route", "replace", "local", network, "dev", "lo"];
         let status = Command::new("ip").args(route).status()?;
         if !status.success() {
             return Err(format!("ip {} ended with {status}", route.join(" ")).into());
         }
-        let mounts = Mounts::default();
+        let (mounts, answers) = Known::default();
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, u16::try_from(WATCHDOG_PORT)?)).await?;
         let service = Router::new()
             .route("/status", get(answer))
-            .with_state(Arc::clone(&mounts))
+            .with_state((Arc::clone(&mounts), Arc::clone(&answers)))
             .into_make_service_with_connect_info::<Asked>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         if by_kwok {
@@ -84,7 +93,7 @@ impl PretendNode {
             register(client).await?;
             tokio::spawn(bury(client.clone()));
         }
-        Ok(Self { mounts, by_kwok })
+        Ok(Self { mounts, answers, by_kwok })
     }
 
     /// Makes every Pod of the namespace that has no address yet Ready, and gives how many Pods there are.
@@ -102,13 +111,29 @@ impl PretendNode {
         Ok(pods.len())
     }
 
+    /// Has a gateway's watchdog say something else of it from now on; `None` for that all is well.
+    pub async fn say(&self, scope: &Scope, pod: &str, gateway: Option<Value>) -> Outcome {
+        let pod: Pod = scope.api().get(pod).await?;
+        let address =
+            pod.status.and_then(|status| status.pod_ip).ok_or("a Pod without an address")?.parse()?;
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        match gateway {
+            Some(gateway) => answers.insert(address, gateway),
+            None => answers.remove(&address),
+        };
+        Ok(())
+    }
+
     async fn make_pod_ready(&self, scope: &Scope, pod: &str) -> Outcome {
         let gateway = pod.strip_suffix("-0").ok_or("a Pod that no StatefulSet made")?;
         let mount = (scope.api(), format!("{gateway}-config"));
         let address = {
             let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
-            let host = u8::try_from(mounts.len() + 1)?;
-            let address = Ipv4Addr::new(PODS[0], PODS[1], PODS[2], host);
+            let host = u32::try_from(mounts.len() + 1)?;
+            if host >> (32 - PODS_PREFIX) > 0 {
+                return Err("there have been more Pods than addresses".into());
+            }
+            let address = Ipv4Addr::from(u32::from(PODS) + host);
             mounts.insert(IpAddr::V4(address), mount);
             address
         };
@@ -204,7 +229,7 @@ async fn beat(leases: &Api<Lease>, parameters: &PatchParams) -> Outcome {
 /// the tenant's sandbox.
 async fn answer(
     ConnectInfo(Asked(address)): ConnectInfo<Asked>,
-    State(mounts): State<Mounts>,
+    State((mounts, answers)): State<Known>,
 ) -> Json<Value> {
     let mount = address
         .and_then(|address| mounts.lock().unwrap_or_else(PoisonError::into_inner).get(&address).cloned());
@@ -218,13 +243,23 @@ async fn answer(
         None => None,
     };
     let config = delivered.as_ref().map(|hash| json!({"bundleHash": hash, "valid": true, "applied": true}));
+    let mut gateway = json!({"state": "Alive", "reasons": [], "config": config});
+    let other = address
+        .and_then(|address| answers.lock().unwrap_or_else(PoisonError::into_inner).get(&address).cloned());
+    for (field, value) in other.as_ref().and_then(Value::as_object).into_iter().flatten() {
+        gateway[field] = value.clone();
+    }
+    // What is said of a configuration is said of the one that is there.
+    if let Some(hash) = &delivered {
+        gateway["config"]["bundleHash"] = json!(hash);
+    }
     Json(json!({
         "version": "0.1.0",
         "delivered": delivered.map(|hash| json!({"bundleHash": hash})),
         "pending": null,
         "error": null,
         "drift": {"restoredTotal": 0, "files": []},
-        "gateway": {"state": "Alive", "reasons": [], "config": config},
+        "gateway": gateway,
         "sandboxes": sandboxes
     }))
 }

@@ -63,6 +63,20 @@ impl Scope {
         Ok(Self { cluster: cluster.clone(), namespace: created.name_any() })
     }
 
+    /// Creates a namespace of exactly this name: one of which the cluster's audit log keeps what the operator writes.
+    pub async fn named(cluster: &Cluster, name: &str) -> Outcome<Self> {
+        let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+        let object = serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}}))?;
+        Api::<Namespace>::all(cluster.client.clone()).create(&PostParams::default(), &object).await?;
+        Ok(Self { cluster: cluster.clone(), namespace: name.to_owned() })
+    }
+
+    /// The same namespace with somebody else's rights.
+    #[must_use]
+    pub fn of(&self, cluster: Cluster) -> Self {
+        Self { cluster, namespace: self.namespace.clone() }
+    }
+
     /// Has the namespace deleted, without waiting for it.
     pub async fn discard(self) -> Outcome {
         let namespaces: Api<Namespace> = Api::all(self.cluster.client.clone());

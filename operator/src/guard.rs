@@ -14,6 +14,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::bounded::{Bounded, DEPTH};
 use crate::key::Key;
 
 /// An object of kind `K`, or what could be made out of one that this version can't read.
@@ -36,6 +37,8 @@ pub struct Unreadable {
     pub refers_to: Option<Key>,
     /// The tenant id that it has, when it is a Tenant: what belongs to it belongs to nobody else.
     pub tenant_id: Option<String>,
+    /// The same of the tag of its memory.
+    pub container_tag: Option<String>,
     /// The conditions in its status.
     pub conditions: Vec<Condition>,
     /// `status.observedGeneration`.
@@ -54,28 +57,40 @@ impl<K> Guarded<K> {
 
 impl<'de, K: serde::de::DeserializeOwned> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        match K::deserialize(&value) {
+        let Bounded { value, is_whole } = Bounded::deserialize(deserializer)?;
+        let read = if is_whole {
+            K::deserialize(&value).map_err(|error| error.to_string())
+        } else {
+            Err(too_deep())
+        };
+        match read {
             Ok(object) => Ok(Self::Readable(Box::new(object))),
             Err(error) => {
                 let metadata = ObjectMeta::deserialize(&value["metadata"]).map_err(D::Error::custom)?;
                 let refers_to = refers_to(&value, &metadata);
                 let conditions = Vec::deserialize(&value["status"]["conditions"]).unwrap_or_default();
                 let observed_generation = value["status"]["observedGeneration"].as_i64();
-                let ids = [&value["status"]["tenantId"], &value["spec"]["tenantId"]];
-                let tenant_id = ids.into_iter().find_map(Value::as_str).map(str::to_owned);
-                let error = error.to_string();
+                let known = |field: &str| {
+                    let places = [&value["status"][field], &value["spec"][field]];
+                    places.into_iter().find_map(Value::as_str).map(str::to_owned)
+                };
+                let (tenant_id, container_tag) = (known("tenantId"), known("containerTag"));
                 Ok(Self::Unreadable(Box::new(Unreadable {
                     metadata,
                     error,
                     refers_to,
                     tenant_id,
+                    container_tag,
                     conditions,
                     observed_generation,
                 })))
             }
         }
     }
+}
+
+fn too_deep() -> String {
+    format!("it is nested more than {DEPTH} levels deep")
 }
 
 fn refers_to(object: &Value, metadata: &ObjectMeta) -> Option<Key> {
@@ -201,6 +216,32 @@ mod tests {
         assert_eq!(with(asked.clone(), json!({"tenantId": "has-00000000"})).as_deref(), Some("has-00000000"));
         assert_eq!(with(asked, Value::Null).as_deref(), Some("asked-00000000"));
         assert_eq!(with(json!({}), Value::Null), None);
+    }
+
+    #[test]
+    fn one_that_is_too_deep_hides_no_other() {
+        let tenant = |name: &str, deep: &str| {
+            format!(
+                r#"{{"metadata": {{"namespace": "a", "name": "{name}", "managedFields": [{{"fieldsV1": {deep}}}]}},
+                "spec": {{"displayName": "A", "harnessRef": {{"name": "h"}}, "tenantId": "a-00000000",
+                "gateway": {{"config": {{"messages": {deep}}}}}}}}}"#
+            )
+        };
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(5_000), "}".repeat(5_000));
+        let list = format!(
+            r#"{{"metadata": {{}}, "items": [{}, {}]}}"#,
+            tenant("deep", &deep),
+            tenant("flat", "{}")
+        );
+        let list: kube::core::ObjectList<Guarded<Tenant>> = serde_json::from_str(&list).unwrap();
+        let unreadable = list.items[0].readable().unwrap_err();
+        assert_eq!(unreadable.error, "it is nested more than 100 levels deep");
+        assert_eq!(unreadable.refers_to, Some(Key { namespace: "a".into(), name: "h".into() }));
+        assert_eq!(unreadable.tenant_id.as_deref(), Some("a-00000000"));
+        assert_eq!(list.items[1].readable().unwrap().spec.display_name, "A");
+        let event = format!(r#"{{"type": "MODIFIED", "object": {}}}"#, tenant("deep", &deep));
+        let event: kube::core::WatchEvent<Guarded<Tenant>> = serde_json::from_str(&event).unwrap();
+        assert!(matches!(event, kube::core::WatchEvent::Modified(Guarded::Unreadable(_))));
     }
 
     #[test]

@@ -57,6 +57,20 @@ pub fn id_taken(tenant_id: &str, holder: &Key) -> String {
     )
 }
 
+/// What whoever comes second to a memory's tag reads.
+pub fn tag_taken(tag: &str, holder: &Key) -> String {
+    format!(
+        "the memory tag {tag} belongs to Tenant {holder}, in another namespace; delete that one, or create this Tenant anew \
+         with another spec.containerTag"
+    )
+}
+
+/// The tag of a Tenant's memory, as far as it is known.
+fn tag_of(tenant: &Tenant) -> Option<String> {
+    let told = tenant.status.as_ref().and_then(|status| status.container_tag.as_ref());
+    tenant.spec.container_tag.as_ref().or(told).cloned()
+}
+
 /// The Harness that a Tenant refers to.
 pub fn harness_of(tenant: &Tenant) -> Key {
     let own = Key::of(&tenant.metadata).sibling(&tenant.spec.harness_ref.name);
@@ -69,6 +83,7 @@ pub fn harness_of(tenant: &Tenant) -> Key {
 pub struct Index {
     tenants_by_harness: RwLock<Table<Key, Edition>>,
     tenants_by_id: RwLock<Table<String, Claim>>,
+    tenants_by_tag: RwLock<Table<String, Claim>>,
     /// Tenants whose Harness is in another namespace, by their own.
     borrowers_by_namespace: RwLock<Table<String, ()>>,
     agents_by_tenant: RwLock<Table<Key, Edition>>,
@@ -80,7 +95,7 @@ pub struct Index {
 pub struct TenantImpact {
     /// Harnesses whose users have changed.
     pub harnesses: Vec<Key>,
-    /// Tenants that claim the same tenant id.
+    /// Tenants that claim the same tenant id, or the same tag.
     pub rivals: Vec<Key>,
 }
 
@@ -89,17 +104,21 @@ impl Index {
     pub fn tenant(&self, tenant: &Guarded<Tenant>) -> TenantImpact {
         let metadata = tenant.meta();
         let (key, version) = (Key::of(metadata), version_of(metadata));
-        let (harness, id) = match tenant.readable() {
-            Ok(tenant) => (Some(harness_of(tenant)), kr8tiv_compiler::tenant_id(tenant)),
-            Err(unreadable) => (unreadable.refers_to.clone(), unreadable.tenant_id.clone()),
+        let (harness, id, tag) = match tenant.readable() {
+            Ok(tenant) => (Some(harness_of(tenant)), kr8tiv_compiler::tenant_id(tenant), tag_of(tenant)),
+            Err(unreadable) => {
+                let (id, tag) = (unreadable.tenant_id.clone(), unreadable.container_tag.clone());
+                (unreadable.refers_to.clone(), id, tag)
+            }
         };
         let is_borrower = harness.as_ref().is_some_and(|harness| harness.namespace != key.namespace);
         let borrower = is_borrower.then(|| key.namespace.clone());
         self.borrowers_by_namespace.write().insert(key.clone(), borrower, version, ());
         let edition = Edition::of(metadata);
         let harnesses = self.tenants_by_harness.write().insert(key.clone(), harness, version, edition);
-        let ids = self.tenants_by_id.write().insert(key, id, version, Claim::of(metadata));
-        self.impact(harnesses, ids)
+        let ids = self.tenants_by_id.write().insert(key.clone(), id, version, Claim::of(metadata));
+        let tags = self.tenants_by_tag.write().insert(key, tag, version, Claim::of(metadata));
+        self.impact(harnesses, ids, tags)
     }
 
     /// Forgets a Tenant.
@@ -107,16 +126,27 @@ impl Index {
         let (key, version) = (Key::of(metadata), version_of(metadata));
         let harnesses = self.tenants_by_harness.write().remove(&key, version);
         let ids = self.tenants_by_id.write().remove(&key, version);
+        let tags = self.tenants_by_tag.write().remove(&key, version);
         self.borrowers_by_namespace.write().remove(&key, version);
-        self.impact(harnesses, ids)
+        self.impact(harnesses, ids, tags)
     }
 
-    fn impact(&self, harnesses: Option<Change<Key>>, ids: Option<Change<String>>) -> TenantImpact {
-        let rivals = ids.map_or_else(Vec::new, |change| {
-            let claims = self.tenants_by_id.read();
-            let same = change.groups.iter().flat_map(|id| claims.members(id));
-            same.map(|(key, _)| key.clone()).filter(|key| *key != change.key).collect()
-        });
+    fn impact(
+        &self,
+        harnesses: Option<Change<Key>>,
+        ids: Option<Change<String>>,
+        tags: Option<Change<String>>,
+    ) -> TenantImpact {
+        let rivals = |table: &RwLock<Table<String, Claim>>, change: Option<Change<String>>| {
+            change.map_or_else(Vec::new, |change| {
+                let claims = table.read();
+                let same = change.groups.iter().flat_map(|group| claims.members(group));
+                same.map(|(key, _)| key.clone()).filter(|key| *key != change.key).collect()
+            })
+        };
+        let mut all: Vec<Key> = rivals(&self.tenants_by_id, ids);
+        all.extend(rivals(&self.tenants_by_tag, tags));
+        let rivals = all;
         TenantImpact { harnesses: harnesses.map_or_else(Vec::new, |change| change.groups), rivals }
     }
 
@@ -177,8 +207,18 @@ impl Index {
         earlier.min_by(|(_, one), (_, other)| one.cmp(other)).map(|(key, _)| key.clone())
     }
 
+    /// The Tenant that has the memory's tag, when it is of another namespace and its claim comes before `claim`. Within a
+    /// namespace all Tenants may use the same keys, and with them any tag; whoever has come second from elsewhere does not
+    /// change that.
+    pub fn earlier_tag(&self, tag: &str, tenant: &Key, claim: &Claim) -> Option<Key> {
+        let (claims, tag) = (self.tenants_by_tag.read(), tag.to_owned());
+        let (holder, first) = claims.members(&tag).min_by(|(_, one), (_, other)| one.cmp(other))?;
+        (holder.namespace != tenant.namespace && **first < *claim).then(|| holder.clone())
+    }
+
     /// A listing of Tenants begins.
     pub fn begin_tenants(&self) {
+        self.tenants_by_tag.write().begin_listing();
         self.tenants_by_harness.write().begin_listing();
         self.tenants_by_id.write().begin_listing();
         self.borrowers_by_namespace.write().begin_listing();
@@ -193,9 +233,13 @@ impl Index {
             impact.harnesses.extend(change.groups);
         }
         self.borrowers_by_namespace.write().finish_listing();
-        let ids = self.tenants_by_id.write().finish_listing();
+        let (ids, tags) =
+            (self.tenants_by_id.write().finish_listing(), self.tenants_by_tag.write().finish_listing());
         for change in ids {
-            impact.rivals.extend(self.impact(None, Some(change)).rivals);
+            impact.rivals.extend(self.impact(None, Some(change), None).rivals);
+        }
+        for change in tags {
+            impact.rivals.extend(self.impact(None, None, Some(change)).rivals);
         }
         (gone, impact)
     }

@@ -16,6 +16,7 @@
 pub mod agent;
 pub mod app;
 pub mod backoff;
+pub mod bounded;
 pub mod child;
 pub mod client;
 pub mod compiler;

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use kr8tiv_operator::app::{self, Parts};
 use kr8tiv_operator::compiler::Compiler;
 use kr8tiv_operator::lease::Election;
@@ -26,7 +25,7 @@ enum Error {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    process::end("kr8tiv-operator", run(Settings::parse()).await)
+    process::end("kr8tiv-operator", run(process::settings::<Settings>()).await)
 }
 
 async fn run(settings: Settings) -> Result<(), Error> {

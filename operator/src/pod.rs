@@ -38,8 +38,8 @@ pub struct GatewayPod {
     pub ready: bool,
     /// The revision of the StatefulSet that it was made from.
     pub revision: Option<String>,
-    /// Since when the gateway's container runs, while it does.
-    pub gateway_since: Option<Timestamp>,
+    /// The gateway's container, while it runs.
+    pub gateway: Option<Running>,
     /// Whether its deletion has begun.
     pub deleting: bool,
     /// The label [`meta::TENANT_ID`].
@@ -54,6 +54,15 @@ pub struct GatewayPod {
     pub problem: Option<Problem>,
     /// Its init containers that have come to an end, or can't come to one for want of their image.
     pub init: Vec<InitContainer>,
+}
+
+/// A container that runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Running {
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether it has passed its startup probe.
+    pub started: bool,
 }
 
 /// An init container of a gateway's Pod.
@@ -97,7 +106,7 @@ impl GatewayPod {
             scheduled: pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()),
             ready,
             revision: label(pod, REVISION),
-            gateway_since: gateway_since(pod),
+            gateway: gateway(pod),
             deleting: metadata.deletion_timestamp.is_some(),
             tenant_id: label(pod, meta::TENANT_ID),
             bundle_hash: annotation(meta::BUNDLE_HASH),
@@ -119,10 +128,11 @@ fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, &'a str)> {
     Some((&condition.status, condition.message.as_deref().unwrap_or_default()))
 }
 
-fn gateway_since(pod: &Pod) -> Option<Timestamp> {
+fn gateway(pod: &Pod) -> Option<Running> {
     let mut containers = pod.status.as_ref()?.container_statuses.iter().flatten();
     let gateway = containers.find(|container| container.name == GATEWAY)?;
-    Some(gateway.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0)
+    let since = gateway.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0;
+    Some(Running { since, started: gateway.started == Some(true) })
 }
 
 fn init_containers(pod: &Pod) -> Vec<InitContainer> {

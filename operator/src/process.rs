@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +36,19 @@ pub enum Error {
         /// Why it is refused.
         source: std::io::Error,
     },
+}
+
+/// Reads the settings from the command line and the environment, or ends the process and says what is wrong. A value that is
+/// refused is not repeated: a URL may hold a password, and what is said here is in the log.
+pub fn settings<S: Parser>() -> S {
+    S::try_parse().unwrap_or_else(|error| without_value(error).exit())
+}
+
+fn without_value(mut error: clap::Error) -> clap::Error {
+    if error.get(ContextKind::InvalidValue).is_some() {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("(not shown)".into()));
+    }
+    error
 }
 
 /// Logs by these directives from now on, panics too. The token is cancelled by SIGTERM and SIGINT.
@@ -72,5 +87,23 @@ pub fn end(program: &str, ended: Result<(), impl fmt::Display>) -> ExitCode {
             eprintln!("{program}: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn a_refused_value_is_not_repeated() {
+        let mirror = "--plugin-registry=https://robot:hunter2@npm.example.com/";
+        let error =
+            Settings::try_parse_from(["kr8tiv-operator", "--watchdog-image=w:1", mirror]).unwrap_err();
+        let told = without_value(error).to_string();
+        assert!(
+            told.contains("'(not shown)' for '--plugin-registry <URL>'") && !told.contains("hunter2"),
+            "{told}"
+        );
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::names::Digest;
+use crate::sandbox::target::Target;
 use crate::skills::names::{PackName, SkillName};
 
 /// Delivers a tenant's configuration and workspaces to the OpenClaw gateway in the same pod.
@@ -77,6 +78,9 @@ pub struct Run {
     /// How the gateway is watched.
     #[command(flatten)]
     pub gateway: Gateway,
+    /// How its sandboxes are probed.
+    #[command(flatten)]
+    pub sandboxes: Sandboxes,
 }
 
 /// How `run` watches the gateway.
@@ -106,6 +110,23 @@ pub struct Gateway {
     /// How much memory the gateway's container may take, in bytes, as the compiler writes it.
     #[arg(long, env = "KR8TIV_GATEWAY_MEMORY_LIMIT", value_name = "BYTES")]
     pub gateway_memory_limit: Option<u64>,
+}
+
+/// How `run` probes the sandboxes, in which the tools of agents run.
+#[derive(Debug, Clone, Args)]
+pub struct Sandboxes {
+    /// A sandbox to log into over ssh; the folder has `id_ed25519` and `known_hosts`. May be given several times.
+    #[arg(long, value_name = "NAME;HOST:PORT;DIR")]
+    pub sandbox: Vec<Target>,
+    /// How long after an attempt that succeeded the next one follows.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub sandbox_interval: Duration,
+    /// How long after one that failed.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub sandbox_interval_failing: Duration,
+    /// How long one attempt may take, from the look-up of the name to the end of the command.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub sandbox_timeout: Duration,
 }
 
 /// Options of `probe`.
@@ -183,6 +204,13 @@ mod tests {
         assert_eq!(run.paths.config_dir, PathBuf::from("/etc/openclaw/config"));
         assert_eq!(run.paths.state_dir, PathBuf::from("/home/node/.openclaw"));
         assert_eq!((run.resync, run.listen.to_string()), (Duration::from_secs(30), "0.0.0.0:18800".into()));
+        let Sandboxes { sandbox, sandbox_interval, sandbox_interval_failing, sandbox_timeout } =
+            run.sandboxes;
+        assert_eq!((sandbox.len(), sandbox_interval), (0, Duration::from_mins(1)));
+        assert_eq!(
+            (sandbox_interval_failing, sandbox_timeout),
+            (Duration::from_secs(10), Duration::from_secs(10))
+        );
         let Command::Seed(seed) = Cli::parse_from(["kr8tiv-watchdog", "seed"]).command else {
             unreachable!()
         };
@@ -214,6 +242,19 @@ mod tests {
         }
         let good = format!("sha256:{}", "0".repeat(64));
         assert!(parse([usual.as_slice(), &["--digest", &good]].concat()));
+    }
+
+    #[test]
+    fn a_sandbox_that_cannot_be_read_is_refused_with_the_reason() {
+        let arguments =
+            |sandbox| ["kr8tiv-watchdog", "run", "--sandbox", sandbox, "--sandbox=b;b.svc:2222;/ssh/b"];
+        let Command::Run(run) = Cli::parse_from(arguments("a;a.svc:2222;/ssh/a")).command else {
+            unreachable!()
+        };
+        let names: Vec<_> = run.sandboxes.sandbox.iter().map(|target| target.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        let error = Cli::try_parse_from(arguments("a;a.svc:ssh;/ssh/a")).unwrap_err().to_string();
+        assert!(error.contains("the port \"ssh\" must be a number from 1 to 65535"), "{error}");
     }
 
     #[test]

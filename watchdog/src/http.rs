@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::gateway_status::GatewayStatus;
 use crate::guard::Guard;
 use crate::metrics::{self, Metrics};
-use crate::status::Status;
+use crate::status::{SandboxStatus, Status};
 
 /// The whole life of a connection: one small request, one small answer. A client cannot hold it longer,
 /// however slowly it sends or reads.
@@ -47,6 +47,8 @@ pub struct Sources {
     pub snapshots: watch::Receiver<Snapshot>,
     /// From who watches the gateway.
     pub gateway: watch::Receiver<GatewayStatus>,
+    /// From who probes the sandboxes.
+    pub sandboxes: watch::Receiver<Vec<SandboxStatus>>,
     /// Counted by everybody.
     pub metrics: Arc<Metrics>,
     /// Who may see `/status`.
@@ -96,7 +98,7 @@ async fn answer(stream: TcpStream, sources: Sources) {
 }
 
 fn route<B>(request: &Request<B>, sources: &Sources) -> Response<Full<Bytes>> {
-    let Sources { snapshots, gateway, metrics, guard, clock } = sources;
+    let Sources { snapshots, gateway, sandboxes, metrics, guard, clock } = sources;
     let snapshot = snapshots.borrow();
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return json(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#);
@@ -112,10 +114,15 @@ fn route<B>(request: &Request<B>, sources: &Sources) -> Response<Full<Bytes>> {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             response
         }
-        "/status" => match serde_json::to_vec(&snapshot.status.body(clock.now(), &gateway.borrow())) {
-            Ok(body) => json(StatusCode::OK, body),
-            Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"status is not serialisable"}"#),
-        },
+        "/status" => {
+            let (gateway, sandboxes) = (gateway.borrow(), sandboxes.borrow());
+            match serde_json::to_vec(&snapshot.status.body(clock.now(), &gateway, &sandboxes)) {
+                Ok(body) => json(StatusCode::OK, body),
+                Err(_) => {
+                    json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"status is not serialisable"}"#)
+                }
+            }
+        }
         "/metrics" => match metrics.encode() {
             Ok(text) => respond(StatusCode::OK, text, metrics::CONTENT_TYPE),
             Err(_) => json(StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"metrics are not serialisable"}"#),
@@ -150,6 +157,7 @@ mod tests {
         Sources {
             snapshots,
             gateway,
+            sandboxes: watch::channel(Vec::new()).1,
             metrics: Arc::default(),
             guard: Arc::new(Guard::new(token.map(|token| Secret::new(token.into())))),
             clock: Clock::start(),

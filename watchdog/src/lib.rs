@@ -6,7 +6,8 @@
 //!
 //! A *pass* reads the mounts ([`mount`]), puts together a coherent [`bundle`], decides what to do ([`plan`]),
 //! does it ([`deliver`]) and reports ([`status`]). A *round* asks the gateway ([`gateway`]), judges the answers
-//! ([`judge`]), reports ([`gateway_status`], [`metrics`]) and has webhooks told ([`webhook`]). `names`, `manifest`,
+//! ([`judge`]), reports ([`gateway_status`], [`metrics`]) and has webhooks told ([`webhook`]). Beside it, the places are probed where the
+//! tools of agents run ([`sandbox`]). `names`, `manifest`,
 //! `bundle`, `record`, `plan`, `settings`, `secret`, `judge` and what reports are pure; the other modules do I/O.
 //! [`seed`], [`skills`] and [`run`] are the commands of a Pod's containers; [`probe`] asks `run` for its health.
 
@@ -33,6 +34,7 @@ pub mod plan;
 pub mod probe;
 pub mod record;
 pub mod run;
+pub mod sandbox;
 pub mod secret;
 pub mod seed;
 pub mod seen;

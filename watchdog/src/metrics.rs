@@ -1,6 +1,7 @@
 //! Reporting stage, pure: what `/metrics` says, in the text format of `OpenMetrics` (docs/watchdog.md lists all).
 //!
-//! Every label has a closed list of values: nothing that the gateway or an agent says becomes one.
+//! Every label has a closed list of values, or names a sandbox of the command line: nothing that the gateway or an agent
+//! says becomes one.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -62,6 +63,7 @@ pub struct Metrics {
     inodes_used: Bytes,
     inodes_total: Bytes,
     config_applied: Gauge,
+    sandbox_up: Family<Vec<(&'static str, String)>, Gauge>,
 }
 
 impl fmt::Debug for Metrics {
@@ -87,6 +89,7 @@ impl Default for Metrics {
             inodes_used: Bytes::default(),
             inodes_total: Bytes::default(),
             config_applied: Gauge::default(),
+            sandbox_up: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("gateway_state", "1 for the gateway's state", metrics.state.clone());
@@ -119,6 +122,7 @@ impl Default for Metrics {
         registry.register_with_unit("disk_size", "Of the volume", Unit::Bytes, metrics.disk_total.clone());
         registry.register("disk_inodes_used", "Of the volume", metrics.inodes_used.clone());
         registry.register("disk_inodes", "Of the volume", metrics.inodes_total.clone());
+        registry.register("sandbox_up", "Whether a command ran in the sandbox", metrics.sandbox_up.clone());
         metrics
     }
 }
@@ -165,6 +169,11 @@ impl Metrics {
         self.config_applied.set(i64::from(config_applied == Some(true)));
     }
 
+    /// Sets whether a command ran in a sandbox.
+    pub fn set_sandbox(&self, name: &str, up: bool) {
+        self.sandbox_up.get_or_create(&vec![("name", name.to_owned())]).set(i64::from(up));
+    }
+
     /// The configuration was written again.
     pub fn count_config_write(&self) {
         self.config_writes.inc();
@@ -200,6 +209,9 @@ mod tests {
         metrics.set(State::Degraded, &[Reason::ChannelDown], 2, &levels);
         metrics.count_messages(Receiver::Owner, Sent::Dropped, 3);
         metrics.count_restored(2);
+        metrics.set_sandbox("acme-sandbox", true);
+        metrics.set_sandbox("acme-sandbox", false);
+        metrics.set_sandbox("other", true);
         let text = metrics.encode().unwrap();
         for line in [
             "kr8tiv_watchdog_gateway_state{state=\"Degraded\"} 1",
@@ -212,6 +224,8 @@ mod tests {
             "kr8tiv_watchdog_disk_size_bytes 2",
             "kr8tiv_watchdog_disk_inodes_used 3",
             "kr8tiv_watchdog_disk_inodes 4",
+            "kr8tiv_watchdog_sandbox_up{name=\"acme-sandbox\"} 0",
+            "kr8tiv_watchdog_sandbox_up{name=\"other\"} 1",
         ] {
             assert!(text.lines().any(|there| there == line), "{line} in\n{text}");
         }

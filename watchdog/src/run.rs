@@ -1,5 +1,5 @@
 //! I/O: the sidecar. Delivers at the start, at every change of the mounts, at every resync, and when the gateway missed
-//! its configuration; watches the gateway meanwhile.
+//! its configuration; watches the gateway and probes the sandboxes meanwhile.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +19,7 @@ use crate::gateway_status::GatewayStatus;
 use crate::guard::Guard;
 use crate::http::{self, Snapshot, Sources};
 use crate::metrics::Metrics;
+use crate::sandbox;
 use crate::status::{Outcome, Report, Status};
 use crate::supervise::Supervisor;
 use crate::watch::Watcher;
@@ -46,7 +47,7 @@ pub enum RunError {
 
 /// Runs until it is dropped or dies.
 pub async fn run(options: Run) -> Result<(), RunError> {
-    let Run { paths, resync, listen, gateway } = options;
+    let Run { paths, resync, listen, gateway, sandboxes } = options;
     let listen_error = |source| RunError::Listen { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
@@ -62,6 +63,8 @@ pub async fn run(options: Run) -> Result<(), RunError> {
     let snapshot = Snapshot { status: Status::default(), alive_until: Instant::now() + PASS_BUDGET };
     let (snapshots, snapshots_seen) = watch::channel(snapshot);
     let (status, status_seen) = watch::channel(GatewayStatus::unknown(clock.rfc3339(clock.now())));
+    let (sandbox_statuses, sandboxes_seen) = watch::channel(Vec::new());
+    let probing = sandbox::watch::watch(&sandboxes, &metrics, &sandbox_statuses);
     let supervisor = Supervisor::new(
         clock,
         &paths,
@@ -74,15 +77,17 @@ pub async fn run(options: Run) -> Result<(), RunError> {
     let sources = Sources {
         snapshots: snapshots_seen,
         gateway: status_seen,
+        sandboxes: sandboxes_seen,
         metrics: Arc::clone(&metrics),
         guard: Arc::new(Guard::new(status_token)),
         clock,
     };
-    let delivery = Delivery { paths, resync, clock, metrics, write_config_again };
+    let delivery = Delivery { paths, resync, clock, metrics: Arc::clone(&metrics), write_config_again };
     tokio::select! {
         died = delivery.deliver_for_ever(&snapshots) => Err(died.into()),
         never = http::serve(listener, sources) => match never {},
         never = supervisor.run() => match never {},
+        never = probing => match never {},
     }
 }
 

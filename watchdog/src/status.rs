@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::bundle::Pending;
 use crate::gateway_status::GatewayStatus;
 use crate::names::{Digest, Target};
+use crate::sandbox::reason::SandboxReason;
 
 /// For how long a file counts as drifted after it was found changed.
 pub const DRIFT_WINDOW: Duration = Duration::from_mins(10);
@@ -80,6 +81,16 @@ pub struct Body<'a> {
     error: Option<&'a str>,
     drift: Drift,
     gateway: Gateway<'a>,
+    sandboxes: &'a [SandboxStatus],
+}
+
+/// A sandbox that was probed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SandboxStatus {
+    /// Its name, from the command line.
+    pub name: String,
+    /// How it was when it was last probed.
+    pub reason: SandboxReason,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,7 +126,12 @@ impl Status {
     }
 
     /// The body of `/status`, as of `now`.
-    pub fn body<'a>(&'a self, now: Duration, gateway: &'a GatewayStatus) -> Body<'a> {
+    pub fn body<'a>(
+        &'a self,
+        now: Duration,
+        gateway: &'a GatewayStatus,
+        sandboxes: &'a [SandboxStatus],
+    ) -> Body<'a> {
         let Self { delivered: _, mixed: _, pending, error, restored_total, drifted } = self;
         let recent = drifted.iter().filter(|(_, at)| is_recent(**at, now));
         Body {
@@ -131,6 +147,7 @@ impl Status {
                 status: gateway,
                 last_probe_age_seconds: gateway.last_probe.map(|at| now.saturating_sub(at).as_secs()),
             },
+            sandboxes,
         }
     }
 
@@ -178,8 +195,9 @@ mod tests {
     const NOW: Duration = Duration::from_hours(1);
 
     fn json(status: &Status, now: Duration) -> Value {
-        serde_json::to_value(status.body(now, &GatewayStatus::unknown("2026-11-25T12:00:00Z".into())))
-            .unwrap()
+        let gateway = GatewayStatus::unknown("2026-11-25T12:00:00Z".into());
+        let sandboxes = [SandboxStatus { name: "acme-sandbox".into(), reason: SandboxReason::AuthFailed }];
+        serde_json::to_value(status.body(now, &gateway, &sandboxes)).unwrap()
     }
 
     fn restored(files: &[&str]) -> Restored {
@@ -201,6 +219,7 @@ mod tests {
                 "version": null, "config": null, "channels": [], "notReady": [], "failingModels": [],
                 "disk": null, "memory": null, "lastProbeAgeSeconds": null,
             },
+            "sandboxes": [{"name": "acme-sandbox", "reason": "AuthFailed"}],
         });
         assert_eq!(json(&Status::default(), NOW), expected);
         assert!(!Status::default().is_ready());

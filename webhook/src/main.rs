@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use kr8tiv_operator::{client, metrics, process};
 use kr8tiv_webhook::app::{self, Parts};
 use kr8tiv_webhook::settings::Settings;
@@ -19,7 +18,7 @@ enum Error {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    process::end("kr8tiv-webhook", run(Settings::parse()).await)
+    process::end("kr8tiv-webhook", run(process::settings::<Settings>()).await)
 }
 
 async fn run(settings: Settings) -> Result<(), Error> {

@@ -23,6 +23,12 @@ app.kubernetes.io/name: {{ include "kr8tiv-operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{- /* Of the Pod of `helm test`. */ -}}
+{{- define "kr8tiv-operator.testLabels" -}}
+app.kubernetes.io/name: {{ include "kr8tiv-operator.name" . | trunc 58 | trimSuffix "-" }}-test
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
 {{- define "kr8tiv-operator.webhookName" -}}
 {{- include "kr8tiv-operator.fullname" . | trunc 55 | trimSuffix "-" }}-webhook
 {{- end }}

@@ -8,7 +8,7 @@ use annotate_snippets::{
 
 use crate::input::{Input, Source};
 use crate::problem::{Place, Problem, Severity};
-use crate::report::position;
+use crate::report::{position, shown};
 
 /// Writes all problems, each with an empty line after it; `styled` with colours for a terminal.
 pub fn render(input: &Input, problems: &[Problem], styled: bool) -> String {
@@ -23,10 +23,10 @@ fn one(input: &Input, problem: &Problem, renderer: &Renderer) -> String {
         Severity::Note => Level::NOTE,
     };
     // The texts repeat values of the files, which must not steer a terminal.
-    let subject = normalize_untrusted_str(&subject(problem));
+    let subject = normalize_untrusted_str(&shown(&subject(problem)));
     let mut elements = place(input, problem, &subject);
-    elements.push(Level::HELP.message(normalize_untrusted_str(&problem.fix)).into());
-    let title = level.primary_title(normalize_untrusted_str(&problem.problem)).id(problem.code);
+    elements.push(Level::HELP.message(normalize_untrusted_str(&shown(&problem.fix))).into());
+    let title = level.primary_title(normalize_untrusted_str(&shown(&problem.problem))).id(problem.code);
     renderer.render(&[title.elements(elements)])
 }
 

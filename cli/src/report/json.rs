@@ -1,10 +1,12 @@
 //! Problems as JSON, for other programs. The shape is part of the interface: fields are added, never changed.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::input::Input;
 use crate::problem::{ObjectId, Problem, Severity};
-use crate::report::position;
+use crate::report::{position, shown};
 
 /// The report.
 #[derive(Debug, Serialize)]
@@ -18,9 +20,9 @@ struct Entry<'a> {
     code: &'a str,
     severity: Severity,
     object: Option<&'a ObjectId>,
-    field: &'a str,
-    problem: &'a str,
-    fix: &'a str,
+    field: Cow<'a, str>,
+    problem: Cow<'a, str>,
+    fix: Cow<'a, str>,
     file: Option<&'a str>,
     line: Option<usize>,
     column: Option<usize>,
@@ -39,9 +41,9 @@ pub fn render(input: &Input, problems: &[Problem], valid: bool) -> String {
         code: problem.code,
         severity: problem.severity,
         object: problem.object.as_ref(),
-        field: &problem.field,
-        problem: &problem.problem,
-        fix: &problem.fix,
+        field: shown(&problem.field),
+        problem: shown(&problem.problem),
+        fix: shown(&problem.fix),
         file: file.as_deref(),
         line: at.map(|(line, _)| line),
         column: at.map(|(_, column)| column),

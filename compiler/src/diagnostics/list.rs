@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Code, Severity};
+use crate::secret_marks;
 
 /// The object that a problem is in.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -46,8 +47,14 @@ impl fmt::Display for Diagnostic {
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// Adds a problem.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    /// Adds a problem. A key that somebody has put in the wrong place is not repeated: problems go into statuses and logs.
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        let Diagnostic { code: _, object: _, field, problem, fix } = &mut diagnostic;
+        for text in [field, problem, fix] {
+            if let Some(clean) = secret_marks::without_keys(text) {
+                *text = clean;
+            }
+        }
         if let Err(place) = self.0.binary_search(&diagnostic) {
             self.0.insert(place, diagnostic);
         }
@@ -82,3 +89,26 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_problem_repeats_a_key() {
+        let mut diagnostics = Diagnostics::default();
+        let text = |what: &str| format!("{what} sk-ant-api03-0123456789abcdefghij;");
+        diagnostics.push(Diagnostic {
+            code: Code::PodTemplateInvalid,
+            object: ObjectName { kind: "Tenant", name: "acme".into() },
+            field: text("labels"),
+            problem: text("it is not as in a Pod:"),
+            fix: "write it as in a Pod".into(),
+        });
+        let told = diagnostics.to_string();
+        assert!(
+            told.starts_with("Tenant acme, labels [redacted];: it is not as in a Pod: [redacted];; write"),
+            "{told}"
+        );
+    }
+}

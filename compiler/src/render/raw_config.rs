@@ -8,7 +8,7 @@ use crate::openclaw::literal;
 /// Sections that belong to the operator as a whole: who may reach the gateway, who may talk, which code is loaded,
 /// which agents there are. A path in them that the operator does not set today is not free either.
 const OWNED: &[&str] = &[
-    "$include",
+    INCLUDE,
     "$schema",
     "agents.entries",
     "agents.list",
@@ -29,6 +29,9 @@ const OWNED: &[&str] = &[
     "update",
     "wizard",
 ];
+
+/// At every depth OpenClaw puts the file of this name in the place of the object that it is in.
+const INCLUDE: &str = "$include";
 
 /// Adds a tenant's settings to the operator's configuration. What the operator sets itself, or may set one day, is
 /// refused by name and left out. Gives the paths that were added.
@@ -55,7 +58,7 @@ impl Merge<'_> {
         let Value::Object(config) = config else { return };
         for (key, value) in own {
             let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-            if OWNED.contains(&path.as_str()) {
+            if OWNED.contains(&path.as_str()) || key == INCLUDE {
                 self.refuse(&path);
                 continue;
             }
@@ -65,6 +68,10 @@ impl Merge<'_> {
                 }
                 (Some(_), _) => self.refuse(&path),
                 (None, value) => {
+                    if let Some(place) = included(value, &path) {
+                        self.refuse(&place);
+                        continue;
+                    }
                     config.insert(key.clone(), literals(value));
                     self.added.push(path);
                 }
@@ -80,6 +87,21 @@ impl Merge<'_> {
             problem: format!("the operator sets {path} itself"),
             fix: "remove it, and use the fields of the Harness, the Tenant or the Agent for it".into(),
         });
+    }
+}
+
+/// The first place below a path where a file would be included.
+fn included(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .find_map(|(position, value)| included(value, &format!("{path}[{position}]"))),
+        Value::Object(map) => map.iter().find_map(|(key, value)| {
+            let path = format!("{path}.{key}");
+            if key == INCLUDE { Some(path) } else { included(value, &path) }
+        }),
+        _ => None,
     }
 }
 
@@ -122,6 +144,22 @@ mod tests {
         assert_eq!(added, ["messages", "session.reset"]);
         let fields =
             ["spec.gateway.config.logging", "spec.gateway.config.session.scope", "spec.gateway.config.tools"];
+        assert_eq!(refused, fields);
+    }
+
+    #[test]
+    fn a_file_is_included_nowhere() {
+        let own = json!({
+            "$include": "./a.json",
+            "session": {"$include": "./b.json", "reset": [{"params": {"$include": "./c.json"}}]},
+            "agents": {"defaults": {"params": {"$include": "./d.json"}}},
+        });
+        let (config, added, refused) = merged(&own);
+        assert!(added.is_empty() && !config.to_string().contains("include"), "{config}");
+        let fields =
+            ["agents.defaults.params.$include", "session.$include", "session.reset[0].params.$include"];
+        let fields: Vec<String> =
+            ["$include"].iter().chain(&fields).map(|path| format!("spec.gateway.config.{path}")).collect();
         assert_eq!(refused, fields);
     }
 }

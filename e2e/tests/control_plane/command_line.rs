@@ -217,7 +217,7 @@ pub async fn reading(_: &Context) -> Outcome {
 }
 
 /// Runs the command with the administrator's kubeconfig. Gives its exit, its output and what it complained about.
-async fn kr8tiv(arguments: &[&str]) -> Outcome<(Exit, String, String)> {
+pub async fn kr8tiv(arguments: &[&str]) -> Outcome<(Exit, String, String)> {
     let arguments: Vec<OsString> =
         std::iter::once("kr8tiv").chain(arguments.iter().copied()).map(Into::into).collect();
     let run = move || {
@@ -236,7 +236,7 @@ async fn kr8tiv(arguments: &[&str]) -> Outcome<(Exit, String, String)> {
     tokio::task::spawn_blocking(run).await?
 }
 
-fn write(folder: &Path, name: &str, objects: &[&Value]) -> Outcome<String> {
+pub fn write(folder: &Path, name: &str, objects: &[&Value]) -> Outcome<String> {
     let path = folder.join(name);
     fs::write(&path, objects.iter().map(|object| format!("---\n{object}\n")).collect::<String>())?;
     Ok(path.to_str().ok_or("a path that is no text")?.to_owned())

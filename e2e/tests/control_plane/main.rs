@@ -4,6 +4,8 @@
 mod additions;
 mod admission;
 mod api;
+mod attacks;
+mod canaries;
 mod command_line;
 mod context;
 mod crashes;
@@ -14,6 +16,7 @@ mod lifecycle;
 mod neighbour;
 mod objects;
 mod packs;
+mod rbac;
 mod replicas;
 mod rest;
 mod rules;
@@ -88,6 +91,16 @@ fn main() -> ExitCode {
         .test("deletion_keeps_the_retained_volume", lifecycle::deletion_retains)
         .test("deletion_takes_the_volume_when_asked_to", lifecycle::deletion_deletes)
         .test("suspension_stops_the_gateway", lifecycle::suspension)
+        .test("attacks_refused_by_the_api_server", attacks::by_api_server)
+        .test("attacks_refused_by_the_compiler", attacks::by_compiler)
+        .test("attacks_on_what_others_own", attacks::by_guard)
+        .test("attacks_that_stay_text", attacks::as_texts)
+        .test("attacks_by_webhooks", attacks::of_webhooks)
+        .test("attacks_by_files", attacks::by_command_line)
+        .test("attacks_by_settings", attacks::by_settings)
+        .test("attacks_on_seed", attacks::by_seed)
+        .test("attacks_on_what_is_left", attacks::deleted)
+        .test("attacks_by_rotation", attacks::rotated)
         .run_side_by_side(&arguments);
     // These count requests, or stop the operator.
     let alone = suite()
@@ -100,9 +113,14 @@ fn main() -> ExitCode {
         .test("one_of_two_operators_writes_and_the_other_takes_over", replicas::take_over)
         .test("killed_between_any_two_writes", crashes::between_any_two_writes)
         .test("the_api_server_gone_for_two_minutes", crashes::api_server_gone)
+        .test("attacks_by_memory", attacks::of_memory)
+        .test("attacks_on_the_reader", attacks::by_reader)
+        .test("attacks_are_many_and_told_apart", attacks::listed)
+        .test("planted_secrets_come_out_nowhere", canaries::nowhere)
         .test("every_status_kept_to_the_conventions", leaks::conventions)
         .test("the_operator_was_never_forbidden", leaks::permissions)
         .test("no_secret_leaks", leaks::secrets)
+        .test("every_right_of_the_operator_is_used", rbac::operator)
         .run_in_order(&arguments);
     runtime.block_on(context.stop());
     suite::finish(side_by_side && alone)

@@ -1,10 +1,19 @@
 //! Faults of a real gateway: what the Tenant says, what a webhook is told, and that it heals. The seconds from the fault
 //! to the condition, and to its end, are figures.
 
+mod channel;
+mod configuration;
+mod disk;
+mod memory;
 mod process;
 mod provider;
+mod telegram;
 
-pub use process::killed;
+pub use channel::revoked;
+pub use configuration::{newer_state, rejected};
+pub use disk::full;
+pub use memory::broken;
+pub use process::{frozen, killed};
 pub use provider::refuses;
 
 use std::time::Instant;
@@ -88,6 +97,10 @@ impl Patient {
         let told = ["down", "recovered"].map(|status| self.receiver.told(status));
         Fault { patient: self, name, began: Instant::now(), told }
     }
+
+    async fn discard(self) -> Outcome {
+        self.gateway.scope.discard().await
+    }
 }
 
 impl Fault<'_> {
@@ -129,6 +142,19 @@ impl Fault<'_> {
         Ok(())
     }
 
+    /// Waits until the webhook has been told of it once more.
+    async fn is_told(&self, status: &str) -> Outcome {
+        let before = self.told[usize::from(status == "recovered")];
+        let receiver = &self.patient.receiver;
+        self.patient
+            .until(&format!("{}: the webhook told {status}", self.name), async || {
+                receiver.expect(status, before + 1)
+            })
+            .await?;
+        self.figure(&format!("told_{status}"));
+        Ok(())
+    }
+
     /// Waits until a sign of life names a reason: it serves, and something is wrong.
     async fn is_told_alive_with(&self, reason: &str) -> Outcome {
         let what = format!("{}: a sign of life with {reason}", self.name);
@@ -141,6 +167,12 @@ impl Fault<'_> {
     fn was_no_incident(&self) {
         let told = ["down", "recovered"].map(|status| self.patient.receiver.told(status));
         assert_eq!(told, self.told, "{}: told of an incident", self.name);
+    }
+
+    /// Each was told exactly once.
+    fn was_one_incident(&self) {
+        let told = ["down", "recovered"].map(|status| self.patient.receiver.told(status));
+        assert_eq!(told, self.told.map(|times| times + 1), "{}: told more than once", self.name);
     }
 
     fn figure(&self, what: &str) {

@@ -49,7 +49,13 @@ fn main() -> ExitCode {
         .test("a_harness_that_does_not_compile_leaves_the_gateway_alone", edits::broken)
         .test("a_changed_file_is_put_back", edits::drift)
         .test("fault_of_a_killed_gateway", faults::killed)
+        .test("fault_of_a_frozen_gateway", faults::frozen)
         .test("fault_of_a_model_provider_that_refuses", faults::refuses)
+        .test("fault_of_a_rejected_configuration", faults::rejected)
+        .test("fault_of_a_state_from_a_later_release", faults::newer_state)
+        .test("fault_of_a_full_volume", faults::full)
+        .test("fault_of_a_revoked_bot", faults::revoked)
+        .test("fault_of_a_broken_memory", faults::broken)
         .test("deletion_keeps_the_volume_and_a_successor_finds_it", lifecycle::deletion)
         .run_in_order(&arguments);
     suite::finish(passed)

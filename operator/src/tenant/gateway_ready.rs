@@ -5,6 +5,7 @@ use kr8tiv_crds::{Tenant, TenantStatus};
 
 use crate::delivery::Delivery;
 use crate::health::{Applied as ConfigApplied, State};
+use crate::pod::GatewayPod;
 use crate::recovery::Decision;
 use crate::tenant::observe::Gateway;
 use crate::tenant::status::{Ending, Outcome, Served};
@@ -39,10 +40,15 @@ fn state(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, ending: &E
     match (pod.ready && !pod.deleting, gateway.is_current()) {
         (true, true) => inner_state(previous, ending),
         (true, false) => starting("the gateway is about to be replaced by one of the current revision"),
-        // kubelet takes it from the Service before the watchdog is certain; only that says why.
-        (false, _) if !pod.deleting && is_down(ending) => inner_state(previous, ending),
+        // kubelet takes it from the Service before the watchdog is certain; only that says why. To the watchdog one that
+        // kubelet starts again is down as well.
+        (false, _) if !pod.deleting && has_started(pod) && is_down(ending) => inner_state(previous, ending),
         (false, _) => starting("the gateway is starting"),
     }
+}
+
+fn has_started(pod: &GatewayPod) -> bool {
+    pod.gateway.as_ref().is_some_and(|gateway| gateway.started)
 }
 
 fn is_down(ending: &Ending) -> bool {
@@ -57,7 +63,7 @@ fn inner_state(previous: &TenantStatus, ending: &Ending) -> (Reason, String) {
     let starting = || (Reason::Starting, "the gateway is starting".to_owned());
     // Its watchdog is asked within a second, and knows within some more whether it has its first configuration. To tell
     // each step of a start would be a write each.
-    let first = !was_up(previous) && !known.silent;
+    let first = !was_up(previous) && !known.silent && !is_down(ending);
     let on_the_way = match (&ending.outcome, &known.delivery) {
         (Outcome::Stopped(_), _) | (_, Delivery::Behind { .. }) => false,
         (_, Delivery::Unknown) => true,

@@ -250,8 +250,8 @@ fn recovery_of(observed: &Observed<'_>, known: &Known) -> Option<Decision> {
         return None;
     }
     let now = now().0;
-    let runs =
-        pod.gateway_since.map(|since| Duration::try_from(now.duration_since(since)).unwrap_or_default());
+    let runs = pod.gateway.as_ref().map(|gateway| now.duration_since(gateway.since));
+    let runs = runs.map(|runs| Duration::try_from(runs).unwrap_or_default());
     let at_fault = runs.map_or(at_fault, |runs| at_fault.min(runs));
     let harness = observed.harness.as_ref()?.readable().ok()?;
     Some(recovery::decide(at_fault, &observed.previous.restarts, now, &harness.spec.recovery))

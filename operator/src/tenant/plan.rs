@@ -14,7 +14,7 @@ use crate::backoff::Pace;
 use crate::compiler::Compiler;
 use crate::guard::Guarded;
 use crate::images;
-use crate::index::{Claim, Index, id_taken};
+use crate::index::{Claim, Index, id_taken, tag_taken};
 use crate::memory::report::report;
 use crate::memory::wanted::wanted;
 use crate::memory::{Facts, Planned};
@@ -94,12 +94,18 @@ pub fn prepare(
         report: report(tenant, &bundle, facts, &observed.previous),
     };
     let plan = Plan { bundle, images, memory, stage: PhantomData };
-    match index.earlier_claim(&plan.bundle.tenant_id, &Claim::of(&observed.tenant.metadata)) {
+    let (claim, bundle) = (Claim::of(&observed.tenant.metadata), &plan.bundle);
+    let id = index.earlier_claim(&bundle.tenant_id, &claim).map(|other| id_taken(&bundle.tenant_id, &other));
+    let tag = || {
+        let other = index.earlier_tag(&bundle.container_tag, &observed.key, &claim)?;
+        Some(tag_taken(&bundle.container_tag, &other))
+    };
+    match id.or_else(tag) {
         None => Ok(plan),
-        Some(other) => Err(Stop {
+        Some(message) => Err(Stop {
             compiled: Ok(plan.compiled()),
             reason: Reason::Conflict,
-            message: id_taken(&plan.bundle.tenant_id, &other),
+            message,
             progress: Progress::Stalled,
             retry: Retry::OnChange,
         }),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kr8tiv_crds::status::Reason;
 use kr8tiv_operator::health::State;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{NAMESPACE, World};
 
@@ -88,10 +88,7 @@ async fn a_silent_watchdog_is_told_of_and_takes_nobody_down() {
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_is_down_is_not_ready_although_its_pod_is() {
     let world = World::at_rest().await;
-    world.watchdogs.change(IP, |health| {
-        health.state = State::Down;
-        health.cause = Some("GatewayFrozen".into());
-    });
+    down(&world);
     world.until("it is shown", |world| is(world, "GatewayReady") == "False").await;
     assert_eq!(world.reason("Tenant", "acme", "Ready"), "GatewayDown");
     assert_eq!(world.message("Tenant", "acme", "Ready"), "the gateway does not serve: GatewayFrozen");
@@ -104,12 +101,17 @@ async fn a_gateway_that_is_down_says_why_when_kubelet_has_noticed_too() {
     let world = World::at_rest().await;
     world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
         pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        pod["status"]["containerStatuses"] = running(true);
     });
     world.until("it is not ready", |world| is(world, "GatewayReady") == "False").await;
     assert_eq!(world.reason("Tenant", "acme", "Ready"), "Starting", "the watchdog is not certain yet");
     down(&world);
     world.until("it is shown", |world| world.reason("Tenant", "acme", "Ready") == "GatewayDown").await;
     assert_eq!(world.message("Tenant", "acme", "Ready"), "the gateway does not serve: GatewayFrozen");
+    world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
+        pod["status"]["containerStatuses"] = running(false);
+    });
+    world.until("it starts again", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,9 +131,20 @@ async fn a_restart_of_the_operator_keeps_what_was_known_until_it_has_asked() {
     world.until("it is forgotten", |world| is(world, "Drifted") == "absent").await;
 }
 
+/// The gateway's container, which has passed its startup probe or has not.
+fn running(started: bool) -> Value {
+    let state = json!({"running": {"startedAt": "2026-11-25T12:00:00Z"}});
+    json!([{
+        "name": "gateway", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "started": started,
+        "state": state
+    }])
+}
+
+/// Who does not answer says nothing of its configuration either.
 fn down(world: &World) {
     world.watchdogs.change(IP, |health| {
         health.state = State::Down;
+        health.config = None;
         health.cause = Some("GatewayFrozen".into());
     });
 }
@@ -209,6 +222,7 @@ async fn what_is_not_applied_is_not_called_applied_and_the_gateway_is_watched_on
     assert_eq!(is(&world, "Degraded"), "True");
     world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
         pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        pod["status"]["containerStatuses"] = running(true);
     });
     down(&world);
     world.until("it is down", |world| world.reason("Tenant", "acme", "GatewayReady") == "GatewayDown").await;

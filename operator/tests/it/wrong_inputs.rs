@@ -177,6 +177,33 @@ async fn a_tenant_id_that_another_tenant_has() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_memorys_tag_that_a_tenant_elsewhere_has() {
+    let world = World::at_rest().await;
+    let tag = world.api.get("Tenant", NAMESPACE, "acme").unwrap()["status"]["containerTag"].clone();
+    let with_tag = |name: &str| {
+        let mut tenant = tenant(name, "desk");
+        tenant["spec"]["containerTag"] = tag.clone();
+        tenant
+    };
+    world.api.create("elsewhere", harness("desk"));
+    world.api.create("elsewhere", with_tag("thief"));
+    let of = |world: &World, namespace: &str, name: &str| {
+        let ready = world.api.get("Tenant", namespace, name).unwrap()["status"]["conditions"][0].clone();
+        (ready["reason"].clone(), ready["message"].as_str().unwrap_or_default().to_owned())
+    };
+    world.until("a conflict", |world| of(world, "elsewhere", "thief").0 == "Conflict").await;
+    let message = of(&world, "elsewhere", "thief").1;
+    assert!(message.contains("belongs to Tenant acme/acme, in another namespace"), "{message}");
+    assert_eq!(world.is("Tenant", "acme", "Ready"), "True", "the older one is not disturbed");
+    // Beside it, where the same keys may be used, the same tag may be as well.
+    world.api.create(NAMESPACE, with_tag("sibling"));
+    world.until("no conflict", |world| of(world, NAMESPACE, "sibling").0 == "Starting").await;
+    world.api.delete("Tenant", NAMESPACE, "sibling");
+    world.api.delete("Tenant", NAMESPACE, "acme");
+    world.until("it heals", |world| of(world, "elsewhere", "thief").0 == "Starting").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_tenants_fault_does_not_touch_another() {
     let world = World::at_rest().await;
     world.rest().await;

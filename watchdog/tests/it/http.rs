@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use kr8tiv_watchdog::judge::reason::{Reason, State};
+use kr8tiv_watchdog::sandbox::reason::SandboxReason;
 use serde_json::{Value, json};
 
 use crate::support::{Bundle, Pod, Watchdog, eventually};
@@ -21,6 +22,7 @@ fn probes_and_status_follow_the_delivery() {
         json!({
             "version": env!("CARGO_PKG_VERSION"), "delivered": null, "error": null, "gateway": null,
             "pending": {"bundleHash": null, "reasons": reasons}, "drift": {"restoredTotal": 0, "files": []},
+            "sandboxes": [],
         })
     );
     assert_eq!(watchdog.get("/healthz"), (200, r#"{"ok":true}"#.to_owned()));
@@ -90,6 +92,9 @@ fn every_reason_state_and_metric_is_documented() {
     let documentation = include_str!("../../../docs/watchdog.md");
     let documented = |name: &str| documentation.contains(&format!("`{name}`"));
     for reason in Reason::ALL {
+        assert!(documented(reason.as_str()), "{reason:?}");
+    }
+    for reason in SandboxReason::ALL {
         assert!(documented(reason.as_str()), "{reason:?}");
     }
     for state in State::ALL {

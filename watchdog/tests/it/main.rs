@@ -5,12 +5,14 @@
 mod attacks;
 mod delivery;
 mod fake_gateway;
+mod fake_sandbox;
 mod http;
 mod memory;
 mod process;
 mod real_gateway;
 mod real_skills;
 mod receiver;
+mod sandboxes;
 mod skills;
 mod skills_attacks;
 mod support;

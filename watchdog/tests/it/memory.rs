@@ -7,15 +7,16 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::fake_gateway::{self, FakeGateway};
+use crate::fake_sandbox::FakeSandbox;
 use crate::support::{Bundle, Pod, Watchdog, eventually};
 use crate::watching::watch_command;
 
 /// Of resident memory, in bytes.
 const MAX: u64 = 10 * 1024 * 1024;
 
-/// With a gateway that is asked over a WebSocket that stays open. `KR8TIV_WATCHDOG_BINARY` names the program of the
-/// image; without it, it is the one that is built for tests, whose code alone is as large as the bound, so that only
-/// what it allocates counts.
+/// With a gateway that is asked over a WebSocket that stays open, and a sandbox that is probed.
+/// `KR8TIV_WATCHDOG_BINARY` names the program of the image; without it, it is the one that is built for tests, whose code
+/// alone is as large as the bound, so that only what it allocates counts.
 #[test]
 fn it_takes_at_most_ten_megabytes_at_rest() {
     measure("a small configuration", 10 * 1024);
@@ -34,7 +35,10 @@ fn measure(what: &str, answer: usize) {
     let mut config = fake_gateway::config("one", "one");
     config["parsed"] = json!("x".repeat(answer));
     gateway.script().answers.insert("config.get", config);
-    let usual = watch_command(&pod, &gateway.address.to_string(), &[], &[]);
+    let sandbox = FakeSandbox::start();
+    let target = sandbox.target("acme-sandbox");
+    let arguments = ["--sandbox", target.as_str(), "--sandbox-interval", "100ms"];
+    let usual = watch_command(&pod, &gateway.address.to_string(), &arguments, &[]);
     let released = env::var_os("KR8TIV_WATCHDOG_BINARY");
     let mut command = Command::new(released.clone().unwrap_or_else(|| usual.get_program().to_owned()));
     // A build for tests on a busy machine takes its time for the large answer.
@@ -53,6 +57,8 @@ fn measure(what: &str, answer: usize) {
         count.map_or(0, |count| count.parse::<u64>().unwrap())
     };
     eventually("several rounds", || probes(&watchdog) >= 5);
+    eventually("several logins", || sandbox.script().connections >= 5);
+    assert_eq!(watchdog.status()["sandboxes"][0]["reason"], "Ok");
     // Between two rounds, for a round with a large answer takes more while it lasts.
     gateway.script().answers.insert("config.get", fake_gateway::config("one", "one"));
     let before = probes(&watchdog);

@@ -1,4 +1,4 @@
-//! The gateway's process, killed.
+//! The gateway's process: killed, frozen.
 
 use kr8tiv_e2e::Outcome;
 use rustix::process::Signal;
@@ -15,5 +15,20 @@ pub async fn killed(context: &Context) -> Outcome {
     fault.is_over("Starting").await?;
     assert_ne!(container, patient.container("gateway").await?, "it was not started again");
     fault.was_no_incident();
+    Ok(())
+}
+
+/// Its port is open, and nobody answers: kubelet loses patience, and does not give it the time for its turns.
+pub async fn frozen(context: &Context) -> Outcome {
+    let patient = context.patient().await?;
+    let container = patient.container("gateway").await?;
+    let fault = patient.fault("frozen");
+    container.signal(Signal::STOP)?;
+    fault.shows("GatewayReady", "False", "GatewayDown", "GatewayFrozen").await?;
+    fault.is_told("down").await?;
+    fault.is_over("GatewayDown").await?;
+    fault.is_told("recovered").await?;
+    fault.was_one_incident();
+    assert_ne!(container, patient.container("gateway").await?, "it was not started again");
     Ok(())
 }

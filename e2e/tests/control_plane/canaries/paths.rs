@@ -1,0 +1,409 @@
+//! The walk: what works, and what fails, with the planted values within reach.
+
+use std::process::{Command, Stdio};
+
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kr8tiv_crds::{Harness, Tenant, meta};
+use kr8tiv_e2e::Outcome;
+use kr8tiv_e2e::canary::Canary;
+use kr8tiv_e2e::cluster::{NODE_ADDRESS, variable};
+use kr8tiv_e2e::conditions::{Conditioned, condition};
+use kr8tiv_e2e::kubectl;
+use kr8tiv_e2e::manifests::{harness, tenant, tenant_with_bot};
+use kr8tiv_e2e::scope::{SOON, Scope};
+use kr8tiv_e2e::webhook_process::{JUDGED, WebhookProcess, configure};
+use kr8tiv_supermemory::stub::{Fault, Stub};
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::plants::Plants;
+use super::{NAMESPACE, Walk};
+use crate::command_line::{kr8tiv, write};
+
+/// All of it.
+pub async fn all(walk: &mut Walk<'_>) -> Outcome {
+    let stub = Stub::new(walk.plants.of("supermemory key"));
+    let listener = TcpListener::bind((NODE_ADDRESS, 0)).await?;
+    let memory = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(stub.clone().serve(listener));
+    restart(walk, Some("private")).await?;
+    works(walk, &memory).await?;
+    lacks(walk).await?;
+    pasted(walk).await?;
+    forgets(walk, &stub).await?;
+    breaks(walk).await?;
+    admission(walk).await?;
+    command_line(walk, &memory).await?;
+    settings(walk)?;
+    let mut operator = walk.context.operator.lock().await;
+    operator.kill()?;
+    operator.resume().await?;
+    drop(operator);
+    walk.context.until_ready(&walk.scope, "acme").await?;
+    walk.walked("the operator killed and started again");
+    restart(walk, None).await?;
+    walk.context.until_ready(&walk.scope, "acme").await?;
+    walk.walked("the operator restarted");
+    walk.scope.delete::<Tenant>("own").await?;
+    walk.scope.until_gone::<Tenant>("own", SOON).await?;
+    walk.walked("a Tenant deleted");
+    Ok(())
+}
+
+async fn restart(walk: &Walk<'_>, addresses: Option<&'static str>) -> Outcome {
+    let mut operator = walk.context.operator.lock().await;
+    operator.stop().await?;
+    operator.talk_to(addresses);
+    operator.resume().await
+}
+
+/// Waits until a condition of a Tenant says something.
+async fn says(scope: &Scope, tenant: &str, type_: &str, status: &str, text: &str) -> Outcome {
+    scope
+        .until(&format!("{tenant}: {type_}={status} with {text:?}"), SOON, async || {
+            let tenant: Tenant = scope.api().get(tenant).await?;
+            let found = condition(&tenant, type_).ok_or("no condition")?;
+            let is_current = tenant.observed_generation() == tenant.metadata.generation;
+            let is_said = found.status == status && found.message.contains(text);
+            if is_current && is_said {
+                Ok(())
+            } else {
+                Err(format!("{}: {}", found.status, found.message).into())
+            }
+        })
+        .await
+}
+
+/// Everything in its place, a token rotated, and a token of the user's.
+async fn works(walk: &mut Walk<'_>, memory: &str) -> Outcome {
+    let scope = walk.scope.clone();
+    scope.apply::<Harness>(&Plants::harness("concierge", memory)).await?;
+    scope.apply::<Tenant>(&Plants::tenant("acme")).await?;
+    walk.context.until_ready(&scope, "acme").await?;
+    says(&scope, "acme", "MemoryHealthy", "True", "").await?;
+    walk.walked("a Tenant with every kind of Secret becomes ready, and its memory is fetched");
+    let mut own = tenant("own", "concierge");
+    own["spec"]["gateway"] = json!({"tokenSecretRef": {"name": "own", "key": "token"}});
+    scope.apply::<Tenant>(&own).await?;
+    walk.context.until_ready(&scope, "own").await?;
+    walk.walked("a Tenant with a token of the user's");
+    minted(walk).await?;
+    scope.merge::<Tenant>("acme", json!({"metadata": {"annotations": {meta::ROTATE_TOKEN: "1"}}})).await?;
+    scope
+        .until("another token", SOON, async || {
+            let secret: Secret = scope.api().get("acme-gateway-token").await?;
+            let noted = secret.metadata.annotations.unwrap_or_default().remove(meta::ROTATE_TOKEN);
+            if noted.is_some() { Ok(()) } else { Err("the old one".into()) }
+        })
+        .await?;
+    minted(walk).await?;
+    walk.walked("the gateway's token rotated");
+    Ok(())
+}
+
+/// Reads back what the operator has made.
+async fn minted(walk: &mut Walk<'_>) -> Outcome {
+    for name in ["acme-gateway-token", "own-gateway-status"] {
+        let secret: Secret = walk.scope.api().get(name).await?;
+        for (key, value) in secret.data.unwrap_or_default() {
+            let what =
+                if key == "token" { "minted token of a gateway" } else { "minted token of a watchdog" };
+            walk.plants.all.push(Canary::found(what, &String::from_utf8(value.0)?));
+        }
+    }
+    Ok(())
+}
+
+/// Secrets that are missing, misspelt, no text, or somebody else's.
+async fn lacks(walk: &mut Walk<'_>) -> Outcome {
+    let scope = walk.scope.clone();
+    let cases = [
+        ("nobody", "Secret nobody does not exist", "a Secret is missing"),
+        ("misspelt", "has nothing under the key token", "a key is missing, and the token is under another"),
+    ];
+    for (secret, text, path) in cases {
+        scope.apply::<Tenant>(&tenant_with_bot("lost", "concierge", secret)).await?;
+        says(&scope, "lost", "Ready", "False", text).await?;
+        walk.walked(path);
+    }
+    scope.apply::<Tenant>(&tenant_with_bot("lost", "concierge", "broken")).await?;
+    says(&scope, "lost", "Compiled", "True", "").await?;
+    walk.walked("a bot's token that is no text");
+    walk.other.apply::<Harness>(&harness("concierge")).await?;
+    walk.other.apply::<Tenant>(&tenant_with_bot("copy", "concierge", "copy")).await?;
+    says(&walk.other, "copy", "Compiled", "False", "has the same token").await?;
+    walk.walked("one bot's token in two namespaces");
+    for (key, path) in
+        [("broken", "a key for memory that is no text"), ("line", "a key for memory with a line feed")]
+    {
+        let mut object = tenant("lost", "concierge");
+        let (name, key) = if key == "broken" { ("broken", "key") } else { ("memory", "line") };
+        object["spec"]["supermemory"] = json!({"apiKeySecretRef": {"name": name, "key": key}});
+        scope.apply::<Tenant>(&object).await?;
+        says(&scope, "lost", "MemoryHealthy", "False", &format!("Secret {name}, key {key}")).await?;
+        walk.walked(path);
+    }
+    scope.delete::<Tenant>("lost").await?;
+    Ok(())
+}
+
+/// Secrets where none belongs: what is wrong is said without them.
+async fn pasted(walk: &mut Walk<'_>) -> Outcome {
+    let scope = walk.scope.clone();
+    for (object, text, path) in wrong(&walk.plants) {
+        scope.apply::<Harness>(&Plants::pasted_harness(&walk.plants)).await?;
+        scope.apply::<Tenant>(&object).await?;
+        says(&scope, "pasted", "Compiled", "False", text).await?;
+        walk.walked(path);
+        scope.delete::<Tenant>("pasted").await?;
+        scope.until_gone::<Tenant>("pasted", SOON).await?;
+    }
+    let mut object = harness("concierge-2");
+    object["spec"]["supermemory"] = json!({"enabled": true, "baseUrl": format!("https://a:{}@memory.example.com", walk.plants.of("pasted into a url"))});
+    let refused =
+        scope.apply::<Harness>(&object).await.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(refused.contains("spec.supermemory.baseUrl"), "{refused}");
+    walk.walked("a password in a URL, which the API server refuses");
+    Ok(())
+}
+
+/// Tenants with a key in the wrong place.
+fn wrong(plants: &Plants) -> Vec<(Value, &'static str, &'static str)> {
+    let pod = plants.of("pasted into a pod template");
+    let template = |more: Value| {
+        let mut object = tenant("pasted", "concierge");
+        object["spec"]["gateway"] = json!({"podTemplate": more});
+        object
+    };
+    let mut variable = tenant("pasted", "concierge");
+    variable["spec"]["gateway"] =
+        json!({"env": [{"name": "KEY", "value": plants.of("pasted into a variable")}]});
+    vec![
+        (
+            tenant("pasted", "pasted"),
+            "spec.soul.coreTruths[0]: the text holds",
+            "a key pasted into a text of a Harness",
+        ),
+        (variable, "spec.gateway.env[0].value: the text holds", "a key pasted into a variable"),
+        (
+            template(json!({"labels": {"key": pod}})),
+            "spec.gateway.podTemplate.labels.key: the text holds",
+            "a key pasted into a label",
+        ),
+        (
+            template(json!({"volumes": [{"name": "a", "mountPath": pod, "emptyDir": {}}]})),
+            "nothing can be mounted at",
+            "a key pasted into a path",
+        ),
+        (
+            template(json!({"affinity": {"nodeAffinity": pod}})),
+            "it is not as in a Pod",
+            "a key pasted where an object belongs",
+        ),
+        (
+            template(json!({"annotations": {format!("kr8tiv.ai/{pod}"): "x"}})),
+            "this annotation is the operator's",
+            "a key pasted into a name",
+        ),
+    ]
+}
+
+impl Plants {
+    fn pasted_harness(plants: &Self) -> Value {
+        let mut object = harness("pasted");
+        object["spec"]["soul"]["coreTruths"] =
+            json!([format!("use {} for models", plants.of("pasted into a text"))]);
+        object
+    }
+}
+
+/// A Supermemory that refuses and breaks.
+async fn forgets(walk: &mut Walk<'_>, stub: &Stub) -> Outcome {
+    let scope = walk.scope.clone();
+    for (fault, reason, path) in [
+        (Fault::Status(401, None), "AuthFailed", "memory refuses the key"),
+        (Fault::Status(500, None), "Unreachable", "memory is out of order"),
+        (Fault::Redirect, "BadResponse", "memory sends the operator elsewhere"),
+        (Fault::Garbage, "BadResponse", "memory answers with what is no JSON"),
+        (Fault::HangUp, "Unreachable", "memory hangs up"),
+    ] {
+        stub.set_fault(Some(fault));
+        let times = stub.requests().len();
+        // Another query is asked at once.
+        let queries = json!({"spec": {"supermemory": {"queries": [format!("Is it so, after {times}?")]}}});
+        scope.merge::<Harness>("concierge", queries).await?;
+        scope
+            .until(&format!("{path}: {reason}"), 2 * SOON, async || {
+                let tenant: Tenant = scope.api().get("acme").await?;
+                let found = condition(&tenant, "MemoryHealthy").ok_or("no condition")?;
+                if found.reason == reason {
+                    Ok(())
+                } else {
+                    Err(format!("{}: {}", found.reason, found.message).into())
+                }
+            })
+            .await?;
+        walk.walked(path);
+    }
+    let dead = json!({"spec": {"supermemory": {"baseUrl": format!("http://{NODE_ADDRESS}:1")}}});
+    scope.merge::<Harness>("concierge", dead).await?;
+    says(&scope, "acme", "MemoryHealthy", "False", "there is no connection to").await?;
+    walk.walked("memory can't be reached");
+    Ok(())
+}
+
+/// A gateway that refuses its configuration, and one that dies with a key in its last words.
+async fn breaks(walk: &mut Walk<'_>) -> Outcome {
+    let scope = walk.scope.clone();
+    let issue = json!({"path": "channels.telegram", "message": "the bot is unknown"});
+    let refused = json!({"config": {"valid": false, "applied": false, "issues": [issue]}});
+    // The rotation has replaced the Pod, and it may have been not long ago.
+    scope
+        .until("a Pod that can refuse", SOON, async || {
+            walk.context.node.make_ready(&scope).await?;
+            walk.context.node.say(&scope, "acme-gateway-0", Some(refused.clone())).await
+        })
+        .await?;
+    let vibe = json!({"spec": {"soul": {"vibe": "One more change."}}});
+    scope.merge::<Harness>("concierge", vibe).await?;
+    says(&scope, "acme", "ConfigApplied", "False", "the bot is unknown").await?;
+    walk.walked("the gateway refuses its configuration");
+    walk.context.node.say(&scope, "acme-gateway-0", None).await?;
+    walk.context.until_ready(&scope, "acme").await?;
+
+    scope.apply::<Tenant>(&tenant("dying", "concierge")).await?;
+    let dead =
+        scope.until("a Pod", SOON, async || Ok(scope.api::<Pod>().get("dying-gateway-0").await?)).await?;
+    let image = dead.spec.and_then(|spec| spec.containers.into_iter().next()).and_then(|it| it.image);
+    let words = format!("Error: provider refused {}", walk.plants.of("said by a dying container"));
+    let ended = json!({"terminated": {"exitCode": 1, "reason": "Error", "message": words}});
+    let status = json!({"status": {"containerStatuses": [{
+        "name": "gateway", "image": image, "imageID": "", "ready": false, "restartCount": 5,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}, "lastState": ended
+    }]}});
+    let pods = scope.api::<Pod>();
+    pods.patch_status("dying-gateway-0", &PatchParams::default(), &Patch::Strategic(status)).await?;
+    says(&scope, "dying", "Ready", "False", "provider refused").await?;
+    walk.walked("a gateway dies with a key in its last words");
+    Ok(())
+}
+
+/// What the admission webhook says.
+async fn admission(walk: &mut Walk<'_>) -> Outcome {
+    let client = &walk.context.cluster.client;
+    let judged = json!({"metadata": {"labels": {JUDGED.0: JUDGED.1}}});
+    let namespaces = kube::Api::<k8s_openapi::api::core::v1::Namespace>::all(client.clone());
+    namespaces.patch(NAMESPACE, &PatchParams::default(), &Patch::Merge(judged)).await?;
+    let webhook = WebhookProcess::start(client, 18443, 18083, "90d").await?;
+    webhook.serve(client).await?;
+    configure(client, json!({"failurePolicy": "Fail"})).await?;
+    let folder = tempfile::tempdir()?;
+    let tenants = wrong(&walk.plants).into_iter().map(|(object, ..)| object);
+    // What is wrong in a Harness, its Tenants are not refused for.
+    let mut all: Vec<Value> = tenants.filter(|it| it["spec"]["harnessRef"]["name"] == "concierge").collect();
+    all.push(Plants::pasted_harness(&walk.plants));
+    // A name of its own: what was wrong before would be told, and not refused.
+    all.iter_mut()
+        .filter(|object| object["kind"] == "Harness")
+        .for_each(|object| object["metadata"]["name"] = json!("pasted-2"));
+    for (number, object) in all.iter().enumerate() {
+        let path = write(folder.path(), &format!("{number}.yaml"), &[object])?;
+        let told = walk
+            .scope
+            .until("what admission says", SOON, async || {
+                let output = kubectl::output(&[
+                    "apply",
+                    "--server-side",
+                    "--dry-run=server",
+                    "-n",
+                    NAMESPACE,
+                    "-f",
+                    &path,
+                ])
+                .await?;
+                let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                if told.contains("K8T") { Ok(told) } else { Err(told.into()) }
+            })
+            .await?;
+        walk.heard("what admission says", told);
+    }
+    walk.heard("the webhook's metrics", webhook.get("/metrics").await?.1);
+    webhook.stop().await?;
+    configure(client, json!({"failurePolicy": "Ignore"})).await?;
+    walk.heard("the webhook's log", std::fs::read_to_string(WebhookProcess::log()?)?);
+    walk.walked("what was pasted, refused and told by the webhook");
+    Ok(())
+}
+
+/// What the command line says and writes of the same objects.
+async fn command_line(walk: &mut Walk<'_>, memory: &str) -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bot"}});
+    secret["stringData"] = json!({"token": walk.plants.of("telegram token")});
+    let (concierge, acme) = (Plants::harness("concierge", memory), Plants::tenant("acme"));
+    let good = write(folder.path(), "good.yaml", &[&secret, &concierge, &acme])?;
+    let output = folder.path().join("bundle").to_string_lossy().into_owned();
+    let id = "acme-0a1b2c3d";
+    let image = "--watchdog-image=example.com/kr8tiv/watchdog:e2e";
+    let mut runs: Vec<Vec<&str>> = vec![
+        vec!["validate", "-f", &good],
+        vec!["validate", "-f", &good, "-o", "json"],
+        vec!["compile", "-f", &good, "--tenant-id", id, image, "--manifests"],
+        vec!["compile", "-f", &good, "--tenant-id", id, image, "--output", &output],
+        vec!["diff", "-f", &good, "-n", NAMESPACE],
+    ];
+    let mut files = Vec::new();
+    for (number, (object, ..)) in wrong(&walk.plants).into_iter().enumerate() {
+        let pasted = Plants::pasted_harness(&walk.plants);
+        files.push(write(folder.path(), &format!("wrong-{number}.yaml"), &[&pasted, &concierge, &object])?);
+    }
+    let mut url = harness("pasted-3");
+    url["spec"]["supermemory"] =
+        json!({"baseUrl": format!("https://a:{}@example.com", walk.plants.of("pasted into a url"))});
+    files.push(write(folder.path(), "url.yaml", &[&url])?);
+    for file in &files {
+        runs.push(vec!["validate", "-f", file]);
+        runs.push(vec!["validate", "-f", file, "-o", "json"]);
+        runs.push(vec!["compile", "-f", file, "--tenant-id", id, image, "--manifests"]);
+        runs.push(vec!["diff", "-f", file, "-n", NAMESPACE]);
+    }
+    for arguments in runs {
+        let (_, output, errors) = kr8tiv(&arguments).await?;
+        let from = format!("kr8tiv {}", arguments[0]);
+        walk.heard(&from, format!("{output}{errors}"));
+    }
+    for text in files_below(&folder.path().join("bundle"))? {
+        walk.heard("files of kr8tiv compile", text);
+    }
+    walk.walked("the command line over the same objects, good and wrong");
+    Ok(())
+}
+
+fn files_below(folder: &std::path::Path) -> Outcome<Vec<String>> {
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            texts.extend(files_below(&path)?);
+        } else {
+            texts.push(std::fs::read_to_string(&path)?);
+        }
+    }
+    Ok(texts)
+}
+
+/// A mirror with a password, given to the operator as a setting.
+fn settings(walk: &mut Walk<'_>) -> Outcome {
+    let mirror = format!("https://robot:{}@npm.example.com/", walk.plants.of("registry password"));
+    let output = Command::new(variable("KR8TIV_E2E_OPERATOR")?)
+        .args(["--watchdog-image=example.com/w:1"])
+        .env("KR8TIV_PLUGIN_REGISTRY", mirror)
+        .stdin(Stdio::null())
+        .output()?;
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!output.status.success() && told.contains("plugin-registry"), "{told}");
+    walk.heard("the operator about its settings", told);
+    walk.walked("a password in the operator's own setting, which it refuses");
+    Ok(())
+}

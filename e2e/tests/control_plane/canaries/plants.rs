@@ -1,0 +1,162 @@
+//! What is planted, and in which Secret. I/O: the API server, random bytes.
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kr8tiv_e2e::Outcome;
+use kr8tiv_e2e::canary::Canary;
+use kr8tiv_e2e::manifests::{harness, tenant};
+use kr8tiv_e2e::scope::Scope;
+use kr8tiv_e2e::search::Spot;
+use serde_json::{Value, json};
+
+/// The planted values.
+pub struct Plants {
+    /// All of them, and those that were found.
+    pub all: Vec<Canary>,
+}
+
+/// What each is called, and what it begins with.
+const PLANTED: [(&str, &str); 20] = [
+    ("model key", "sk-ant-api03-"),
+    ("telegram token", "123456789:AA"),
+    ("slack bot token", "xoxb-1"),
+    ("slack app token", "xapp-1"),
+    ("supermemory key", "sm"),
+    ("webhook url", "hook"),
+    ("signing key", "sign"),
+    ("variable's secret", "env"),
+    ("variables' secret", "all"),
+    ("mission control token", "mc"),
+    ("registry password", "reg"),
+    ("gateway token of the user's", "own"),
+    ("token under a wrong key", "wrong"),
+    ("token that is no text", "bytes"),
+    ("key with a line feed", "line"),
+    // Where no secret belongs.
+    ("pasted into a text", "sk-ant-api03-"),
+    ("pasted into a variable", "sk-ant-api03-"),
+    ("pasted into a pod template", "sk-ant-api03-"),
+    ("pasted into a url", "pasted"),
+    ("said by a dying container", "sk-ant-api03-"),
+];
+
+/// The Secrets that they are planted in.
+const HOLDERS: [&str; 13] = [
+    "model", "bot", "slack", "memory", "hooks", "app", "more", "mission", "own", "misspelt", "registry",
+    "broken", "copy",
+];
+
+impl Plants {
+    /// Makes all values.
+    pub fn new() -> Outcome<Self> {
+        let all = PLANTED.iter().map(|(what, prefix)| Canary::new(what, prefix)).collect::<Outcome<_>>()?;
+        Ok(Self { all })
+    }
+
+    /// A value.
+    pub fn of(&self, what: &str) -> &str {
+        let found = self.all.iter().find(|canary| canary.what == what);
+        found.map_or_else(|| panic!("nothing is planted as {what}"), |canary| &canary.value)
+    }
+
+    /// Puts them into Secrets.
+    pub async fn plant(&self, scope: &Scope, other: &Scope) -> Outcome {
+        let of = |what| self.of(what);
+        let auth = base64(format!("robot:{}", of("registry password")).as_bytes());
+        let docker =
+            json!({"auths": {"registry.example.com": {"password": of("registry password"), "auth": auth}}});
+        for (name, texts) in [
+            ("model", json!({"key": of("model key")})),
+            ("bot", json!({"token": of("telegram token")})),
+            ("slack", json!({"bot": of("slack bot token"), "app": of("slack app token")})),
+            (
+                "memory",
+                json!({"key": of("supermemory key"), "line": format!("{}\nx-more: 1", of("key with a line feed"))}),
+            ),
+            (
+                "hooks",
+                json!({"url": format!("https://hooks.example.com/{}", of("webhook url")), "key": of("signing key")}),
+            ),
+            ("app", json!({"value": of("variable's secret")})),
+            ("more", json!({"ANY": of("variables' secret")})),
+            ("mission", json!({"token": of("mission control token")})),
+            ("own", json!({"token": of("gateway token of the user's")})),
+            ("misspelt", json!({"tokn": of("token under a wrong key")})),
+        ] {
+            let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": texts});
+            scope.apply::<Secret>(&object).await?;
+        }
+        let registry = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "registry"},
+            "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": docker.to_string()}
+        });
+        scope.apply::<Secret>(&registry).await?;
+        let bytes = [b"\xff\xfe", of("token that is no text").as_bytes()].concat();
+        let broken = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "broken"},
+            "data": {"token": base64(&bytes), "key": base64(&bytes)}
+        });
+        scope.apply::<Secret>(&broken).await?;
+        let copy = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "copy"},
+            "stringData": {"token": of("telegram token")}
+        });
+        other.apply::<Secret>(&copy).await?;
+        Ok(())
+    }
+
+    /// A Harness under which a Tenant can use all of them.
+    pub fn harness(name: &str, memory: &str) -> Value {
+        let mut object = harness(name);
+        object["spec"]["channels"] = json!({"allow": ["telegram", "slack"]});
+        object["spec"]["supermemory"] = json!({
+            "enabled": true, "baseUrl": memory, "queries": ["What do they like?"], "refreshInterval": "60s", "timeout": "1s"
+        });
+        object["spec"]["coordination"] = json!({"url": "https://mc.example.com", "packRef": "base@1"});
+        object
+    }
+
+    /// A Tenant that uses all of them.
+    pub fn tenant(name: &str) -> Value {
+        let secret = |name: &str, key: &str| json!({"name": name, "key": key});
+        let mut object = tenant(name, "concierge");
+        object["spec"]["modelCredentials"] =
+            json!([{"provider": "anthropic", "apiKeySecretRef": secret("model", "key")}]);
+        object["spec"]["channels"] = json!({
+            "telegram": {"accounts": [{"botTokenSecretRef": secret("bot", "token"), "groupAllowFrom": ["1"]}]},
+            "slack": {"accounts": [{
+                "botTokenSecretRef": secret("slack", "bot"), "appTokenSecretRef": secret("slack", "app")
+            }]}
+        });
+        object["spec"]["supermemory"] = json!({"apiKeySecretRef": secret("memory", "key")});
+        object["spec"]["missionControl"] = json!({"tokenSecretRef": secret("mission", "token")});
+        object["spec"]["watchdog"] = json!({"ownerWebhook": {
+            "urlSecretRef": secret("hooks", "url"), "signingKeySecretRef": secret("hooks", "key")
+        }});
+        object["spec"]["gateway"] = json!({
+            "env": [{"name": "APP", "valueFrom": {"secretKeyRef": secret("app", "value")}}],
+            "envFrom": [{"prefix": "MORE_", "secretRef": {"name": "more"}}],
+            "podTemplate": {"imagePullSecrets": [{"name": "registry"}]}
+        });
+        object
+    }
+
+    /// Whether a value may be there: in a Secret's data; what was pasted, in the object that it was pasted into; what a
+    /// container said, in its Pod.
+    pub fn may_be(spot: &Spot<'_>) -> bool {
+        match (spot.canary.what, spot.resource) {
+            (what, "secrets") if what.starts_with("minted") => {
+                spot.is_data && spot.name.contains("-gateway-")
+            }
+            (_, "secrets") => spot.is_data && HOLDERS.contains(&spot.name),
+            ("pasted into a text", "harnesses")
+            | ("pasted into a variable" | "pasted into a pod template", "tenants") => spot.name == "pasted",
+            ("said by a dying container", "pods") => true,
+            _ => false,
+        }
+    }
+}
+
+fn base64(bytes: &[u8]) -> Value {
+    serde_json::to_value(ByteString(bytes.to_vec())).unwrap_or_default()
+}
