@@ -59,11 +59,7 @@ fn every_container_is_a_service_with_the_same_program_image_and_rights() {
     for (name, case) in common::examples() {
         let mut bundle = case.compile().unwrap();
         let services = document(&bundle)["services"].clone();
-        assert_eq!(
-            render(&bundle).unwrap()[FILE_NAME].contains("# There is no sandbox here"),
-            true,
-            "{name}"
-        );
+        assert!(render(&bundle).unwrap()[FILE_NAME].contains("# There is no sandbox here"), "{name}");
         let pod = pod(&mut bundle);
         leave_out_sandboxes(pod);
         let containers: Vec<_> = pod.init_containers.iter().flatten().chain(&pod.containers).collect();

@@ -1,5 +1,6 @@
 //! A scripted model behind OpenAI's API, which remembers what it was asked. I/O: a listening socket.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +18,7 @@ use crate::cluster::NODE_ADDRESS;
 
 /// The model's id.
 pub const MODEL: &str = "scripted";
-/// What the model answers to everything.
+/// What the model answers to everything that it has no script for.
 pub const ANSWER: &str = "The scripted answer.";
 
 /// The running server.
@@ -29,7 +30,14 @@ pub struct ModelServer {
 #[derive(Default)]
 struct Shared {
     requests: Mutex<Vec<Value>>,
+    calls: Mutex<VecDeque<Call>>,
     refuses: AtomicBool,
+}
+
+/// A call of a tool.
+struct Call {
+    tool: String,
+    arguments: Value,
 }
 
 impl ModelServer {
@@ -42,6 +50,12 @@ impl ModelServer {
             Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { port, shared })
+    }
+
+    /// Has it answer the next request that offers this tool with a call of it.
+    pub fn call(&self, tool: &str, arguments: Value) {
+        let call = Call { tool: tool.to_owned(), arguments };
+        self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner).push_back(call);
     }
 
     /// Whether it refuses every key from now on.
@@ -87,16 +101,25 @@ pub fn text_of(request: &Value, role: &str) -> String {
 async fn complete(State(shared): State<Arc<Shared>>, body: String) -> Response {
     // What is no JSON is remembered as well: the test then shows it.
     let request = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    let call = shared.next_call(&request);
     shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     if shared.refuses.load(Ordering::SeqCst) {
         let refusal = json!({"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}});
         return (StatusCode::UNAUTHORIZED, Json(refusal)).into_response();
     }
-    ([(CONTENT_TYPE, "text/event-stream")], stream()).into_response()
+    ([(CONTENT_TYPE, "text/event-stream")], stream(call.as_ref())).into_response()
 }
 
-/// The answer as OpenAI's API streams it.
-fn stream() -> String {
+impl Shared {
+    fn next_call(&self, request: &Value) -> Option<Call> {
+        let tools = request["tools"].as_array()?;
+        let offered = |call: &mut Call| tools.iter().any(|tool| tool["function"]["name"] == call.tool);
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).pop_front_if(offered)
+    }
+}
+
+/// The answer, or the call of a tool, as OpenAI's API streams it.
+fn stream(call: Option<&Call>) -> String {
     let chunk = |choices: Value, usage: Value| {
         json!({
             "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": MODEL,
@@ -104,10 +127,18 @@ fn stream() -> String {
         })
     };
     let choice = |delta: Value, end: Value| json!([{"index": 0, "delta": delta, "finish_reason": end}]);
+    let (delta, end) = match call {
+        None => (json!({"content": ANSWER}), "stop"),
+        Some(Call { tool, arguments }) => {
+            let function = json!({"name": tool, "arguments": arguments.to_string()});
+            let call = json!({"index": 0, "id": "call_1", "type": "function", "function": function});
+            (json!({"tool_calls": [call]}), "tool_calls")
+        }
+    };
     let chunks = [
         chunk(choice(json!({"role": "assistant", "content": ""}), Value::Null), Value::Null),
-        chunk(choice(json!({"content": ANSWER}), Value::Null), Value::Null),
-        chunk(choice(json!({}), json!("stop")), Value::Null),
+        chunk(choice(delta, Value::Null), Value::Null),
+        chunk(choice(json!({}), json!(end)), Value::Null),
         chunk(json!([]), json!({"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2})),
     ];
     let events: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
@@ -120,14 +151,33 @@ mod tests {
 
     #[test]
     fn every_event_of_the_stream_is_json_but_the_last() {
-        let stream = stream();
-        let events: Vec<_> =
-            stream.split_terminator("\n\n").map(|event| event.strip_prefix("data: ").unwrap()).collect();
-        let (last, chunks) = events.split_last().unwrap();
-        assert_eq!(*last, "[DONE]");
-        let parsed: Vec<Value> = chunks.iter().map(|chunk| serde_json::from_str(chunk).unwrap()).collect();
-        assert_eq!(parsed[1]["choices"][0]["delta"]["content"], ANSWER);
-        assert_eq!(parsed[2]["choices"][0]["finish_reason"], "stop");
+        let parsed = |stream: String| -> Vec<Value> {
+            let events: Vec<_> =
+                stream.split_terminator("\n\n").map(|event| event.strip_prefix("data: ").unwrap()).collect();
+            let (last, chunks) = events.split_last().unwrap();
+            assert_eq!(*last, "[DONE]");
+            chunks.iter().map(|chunk| serde_json::from_str(chunk).unwrap()).collect()
+        };
+        let answer = parsed(stream(None));
+        assert_eq!(answer[1]["choices"][0]["delta"]["content"], ANSWER);
+        assert_eq!(answer[2]["choices"][0]["finish_reason"], "stop");
+        let call = Call { tool: "exec".into(), arguments: json!({"command": "id"}) };
+        let called = parsed(stream(Some(&call)));
+        let function = &called[1]["choices"][0]["delta"]["tool_calls"][0]["function"];
+        assert_eq!(*function, json!({"name": "exec", "arguments": "{\"command\":\"id\"}"}));
+        assert_eq!(called[2]["choices"][0]["finish_reason"], "tool_calls");
+    }
+
+    #[test]
+    fn a_call_waits_for_a_request_that_offers_its_tool() {
+        let shared = Shared::default();
+        let call = Call { tool: "exec".into(), arguments: json!({}) };
+        shared.calls.lock().unwrap().push_back(call);
+        let offering = |tool: &str| json!({"tools": [{"type": "function", "function": {"name": tool}}]});
+        assert!(shared.next_call(&json!({"messages": []})).is_none());
+        assert!(shared.next_call(&offering("read")).is_none());
+        assert!(shared.next_call(&offering("exec")).is_some());
+        assert!(shared.next_call(&offering("exec")).is_none(), "once");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use crate::faults::Patient;
 use crate::gateway::Gateway;
-use crate::skills;
+use crate::{sandbox, skills};
 
 /// A gateway starts in half a minute on two idle cores; the rest is for a busy machine.
 pub const START: Duration = Duration::from_mins(5);
@@ -30,6 +30,7 @@ pub struct Context {
     two_agents: OnceCell<Gateway>,
     scripted: OnceCell<Gateway>,
     skilled: OnceCell<Gateway>,
+    sandboxed: OnceCell<Gateway>,
     patient: OnceCell<Patient>,
 }
 
@@ -43,6 +44,7 @@ impl Context {
             two_agents: OnceCell::new(),
             scripted: OnceCell::new(),
             skilled: OnceCell::new(),
+            sandboxed: OnceCell::new(),
             patient: OnceCell::new(),
         })
     }
@@ -65,6 +67,11 @@ impl Context {
     /// A tenant whose agents have skills.
     pub async fn skilled(&self) -> Outcome<&Gateway> {
         self.skilled.get_or_try_init(|| skills::start(self)).await
+    }
+
+    /// A tenant whose agent may run commands.
+    pub async fn sandboxed(&self) -> Outcome<&Gateway> {
+        self.sandboxed.get_or_try_init(|| sandbox::start(self)).await
     }
 
     /// A tenant to whose gateway things happen.

@@ -11,6 +11,7 @@ mod first;
 mod gateway;
 mod lifecycle;
 mod operator;
+mod sandbox;
 mod skills;
 
 use std::process::ExitCode;
@@ -48,6 +49,10 @@ fn main() -> ExitCode {
         .test("a_turn_after_the_edits_has_the_new_text", agents::turn_after_edits)
         .test("a_harness_that_does_not_compile_leaves_the_gateway_alone", edits::broken)
         .test("a_changed_file_is_put_back", edits::drift)
+        .test("commands_of_a_conversation_run_in_the_sandbox", sandbox::commands_run_there)
+        .test("commands_of_the_main_session_are_refused", sandbox::commands_of_the_main_session_are_refused)
+        .test("fault_of_a_sandbox_that_is_gone", sandbox::without_it_commands_fail_and_the_gateway_serves)
+        .test("fault_of_another_host_key", sandbox::another_host_key_is_an_error_until_it_is_mended)
         .test("fault_of_a_killed_gateway", faults::killed)
         .test("fault_of_a_frozen_gateway", faults::frozen)
         .test("fault_of_a_model_provider_that_refuses", faults::refuses)

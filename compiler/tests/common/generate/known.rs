@@ -34,7 +34,7 @@ impl Generator {
             "Tenant.tier" => json!("enterprise"),
             "Tenant.agents.max" => json!(64),
             "Tenant.gateway.resources.requests.cpu" => json!("500m"),
-            "Tenant.gateway.resources.requests.memory" => json!("2Gi"),
+            "Tenant.gateway.resources.requests.memory" | "Harness.tools.sandbox.scratchSize" => json!("2Gi"),
             "Tenant.gateway.resources.limits.cpu" => json!(2),
             "Tenant.gateway.resources.limits.memory" => json!("4Gi"),
             "Agent.tenantRef" => json!({"name": "acme"}),
@@ -74,12 +74,10 @@ impl Generator {
             "Harness.tools.allow" => self.tools(),
             "Harness.tools.deny[]" => json!(self.pick(&["x_search", "pdf", "tts"])),
             "Harness.tools.sandboxNonMainSessions" => json!(true),
-            "Harness.tools.sandbox.egress[]" => self.peer(),
             "Harness.tools.sandbox.resources.requests.cpu" => json!("50m"),
             "Harness.tools.sandbox.resources.requests.memory" => json!("128Mi"),
             "Harness.tools.sandbox.resources.limits.cpu" => json!(1),
             "Harness.tools.sandbox.resources.limits.memory" => json!("1Gi"),
-            "Harness.tools.sandbox.scratchSize" => json!("2Gi"),
             "Harness.tools.elevated" => json!(self.chance(10)),
             "Tenant.tools.allow" | "Agent.tools.allow" => json!(["message", "read"]),
             "Tenant.tools.deny[]" | "Agent.tools.deny[]" => json!(self.pick(&["web_fetch", "edit"])),
@@ -90,7 +88,7 @@ impl Generator {
                 }
                 rule
             }
-            "Tenant.network.ingressFrom[]" => self.peer(),
+            "Tenant.network.ingressFrom[]" | "Harness.tools.sandbox.egress[]" => self.peer(),
             "Tenant.gateway.env[]" => self.variable(),
             "Tenant.gateway.envFrom[]" => {
                 let kind = *self.pick(&["secretRef", "configMapRef"]);

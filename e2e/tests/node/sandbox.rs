@@ -1,0 +1,203 @@
+//! The sandbox: the commands of a conversation run there, and when they can't, nowhere.
+
+use std::time::Instant;
+
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kr8tiv_crds::{Harness, Tenant};
+use kr8tiv_e2e::cluster::{NODE_ADDRESS, OPERATOR, SYSTEM_NAMESPACE};
+use kr8tiv_e2e::conditions::{self, condition};
+use kr8tiv_e2e::kubectl::kubectl;
+use kr8tiv_e2e::manifests::{secret, tenant};
+use kr8tiv_e2e::model_server::text_of;
+use kr8tiv_e2e::scope::Scope;
+use kr8tiv_e2e::{Outcome, figure_seconds};
+use serde_json::{Value, json};
+
+use crate::context::{Context, START};
+use crate::gateway::Gateway;
+
+const TENANT: &str = "house";
+/// Names of the Pods, which are the host names in them.
+const SANDBOX: &str = "house-sandbox-0";
+const GATEWAY: &str = "house-gateway-0";
+/// The Secret with the keys between the two.
+const KEYS: &str = "house-sandbox-ssh";
+/// Where the gateway has its part of it.
+const KNOWN_HOSTS: &str = "/etc/openclaw/ssh/known_hosts";
+/// The key with which the gateway asks its model.
+const MODEL_KEY: &str = "a-key-for-the-scripted-model";
+/// Said by the commands of these tests, when they run.
+const RAN: &str = "it-ran-on";
+
+/// A tenant whose agent may run commands.
+pub async fn start(context: &Context) -> Outcome<Gateway> {
+    let scope = Scope::create(&context.cluster, "sandbox").await?;
+    scope.apply::<Secret>(&secret("keys", "house", MODEL_KEY)).await?;
+    let mut harness = context.scripted_harness();
+    harness["spec"]["tools"] = json!({"allow": ["exec"]});
+    scope.apply::<Harness>(&harness).await?;
+    let mut object = tenant(TENANT, "scripted");
+    object["spec"]["modelCredentials"] =
+        json!([{"provider": "house", "apiKeySecretRef": {"name": "keys", "key": "house"}}]);
+    object["spec"]["network"] = json!({"egress": [{"cidr": format!("{NODE_ADDRESS}/32")}]});
+    scope.apply::<Tenant>(&object).await?;
+    scope.until_ready::<Tenant>(TENANT, START).await?;
+    let gateway = Gateway::new(scope, TENANT);
+    is_ready(&gateway).await?;
+    Ok(gateway)
+}
+
+pub async fn commands_run_there(context: &Context) -> Outcome {
+    let gateway = context.sandboxed().await?;
+    let look = "hostname; id; env; ls -a / /home /etc/openclaw /etc/kr8tiv /etc/sandbox/ssh; cat /proc/[0-9]*/environ; \
+                ls /var/run/secrets/kubernetes.io; find / -name '*openclaw*.json' -not -path '/proc/*' 2>/dev/null";
+    let seen = run(context, gateway, "agent:main:look", look).await?;
+    assert!(seen.contains(&format!("{SANDBOX}\n")), "{seen}");
+    assert!(seen.contains("uid=1000(sandbox)") && seen.contains("SSH_CONNECTION="), "{seen}");
+    assert!(seen.contains("authorized_keys\nssh_host_ed25519_key"), "only the sandbox's own keys: {seen}");
+    for gone in ["/etc/openclaw", "/etc/kr8tiv", "/var/run/secrets/kubernetes.io"] {
+        assert!(seen.contains(&format!("'{gone}': No such file")), "{gone}: {seen}");
+    }
+    let token: Secret = gateway.scope.api().get(&format!("{TENANT}-gateway-token")).await?;
+    let tokens = token.data.unwrap_or_default().into_values().map(|value| String::from_utf8(value.0));
+    let mut secrets = tokens.collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(secrets.len(), 2, "the gateway's token and the watchdog's");
+    secrets.push(MODEL_KEY.to_owned());
+    for name in ["OPENCLAW_", "KR8TIV_", "openclaw.json"] {
+        assert!(!seen.contains(name), "{name}: {seen}");
+    }
+    assert!(!secrets.iter().any(|secret| seen.contains(secret)), "a secret of the gateway's");
+    assert!(gateway.exec(&["env"]).await?.contains(&secrets[2]), "the search would find it in the gateway");
+    Ok(())
+}
+
+pub async fn commands_of_the_main_session_are_refused(context: &Context) -> Outcome {
+    let gateway = context.sandboxed().await?;
+    let said = run(context, gateway, "agent:main:main", &whoami()).await?;
+    assert!(!said.contains(RAN), "{said}");
+    Ok(())
+}
+
+/// With its node closed, a sandbox that ends does not come back.
+pub async fn without_it_commands_fail_and_the_gateway_serves(context: &Context) -> Outcome {
+    let gateway = context.sandboxed().await?;
+    let pod: Pod = gateway.scope.api().get(SANDBOX).await?;
+    let node = pod.spec.and_then(|spec| spec.node_name).ok_or("a Pod without a node")?;
+    kubectl(&["cordon", &node]).await?;
+    let shown = lost(context, gateway).await;
+    kubectl(&["uncordon", &node]).await?;
+    shown?;
+    is_ready(gateway).await?;
+    ran_in_the_sandbox(context, gateway, "agent:main:again").await
+}
+
+async fn lost(context: &Context, gateway: &Gateway) -> Outcome {
+    let began = Instant::now();
+    kubectl(&["-n", &gateway.scope.namespace, "delete", "pod", SANDBOX]).await?;
+    let said = run(context, gateway, "agent:main:lost", &whoami()).await?;
+    assert!(said.contains("ssh") && !said.contains(RAN), "{said}");
+    gateway
+        .scope
+        .until("the Tenant says so", START, async || {
+            let tenant = gateway.tenant().await?;
+            conditions::ready(&tenant)?;
+            let found = condition(&tenant, "SandboxReady").ok_or("no condition SandboxReady")?;
+            if found.status == "False" && found.reason == "Unschedulable" {
+                return Ok(());
+            }
+            Err(format!("SandboxReady={} {}: {}", found.status, found.reason, found.message).into())
+        })
+        .await?;
+    figure_seconds("fault.sandbox_gone.shown", began.elapsed());
+    Ok(())
+}
+
+/// While nobody mends the keys, commands fail; then the operator does, and the gateway goes on.
+pub async fn another_host_key_is_an_error_until_it_is_mended(context: &Context) -> Outcome {
+    let gateway = context.sandboxed().await?;
+    let before = gateway.incarnation().await?;
+    let deployment = format!("deployment/{OPERATOR}");
+    let operator = ["-n", SYSTEM_NAMESPACE, "scale", deployment.as_str()];
+    kubectl(&[&operator[..], &["--replicas=0"]].concat()).await?;
+    let shown = mistaken(context, gateway).await;
+    kubectl(&[&operator[..], &["--replicas=1"]].concat()).await?;
+    shown?;
+    let began = Instant::now();
+    let wrong = gateway.read(KNOWN_HOSTS).await?;
+    gateway
+        .scope
+        .until("other keys", START, async || {
+            if gateway.read(KNOWN_HOSTS).await? == wrong { Err("the wrong one".into()) } else { Ok(()) }
+        })
+        .await?;
+    is_ready(gateway).await?;
+    figure_seconds("fault.sandbox_host_key.over", began.elapsed());
+    ran_in_the_sandbox(context, gateway, "agent:main:mended").await?;
+    assert_eq!(gateway.incarnation().await?, before, "the gateway was restarted");
+    Ok(())
+}
+
+/// Puts the key of somebody else into `known_hosts`: the sandbox's host key is then another than that.
+async fn mistaken(context: &Context, gateway: &Gateway) -> Outcome {
+    let right = gateway.read(KNOWN_HOSTS).await?;
+    let other = gateway
+        .exec(&["sh", "-c", "ssh-keygen -q -t ed25519 -N '' -C '' -f /tmp/x && cat /tmp/x.pub"])
+        .await?;
+    let host = right.split(' ').next().ok_or("no host in known_hosts")?;
+    let wrong = format!("{host} {other}");
+    gateway.scope.merge::<Secret>(KEYS, json!({"stringData": {"known_hosts": wrong}})).await?;
+    // An annotation has kubelet refresh the mounts at once.
+    gateway.scope.merge::<Pod>(GATEWAY, json!({"metadata": {"annotations": {"e2e": "keys"}}})).await?;
+    gateway
+        .scope
+        .until("the wrong key is mounted", START, async || {
+            if gateway.read(KNOWN_HOSTS).await? == wrong { Ok(()) } else { Err("the right one".into()) }
+        })
+        .await?;
+    let said = run(context, gateway, "agent:main:mistaken", &whoami()).await?;
+    assert!(said.contains("Host key verification failed") && !said.contains(RAN), "{said}");
+    Ok(())
+}
+
+/// A command that tells where it ran, in words that are not in itself.
+fn whoami() -> String {
+    let (first, rest) = RAN.split_at(2);
+    format!("echo {first}''{rest}-$(hostname)")
+}
+
+async fn ran_in_the_sandbox(context: &Context, gateway: &Gateway, session: &str) -> Outcome {
+    let said = run(context, gateway, session, &whoami()).await?;
+    assert!(said.contains(&format!("{RAN}-{SANDBOX}")), "{said}");
+    Ok(())
+}
+
+/// One turn in which the model runs a command; gives what it is told of it. The turn itself succeeds in any case.
+async fn run(context: &Context, gateway: &Gateway, session: &str, command: &str) -> Outcome<String> {
+    let before = context.model.requests().len();
+    context.model.call("exec", json!({"command": command}));
+    let turn = ["openclaw", "agent", "--session-key", session, "--message", "look around", "--json"];
+    let answer: Value = serde_json::from_str(&gateway.exec(&turn).await?)?;
+    assert_eq!(answer["status"], "ok", "{answer:#}");
+    let requests = context.model.requests();
+    let told: Vec<_> = requests[before..].iter().map(|request| text_of(request, "tool")).collect();
+    let told = told.last().filter(|text| !text.is_empty()).ok_or("the model was told nothing")?;
+    println!("{session}: {}", told.lines().next().unwrap_or_default());
+    Ok(told.clone())
+}
+
+/// Waits until the Tenant is Ready, and says that commands run in its sandbox.
+async fn is_ready(gateway: &Gateway) -> Outcome {
+    gateway
+        .scope
+        .until("the sandbox is ready", START, async || {
+            let tenant = gateway.tenant().await?;
+            conditions::ready(&tenant)?;
+            let found = condition(&tenant, "SandboxReady").ok_or("no condition SandboxReady")?;
+            if found.status == "True" {
+                Ok(())
+            } else {
+                Err(format!("{}: {}", found.reason, found.message).into())
+            }
+        })
+        .await
+}
