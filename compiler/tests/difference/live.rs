@@ -53,7 +53,8 @@ fn live(bundle: &Bundle) -> Vec<Value> {
                     gateway["terminationMessagePath"] = json!("/dev/termination-log");
                     gateway["livenessProbe"]["successThreshold"] = json!(1);
                     gateway["livenessProbe"]["httpGet"]["scheme"] = json!("HTTP");
-                    gateway["resources"]["limits"]["memory"] = json!("2048Mi");
+                    let memory = &mut gateway["resources"]["limits"]["memory"];
+                    *memory = json!(in_kibibytes(memory));
                     for volume in pod["volumes"].as_array_mut().unwrap() {
                         if let Some(config_map) = volume.get_mut("configMap") {
                             config_map["defaultMode"] = json!(420);
@@ -65,6 +66,18 @@ fn live(bundle: &Bundle) -> Vec<Value> {
             stored
         })
         .collect()
+}
+
+/// The same amount of memory, written otherwise.
+fn in_kibibytes(amount: &Value) -> String {
+    let amount = amount.as_str().unwrap();
+    let (number, unit) = amount.split_at(amount.len() - 2);
+    let factor = match unit {
+        "Mi" => 1024,
+        "Gi" => 1024 * 1024,
+        other => panic!("{other}"),
+    };
+    format!("{}Ki", number.parse::<u64>().unwrap() * factor)
 }
 
 /// `fieldsV1` of an object that was applied: lists are keyed as the API declares it, or owned as a whole.
