@@ -52,6 +52,14 @@ func TestRecords(t *testing.T) {
 		cluster.apply(t, objects)
 		cluster.untilReason(t, objects, "Tenant", "Starting")
 		cluster.untilReason(t, objects, "Agent", "Starting")
+		tenant := kind(t, objects, "Tenant")
+		until(t, "both Agents in the Tenant", func() error {
+			desired, _, err := unstructured.NestedInt64(cluster.mustGet(t, tenant).Object, "status", "agents", "desired")
+			if err == nil && desired != 2 {
+				err = fmt.Errorf("%d", desired)
+			}
+			return err
+		})
 		cluster.record(t, "starting", objects)
 		cluster.node.run(objects[0].GetNamespace(), "globex-gateway")
 		cluster.untilReady(t, objects, "True")
