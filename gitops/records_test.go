@@ -52,6 +52,7 @@ func TestRecords(t *testing.T) {
 		cluster.apply(t, objects)
 		cluster.untilReason(t, objects, "Tenant", "Starting")
 		cluster.untilReason(t, objects, "Agent", "Starting")
+		cluster.untilAgentsAreKnown(t, objects)
 		cluster.record(t, "starting", objects)
 		cluster.node.run(objects[0].GetNamespace(), "globex-gateway")
 		cluster.untilReady(t, objects, "True")
@@ -65,6 +66,7 @@ func TestRecords(t *testing.T) {
 	t.Run("changed", func(t *testing.T) {
 		objects := example(t, "two-agents", cluster.namespace(t, "records-changed"))
 		cluster.apply(t, objects)
+		cluster.untilAgentsAreKnown(t, objects)
 		cluster.node.run(objects[0].GetNamespace(), "globex-gateway")
 		cluster.untilReady(t, objects, "True")
 		// Nobody looks at the change.
@@ -97,6 +99,7 @@ func TestRecords(t *testing.T) {
 			}
 		}
 		cluster.apply(t, objects)
+		cluster.untilAgentsAreKnown(t, objects)
 		tenant := kind(t, objects, "Tenant")
 		until(t, "the tenant at rest", func() error {
 			live := cluster.mustGet(t, tenant)
@@ -157,6 +160,24 @@ func (cluster *cluster) untilReason(t *testing.T, objects []*unstructured.Unstru
 	})
 }
 
+// A Tenant that knows all of its Agents will not get ready twice.
+func (cluster *cluster) untilAgentsAreKnown(t *testing.T, objects []*unstructured.Unstructured) {
+	t.Helper()
+	tenant, agents := kind(t, objects, "Tenant"), int64(0)
+	for _, object := range objects {
+		if object.GetKind() == "Agent" {
+			agents++
+		}
+	}
+	until(t, "the Agents in the Tenant's status", func() error {
+		desired, _, err := unstructured.NestedInt64(cluster.mustGet(t, tenant).Object, "status", "agents", "desired")
+		if err == nil && desired != agents {
+			err = fmt.Errorf("%d", desired)
+		}
+		return err
+	})
+}
+
 // Compares the first object of each kind of ours with the record of it, or writes that.
 func (cluster *cluster) record(t *testing.T, state string, objects []*unstructured.Unstructured) {
 	t.Helper()
@@ -168,9 +189,8 @@ func (cluster *cluster) record(t *testing.T, state string, objects []*unstructur
 		}
 		done[of] = true
 		path := filepath.Join("testdata", strings.ToLower(of)+"-"+state+".yaml")
-		found := recordOf(t, cluster.mustGet(t, object))
 		if os.Getenv("RECORD") == "1" {
-			if err := os.WriteFile(path, found, 0o644); err != nil {
+			if err := os.WriteFile(path, recordOf(t, cluster.mustGet(t, object)), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -178,10 +198,13 @@ func (cluster *cluster) record(t *testing.T, state string, objects []*unstructur
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(recorded, found) {
-			t.Errorf("%s is not what the product writes any more: gitops/run --record\nrecorded\n%s\nfound\n%s", path, recorded,
-				found)
-		}
+		// What follows from a change is written a moment later.
+		until(t, path+" as the product writes it, or gitops/run --record", func() error {
+			if found := recordOf(t, cluster.mustGet(t, object)); !bytes.Equal(recorded, found) {
+				return fmt.Errorf("recorded\n%s\nfound\n%s", recorded, found)
+			}
+			return nil
+		})
 	}
 }
 

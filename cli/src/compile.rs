@@ -62,7 +62,13 @@ fn known(tenants: &[String]) -> String {
 
 /// Compiles the tenant that the arguments name.
 pub fn compile(input: &Input, arguments: &TenantArguments, platform: &Platform) -> Result<Compiled, Error> {
-    let read = chosen(input, arguments.tenant.as_deref())?;
+    let read = match chosen(input, arguments.tenant.as_deref()) {
+        // It may be in what could not be read.
+        Err(Error::NoTenant { .. }) if input.is_incomplete => {
+            return Ok(Compiled::Problems(input.problems.clone()));
+        }
+        chosen => chosen?,
+    };
     let Some(parts) = Parts::of(input, read) else { return Ok(Compiled::Problems(input.problems.clone())) };
     let tenant = identified(parts.tenant, arguments)?;
     let parts = Parts { tenant: &tenant, ..parts };

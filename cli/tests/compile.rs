@@ -185,6 +185,16 @@ fn one_tenant_is_chosen() {
 }
 
 #[test]
+fn a_tenant_that_may_be_in_what_can_not_be_read_is_not_called_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broken.yaml");
+    fs::write(&file, "a: &a [*a]\n").unwrap();
+    let run = kr8tiv(&root(), &["compile", "-f", file.to_str().unwrap(), "--manifests"], "");
+    assert_eq!(run.code, 1);
+    assert!(run.errors.contains("K8T0903") && !run.errors.contains("no Tenant"), "{}", run.errors);
+}
+
+#[test]
 fn a_problem_of_another_tenant_does_not_matter() {
     let text = fs::read_to_string(root().join("examples/first-tenant.yaml")).unwrap();
     let other =

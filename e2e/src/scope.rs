@@ -23,7 +23,7 @@ use crate::kubectl::kubectl;
 use crate::{Outcome, wait};
 
 /// Time for what the control plane does by itself. The work takes milliseconds; the rest is for a busy machine.
-pub const SOON: Duration = Duration::from_mins(1);
+pub const SOON: Duration = Duration::from_mins(3);
 
 /// Of each answer, a report shows at most so many lines, the last ones.
 const REPORT_LINES: usize = 60;

@@ -24,7 +24,7 @@ use crate::expect::STARTING;
 fn texts() -> Vec<(Attack, fn() -> String)> {
     vec![
         (attack!("alias-bomb", Author, "lets nine anchors repeat each other ten times", Reader, "K8T0904"), || laughs(9)),
-        (attack!("deep-file", Author, "nests 200,000 lists", Reader, "K8T0904"), || format!("a: {}", "[".repeat(200_000))),
+        (attack!("deep-file", Author, "nests 200,000 lists", Reader, "K8T0901"), || format!("a: {}", "[".repeat(200_000))),
         (attack!("deep-json", Author, "nests 200,000 objects of JSON", Reader, "K8T0904"), || "{\"a\":".repeat(200_000)),
         (attack!("wide-file", Author, "lists 1,500,000 values", Reader, "K8T0904"), || format!("a: [{}1]", "1,".repeat(1_500_000))),
         (attack!("alias-of-itself", Author, "lets an anchor repeat itself", Reader, "K8T0903"), || "a: &a [*a]\n".to_owned()),

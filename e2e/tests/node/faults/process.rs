@@ -5,6 +5,9 @@ use rustix::process::Signal;
 
 use crate::context::Context;
 
+/// What the watchdog's metrics say of a gateway that serves.
+const ALIVE: &str = "kr8tiv_watchdog_gateway_state{state=\"Alive\"} 1";
+
 /// kubelet starts it again within the time after which anybody would be told.
 pub async fn killed(context: &Context) -> Outcome {
     let patient = context.patient().await?;
@@ -21,6 +24,13 @@ pub async fn killed(context: &Context) -> Outcome {
 /// Its port is open, and nobody answers: kubelet loses patience, and does not give it the time for its turns.
 pub async fn frozen(context: &Context) -> Outcome {
     let patient = context.patient().await?;
+    // One that freezes before its watchdog has seen it serve is one that still starts.
+    patient
+        .until("the watchdog has seen it serve", async || {
+            let (_, metrics) = patient.gateway.fetch("http://127.0.0.1:18800/metrics").await?;
+            if metrics.contains(ALIVE) { Ok(()) } else { Err("it has not".into()) }
+        })
+        .await?;
     let container = patient.container("gateway").await?;
     let fault = patient.fault("frozen");
     container.signal(Signal::STOP)?;
