@@ -63,7 +63,10 @@ pub async fn commands_run_there(context: &Context) -> Outcome {
     let mut secrets = tokens.collect::<Result<Vec<_>, _>>()?;
     assert_eq!(secrets.len(), 2, "the gateway's token and the watchdog's");
     secrets.push(MODEL_KEY.to_owned());
-    for name in ["OPENCLAW_", "KR8TIV_", "openclaw.json"] {
+    // OpenClaw marks its commands with a variable of its own.
+    for name in
+        ["OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "KR8TIV_", "openclaw.json"]
+    {
         assert!(!seen.contains(name), "{name}: {seen}");
     }
     assert!(!secrets.iter().any(|secret| seen.contains(secret)), "a secret of the gateway's");
