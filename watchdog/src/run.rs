@@ -64,7 +64,7 @@ pub async fn run(options: Run) -> Result<(), RunError> {
     let (snapshots, snapshots_seen) = watch::channel(snapshot);
     let (status, status_seen) = watch::channel(GatewayStatus::unknown(clock.rfc3339(clock.now())));
     let (sandbox_statuses, sandboxes_seen) = watch::channel(Vec::new());
-    let probing = sandbox::watch::watch(&sandboxes, &metrics, &sandbox_statuses);
+    let probing = sandbox::watch::watch(&sandboxes, clock, &metrics, &sandbox_statuses);
     let supervisor = Supervisor::new(
         clock,
         &paths,

@@ -81,16 +81,29 @@ pub struct Body<'a> {
     error: Option<&'a str>,
     drift: Drift,
     gateway: Gateway<'a>,
-    sandboxes: &'a [SandboxStatus],
+    sandboxes: Vec<Sandbox<'a>>,
 }
 
 /// A sandbox that was probed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxStatus {
     /// Its name, from the command line.
     pub name: String,
     /// How it was when it was last probed.
     pub reason: SandboxReason,
+    /// Which keys it was probed with.
+    pub keys: Option<String>,
+    /// When that began.
+    pub at: Duration,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sandbox<'a> {
+    name: &'a str,
+    reason: SandboxReason,
+    keys: Option<&'a str>,
+    age_seconds: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -147,7 +160,15 @@ impl Status {
                 status: gateway,
                 last_probe_age_seconds: gateway.last_probe.map(|at| now.saturating_sub(at).as_secs()),
             },
-            sandboxes,
+            sandboxes: sandboxes
+                .iter()
+                .map(|SandboxStatus { name, reason, keys, at }| Sandbox {
+                    name,
+                    reason: *reason,
+                    keys: keys.as_deref(),
+                    age_seconds: now.saturating_sub(*at).as_secs(),
+                })
+                .collect(),
         }
     }
 
@@ -196,7 +217,12 @@ mod tests {
 
     fn json(status: &Status, now: Duration) -> Value {
         let gateway = GatewayStatus::unknown("2026-11-25T12:00:00Z".into());
-        let sandboxes = [SandboxStatus { name: "acme-sandbox".into(), reason: SandboxReason::AuthFailed }];
+        let sandboxes = [SandboxStatus {
+            name: "acme-sandbox".into(),
+            reason: SandboxReason::AuthFailed,
+            keys: Some("k".into()),
+            at: now.saturating_sub(Duration::from_secs(7)),
+        }];
         serde_json::to_value(status.body(now, &gateway, &sandboxes)).unwrap()
     }
 
@@ -219,7 +245,7 @@ mod tests {
                 "version": null, "config": null, "channels": [], "notReady": [], "failingModels": [],
                 "disk": null, "memory": null, "lastProbeAgeSeconds": null,
             },
-            "sandboxes": [{"name": "acme-sandbox", "reason": "AuthFailed"}],
+            "sandboxes": [{"name": "acme-sandbox", "reason": "AuthFailed", "keys": "k", "ageSeconds": 7}],
         });
         assert_eq!(json(&Status::default(), NOW), expected);
         assert!(!Status::default().is_ready());

@@ -15,6 +15,7 @@ use std::time::Duration;
 use russh::client::{self, Handle, Handler};
 use russh::keys::{Algorithm, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
 use russh::{AlgorithmKind, ChannelMsg, Preferred, cipher, kex};
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -30,6 +31,8 @@ const USER: &str = "sandbox";
 const COMMAND: &str = "true";
 /// A key has a few hundred bytes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
+/// Bytes of a digest that tell two makings of keys apart.
+const MARK_BYTES: usize = 5;
 /// What a server may send to a channel before we take it: `true` says nothing.
 const WINDOW_BYTES: u32 = 4096;
 /// Of messages to a channel: its opening, the exit code, and its end.
@@ -55,10 +58,10 @@ enum SessionError {
     Ssh(#[from] russh::Error),
 }
 
-/// Tries once, within this time.
-pub async fn attempt(target: &Target, within: Duration) -> Outcome {
+/// Tries once, with these keys and within this time.
+pub async fn attempt(target: &Target, files: Files, within: Duration) -> Outcome {
     let step = Cell::new(Step::Connect);
-    match timeout(within, session(target, &step)).await {
+    match timeout(within, session(target, files, &step)).await {
         Ok(Ok(code)) => return Outcome::Exited(code),
         Ok(Err(error)) => {
             if is_about_the_host_key(&error) {
@@ -71,8 +74,7 @@ pub async fn attempt(target: &Target, within: Duration) -> Outcome {
     Outcome::Stopped(step.get())
 }
 
-async fn session(target: &Target, step: &Cell<Step>) -> Result<Option<u32>, SessionError> {
-    let files = Files::read(target).await;
+async fn session(target: &Target, files: Files, step: &Cell<Step>) -> Result<Option<u32>, SessionError> {
     let (stream, _hang_up) = connect(target).await.map_err(SessionError::Connect)?;
     step.set(Step::Greet);
     let server = Server { target: target.clone(), known_hosts: files.known_hosts };
@@ -84,14 +86,14 @@ async fn session(target: &Target, step: &Cell<Step>) -> Result<Option<u32>, Sess
 }
 
 /// What the Secret has, read anew each time: it changes when keys are rotated.
-struct Files {
+pub struct Files {
     known_hosts: Option<String>,
     private_key: Option<Secret>,
 }
 
 impl Files {
     /// A file that is missing or can't be read is none, which fails where it is needed.
-    async fn read(target: &Target) -> Self {
+    pub async fn read(target: &Target) -> Self {
         let dir = target.dir.clone();
         let reading = spawn_blocking(move || Self {
             known_hosts: read(&dir.join("known_hosts")),
@@ -99,6 +101,21 @@ impl Files {
         });
         reading.await.unwrap_or(Self { known_hosts: None, private_key: None })
     }
+
+    /// Which keys they are, by their public halves, as the operator writes it on the sandbox's Pod.
+    pub fn mark(&self) -> Option<String> {
+        let client = decode_secret_key(self.private_key.as_ref()?.expose(), None).ok()?;
+        let client = client.public_key().to_openssh().ok()?;
+        let server = self.known_hosts.as_deref()?.split_once(' ')?.1.trim_end();
+        let digest = Sha256::digest(format!("{}\n{server}", without_comment(&client)));
+        Some(digest.iter().take(MARK_BYTES).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// Algorithm and key.
+fn without_comment(key: &str) -> &str {
+    let end = key.match_indices(' ').nth(1).map_or(key.len(), |(end, _)| end);
+    &key[..end]
 }
 
 fn read(path: &Path) -> Option<String> {
@@ -190,4 +207,28 @@ async fn run(session: &Handle<Server>) -> Result<Option<u32>, SessionError> {
         }
     }
     Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use russh::keys::PrivateKey;
+    use russh::keys::ssh_key::LineEnding;
+    use russh::keys::ssh_key::private::Ed25519Keypair;
+
+    use super::*;
+
+    /// The operator's test has the same keys and the same mark.
+    #[test]
+    fn the_mark_of_keys_is_the_operators() {
+        let key = |seed| PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]));
+        let server = key(2).public_key().to_openssh().unwrap();
+        let files = |known_hosts: &str| Files {
+            known_hosts: Some(known_hosts.to_owned()),
+            private_key: Some(Secret::new(key(1).to_openssh(LineEnding::LF).unwrap().to_string())),
+        };
+        let mark = files(&format!("[a.b.svc]:2222 {server}\n")).mark();
+        assert_eq!(mark.as_deref(), Some("d341678c75"));
+        assert_ne!(files("[a.b.svc]:2222 another\n").mark(), mark);
+        assert_eq!(Files { known_hosts: None, private_key: None }.mark(), None);
+    }
 }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use kr8tiv_watchdog::sandbox::reason::Step;
 use russh::keys::ssh_key::LineEnding;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fake_gateway::FakeGateway;
 use crate::fake_sandbox::{CANARY, FakeSandbox, Fault, key};
@@ -24,11 +24,18 @@ fn probe(pod: &Pod, target: &str, timeout: &str) -> Watchdog {
     Watchdog::run_with(pod, &arguments)
 }
 
+/// Names and reasons of a status.
+fn reasons(status: &Value) -> Vec<(String, String)> {
+    let sandboxes = status["sandboxes"].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    sandboxes.iter().map(|sandbox| (text(&sandbox["name"]), text(&sandbox["reason"]))).collect()
+}
+
 /// Waits until the status says this of the only sandbox.
 fn is(watchdog: &Watchdog, reason: &str) {
-    let expected = json!([{"name": "acme-sandbox", "reason": reason}]);
+    let expected = [("acme-sandbox".to_owned(), reason.to_owned())];
     let what = format!("{reason} in {:#?}", watchdog.log());
-    eventually(&what, || watchdog.status()["sandboxes"] == expected);
+    eventually(&what, || reasons(&watchdog.status()) == expected);
     let up = u8::from(reason == "Ok");
     let line = format!("kr8tiv_watchdog_sandbox_up{{name=\"acme-sandbox\"}} {up}\n");
     assert!(watchdog.get("/metrics").1.contains(&line), "{line}");
@@ -98,6 +105,21 @@ fn a_key_that_is_refused_or_missing_or_broken_fails_until_the_files_have_the_rig
     assert!(!watchdog.log().join("\n").contains(CANARY));
 }
 
+/// The next attempt by the clock would be an hour later.
+#[test]
+fn other_keys_are_tried_at_once_and_named() {
+    let (pod, sandbox) = (Pod::new(), FakeSandbox::start());
+    let target = sandbox.target("acme-sandbox");
+    let hourly = ["--sandbox", &target, "--sandbox-interval", "1h", "--sandbox-interval-failing", "1h"];
+    let watchdog = Watchdog::run_with(&pod, &hourly);
+    is(&watchdog, "Ok");
+    let keys = || watchdog.status()["sandboxes"][0]["keys"].clone();
+    let first = keys();
+    sandbox.know(key(4).public_key());
+    is(&watchdog, "HostKeyMismatch");
+    assert!(first.is_string() && keys().is_string() && keys() != first, "{first}, {}", keys());
+}
+
 #[test]
 fn a_command_that_fails_or_ends_by_a_signal_fails() {
     for exit_code in [Some(1), None] {
@@ -149,8 +171,9 @@ fn each_sandbox_is_shown_by_its_name_and_none_changes_the_gateway() {
     let (good, hanging) = (good.target("b"), hanging.target("a"));
     let arguments = ["--sandbox", &good, "--sandbox", &hanging, "--sandbox-timeout", "5s"];
     let watchdog = watch(&pod, &gateway, &arguments, &[]);
-    let expected = json!([{"name": "a", "reason": "NoBanner"}, {"name": "b", "reason": "Ok"}]);
-    eventually("both are probed", || watchdog.status()["sandboxes"] == expected);
+    let expected =
+        [("a", "NoBanner"), ("b", "Ok")].map(|(name, reason)| (name.to_owned(), reason.to_owned()));
+    eventually("both are probed", || reasons(&watchdog.status()) == expected);
     watchdog.gateway_when("alive", |gateway| gateway["state"] == "Alive" && gateway["reasons"] == json!([]));
 }
 
