@@ -141,6 +141,8 @@ pub struct Workload {
     pub replicas: i32,
     /// The revision that Pods should have.
     pub update_revision: Option<String>,
+    /// The template's annotation [`meta::SANDBOX_KEYS`].
+    pub sandbox_keys: Option<String>,
     /// Uids of the owners.
     pub owners: Vec<String>,
 }
@@ -150,6 +152,8 @@ impl Workload {
     pub fn of(set: &StatefulSet) -> Self {
         let status = set.status.as_ref();
         let owners = set.metadata.owner_references.iter().flatten();
+        let template = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+        let annotations = template.and_then(|metadata| metadata.annotations.as_ref());
         Self {
             uid: set.metadata.uid.clone().unwrap_or_default(),
             generation: set.metadata.generation.unwrap_or_default(),
@@ -157,6 +161,7 @@ impl Workload {
             desired: set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
             replicas: status.map_or(0, |status| status.replicas),
             update_revision: status.and_then(|status| status.update_revision.clone()),
+            sandbox_keys: annotations.and_then(|all| all.get(meta::SANDBOX_KEYS)).cloned(),
             owners: owners.map(|owner| owner.uid.clone()).collect(),
         }
     }

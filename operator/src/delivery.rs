@@ -238,8 +238,9 @@ async fn ask_again_and_again(
             };
             let known = learn(&entry.known, answer.ok(), unanswered, &expected.hash, Instant::now());
             let settled = unanswered == 0 && known.is_settled(&expected.hash);
-            if entry.known != known {
-                entry.known = known;
+            let is_news = entry.known != known;
+            entry.known = known;
+            if is_news {
                 queues.wake_tenant(tenant.clone());
             }
             settled

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use kr8tiv_crds::status::Reason;
 use serde::Deserialize;
 
-use crate::sandbox::Login;
+use crate::sandbox::Probed;
 
 /// Entries of a list that are kept.
 const ENTRIES: usize = 10;
@@ -36,7 +36,7 @@ pub struct Health {
     /// Files of the operator's that were changed and put back, as `agent/FILE`.
     pub changed_files: Vec<String>,
     /// What logging in to the sandboxes came to, by their names.
-    pub sandboxes: BTreeMap<String, Login>,
+    pub sandboxes: BTreeMap<String, Probed>,
 }
 
 /// What a gateway is.
@@ -114,7 +114,7 @@ impl Health {
     pub(crate) fn of(
         gateway: Gateway,
         changed_files: Vec<String>,
-        sandboxes: BTreeMap<String, Login>,
+        sandboxes: BTreeMap<String, Probed>,
     ) -> Self {
         let Gateway { state, reasons, config, channels, not_ready, failing_models } = gateway;
         let mut known = Vec::new();

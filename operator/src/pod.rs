@@ -26,6 +26,8 @@ pub struct GatewayPod {
     pub scheduled: bool,
     /// Whether all its containers are ready.
     pub ready: bool,
+    /// Since when they are.
+    pub ready_since: Option<Timestamp>,
     /// The revision of the StatefulSet that it was made from.
     pub revision: Option<String>,
     /// The gateway's container, while it runs.
@@ -89,12 +91,16 @@ impl GatewayPod {
     pub fn of(pod: &Pod) -> Self {
         let metadata = &pod.metadata;
         let annotation = |name| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned();
-        let ready = condition(pod, "Ready").is_some_and(|(status, _)| status == "True");
+        let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        let ready = conditions.find(|found| found.type_ == "Ready" && found.status == "True");
+        let ready_since = ready.and_then(|ready| ready.last_transition_time.as_ref()).map(|since| since.0);
+        let ready = ready.is_some();
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
             ip: pod.status.as_ref().and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty()),
             scheduled: pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()),
             ready,
+            ready_since,
             revision: label(pod, REVISION),
             gateway: gateway(pod),
             deleting: metadata.deletion_timestamp.is_some(),

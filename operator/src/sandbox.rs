@@ -3,16 +3,22 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kr8tiv_compiler::SandboxKeys;
 use kr8tiv_crds::TenantStatus;
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason};
 use serde::Deserialize;
 
 use crate::delivery::Known;
+use crate::pod::GatewayPod;
 use crate::tenant::observe::Gateway;
 
 /// Entries of a watchdog's list that are kept: a tenant has no more agents.
 const ENTRIES: usize = 64;
+/// Characters of a mark of keys at most.
+const MARK: usize = 64;
+/// Seconds after which one age is as good as another.
+const LONGEST_AGE: i64 = 86_400;
 
 /// What logging in to a sandbox came to, in the watchdog's word.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -34,16 +40,80 @@ pub enum Login {
     Unknown,
 }
 
+/// What the watchdog has found out last. That the same was found again is no news, so that time does not count when two
+/// are compared.
+#[derive(Clone, Debug)]
+pub struct Probed {
+    /// What it came to.
+    pub login: Login,
+    /// Which keys it was with; `None` from a watchdog that does not say.
+    pub keys: Option<String>,
+    /// When it began, by the operator's clock; `None` from a watchdog that does not say.
+    pub at: Option<Timestamp>,
+}
+
+impl PartialEq for Probed {
+    fn eq(&self, other: &Self) -> bool {
+        (self.login, &self.keys) == (other.login, &other.keys)
+    }
+}
+
+impl Eq for Probed {}
+
+impl Probed {
+    /// Whether it is of this Pod, since it was ready, and with the keys that it has.
+    fn is_of(&self, pod: &GatewayPod) -> bool {
+        let with_its_keys = match (&self.keys, &pod.sandbox_keys) {
+            (Some(keys), Some(its)) => keys == its,
+            _ => true,
+        };
+        let since_it_is_ready = match (self.at, pod.ready_since) {
+            (Some(at), Some(since)) => at >= since,
+            _ => true,
+        };
+        with_its_keys && since_it_is_ready
+    }
+}
+
 /// An entry of `sandboxes` of `/status`.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Entry {
     name: String,
     reason: Login,
+    keys: Option<String>,
+    age_seconds: Option<i64>,
 }
 
-/// What is kept of an answer: by sandbox.
-pub(crate) fn logins(entries: Vec<Entry>) -> BTreeMap<String, Login> {
-    entries.into_iter().take(ENTRIES).map(|Entry { name, reason }| (name, reason)).collect()
+/// What is kept of an answer of this moment: by sandbox.
+pub(crate) fn probed(entries: Vec<Entry>, now: Timestamp) -> BTreeMap<String, Probed> {
+    let of = |Entry { name, reason, keys, age_seconds }| {
+        // Ages are whole seconds: it may have begun one earlier.
+        let age = age_seconds.map(|age| SignedDuration::from_secs(age.clamp(0, LONGEST_AGE) + 1));
+        let keys = keys.filter(|keys: &String| keys.len() <= MARK);
+        (name, Probed { login: reason, keys, at: age.map(|age| now - age) })
+    };
+    entries.into_iter().take(ENTRIES).map(of).collect()
+}
+
+/// What keeps the keys of a sandbox from being made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeysFault {
+    /// What kind of problem it is.
+    pub reason: Reason,
+    /// The cause.
+    pub message: String,
+    /// Whether it is most likely over in a moment.
+    pub transient: bool,
+}
+
+/// Whether the watchdog has still to log in to a Pod that is up: time alone does not wake a pass.
+pub fn is_awaited(there: &BTreeMap<String, Gateway>, known: &Known) -> bool {
+    let mut probed = known.health.iter().flat_map(|health| &health.sandboxes);
+    probed.any(|(sandbox, probed)| {
+        let pod = there.get(sandbox).and_then(|there| there.pod.as_ref());
+        pod.is_some_and(|(_, pod)| pod.ready && probed.login == Login::Ok && !probed.is_of(pod))
+    })
 }
 
 impl Login {
@@ -74,6 +144,7 @@ impl Login {
 pub fn finding(
     planned: &[SandboxKeys],
     there: &BTreeMap<String, Gateway>,
+    keys: Option<&KeysFault>,
     known: &Known,
     previous: &TenantStatus,
     suspended: bool,
@@ -90,9 +161,14 @@ pub fn finding(
     }
     let said = kept(previous);
     let was_told = said.as_ref().is_some_and(|said| said.status != ConditionStatus::Unknown);
-    let logins = known.health.as_ref().map(|health| &health.sandboxes);
+    let probed = known.health.as_ref().map(|health| &health.sandboxes);
     let mut troubles = Vec::new();
     let (mut starting, mut unheard) = (false, false);
+    match keys {
+        Some(fault) if fault.transient => unheard = true,
+        Some(fault) => troubles.push((fault.reason, fault.message.clone())),
+        None => {}
+    }
     for SandboxKeys { sandbox, .. } in planned {
         let pod = there.get(sandbox).and_then(|there| there.pod.as_ref()).map(|(_, pod)| pod);
         let pod = pod.filter(|pod| !pod.deleting);
@@ -101,8 +177,12 @@ pub fn finding(
             continue;
         }
         let is_ready = pod.is_some_and(|pod| pod.ready);
-        let login = logins.and_then(|logins| logins.get(sandbox));
-        match (login, login.and_then(|login| login.trouble())) {
+        let login = probed.and_then(|probed| probed.get(sandbox)).filter(|probed| {
+            // One into the Pod before, or with the keys before, says nothing of this one.
+            probed.login != Login::Ok || pod.is_none_or(|pod| probed.is_of(pod))
+        });
+        let login = login.map(|probed| probed.login);
+        match (login, login.and_then(Login::trouble)) {
             (Some(Login::Ok), _) if is_ready => {}
             // At a first start nobody has missed it yet.
             (_, Some((reason, what))) if is_ready || was_told => {
@@ -168,7 +248,11 @@ mod tests {
     fn told(login: &str) -> Known {
         let entries =
             json!([{"name": NAME, "reason": login}, {"name": "of-somebody-else", "reason": "AuthFailed"}]);
-        let sandboxes = logins(serde_json::from_value(entries).unwrap());
+        heard(&entries)
+    }
+
+    fn heard(entries: &serde_json::Value) -> Known {
+        let sandboxes = probed(serde_json::from_value(entries.clone()).unwrap(), now());
         Known { health: Some(Health { sandboxes, ..Health::default() }), ..Known::default() }
     }
 
@@ -180,8 +264,12 @@ mod tests {
         .unwrap()
     }
 
+    fn now() -> Timestamp {
+        "2026-01-01T00:10:00Z".parse().unwrap()
+    }
+
     fn brief(pod: GatewayPod, known: &Known, previous: &TenantStatus) -> String {
-        let found = finding(&planned(), &there(pod), known, previous, false).unwrap();
+        let found = finding(&planned(), &there(pod), None, known, previous, false).unwrap();
         format!("{} {}: {}", found.status.as_str(), found.reason.as_str(), found.message)
     }
 
@@ -201,15 +289,15 @@ mod tests {
             assert!(said.starts_with(expected), "{said}");
         }
         assert!(brief(ready(), &told("OfALaterRelease"), &none).starts_with("Unknown Starting"));
-        assert_eq!(finding(&[], &there(ready()), &told("Ok"), &none, false), None);
-        let suspended = finding(&planned(), &BTreeMap::new(), &told("Ok"), &none, true).unwrap();
+        assert_eq!(finding(&[], &there(ready()), None, &told("Ok"), &none, false), None);
+        let suspended = finding(&planned(), &BTreeMap::new(), None, &told("Ok"), &none, true).unwrap();
         assert_eq!((suspended.status, suspended.reason), (ConditionStatus::Unknown, Reason::Suspended));
     }
 
     #[test]
     fn a_first_start_is_no_failure_and_a_later_loss_is_one() {
         let gone = |previous: &TenantStatus| {
-            let found = finding(&planned(), &BTreeMap::new(), &told("Unreachable"), previous, false);
+            let found = finding(&planned(), &BTreeMap::new(), None, &told("Unreachable"), previous, false);
             found.unwrap().status
         };
         assert_eq!(gone(&TenantStatus::default()), ConditionStatus::Unknown);
@@ -235,5 +323,49 @@ mod tests {
         assert!(brief(GatewayPod::default(), &unheard, &before("True")).ends_with("before"));
         assert!(brief(GatewayPod::default(), &told("Ok"), &before("False")).ends_with("before"));
         assert!(brief(ready(), &unheard, &before("Unknown")).starts_with("Unknown Starting: nobody"));
+    }
+
+    #[test]
+    fn a_log_in_counts_for_the_pod_and_the_keys_that_it_was_with() {
+        let pod = |since: &str| GatewayPod {
+            ready_since: Some(since.parse().unwrap()),
+            sandbox_keys: Some("k2".into()),
+            ..ready()
+        };
+        let told = |keys: &str, age: u32| {
+            heard(&json!([{"name": NAME, "reason": "Ok", "keys": keys, "ageSeconds": age}]))
+        };
+        let earlier = "2026-01-01T00:09:00Z";
+        let none = TenantStatus::default();
+        assert!(brief(pod(earlier), &told("k2", 30), &none).starts_with("True"));
+        for (keys, age) in [("k1", 30), ("k2", 60)] {
+            let told = told(keys, age);
+            assert!(
+                brief(pod(earlier), &told, &none).starts_with("Unknown Starting: nobody"),
+                "{keys} {age}"
+            );
+            assert!(brief(pod(earlier), &told, &before("False")).ends_with("before"));
+            assert!(is_awaited(&there(pod(earlier)), &told));
+        }
+        assert!(!is_awaited(&there(pod(earlier)), &told("k2", 30)));
+        assert_eq!(told("k2", 30), told("k2", 0), "time alone is no news");
+        let refused = heard(&json!([{"name": NAME, "reason": "AuthFailed", "keys": "k1", "ageSeconds": 90}]));
+        assert!(
+            brief(pod(earlier), &refused, &none).starts_with("False AuthFailed"),
+            "what fails is told of"
+        );
+    }
+
+    #[test]
+    fn keys_that_can_not_be_made_are_told_of_unless_it_is_over_in_a_moment() {
+        let fault = |transient| KeysFault { reason: Reason::Conflict, message: "taken".into(), transient };
+        let found = |fault: &KeysFault, previous: &TenantStatus| {
+            let found = finding(&planned(), &there(ready()), Some(fault), &told("Ok"), previous, false);
+            let found = found.unwrap();
+            format!("{} {}: {}", found.status.as_str(), found.reason.as_str(), found.message)
+        };
+        assert_eq!(found(&fault(false), &before("True")), "False Conflict: taken");
+        assert!(found(&fault(true), &before("True")).ends_with("before"));
+        assert!(found(&fault(true), &TenantStatus::default()).starts_with("Unknown Starting"));
     }
 }

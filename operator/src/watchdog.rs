@@ -20,6 +20,7 @@ use crate::delivery::{Answer, Ask, Unreachable};
 use crate::health::{self, Health};
 use crate::sandbox;
 use crate::secrets::StatusToken;
+use crate::statuses::now;
 
 /// A watchdog answers from memory; one that takes longer is as good as silent.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -113,7 +114,7 @@ fn parse(body: &[u8]) -> Result<Answer, Unreachable> {
     let status: Status = serde_json::from_slice(body).map_err(|error| Unreachable(error.to_string()))?;
     let reasons =
         status.pending.map(|pending| pending.reasons.join("; ")).filter(|reasons| !reasons.is_empty());
-    let (changed, sandboxes) = (status.drift.files, sandbox::logins(status.sandboxes));
+    let (changed, sandboxes) = (status.drift.files, sandbox::probed(status.sandboxes, now().0));
     let trouble = status.error.or(reasons).map(shortened);
     Ok(Answer {
         delivered: status.delivered.map(|delivered| delivered.bundle_hash),
@@ -150,8 +151,9 @@ mod tests {
         let body = br#"{"delivered":null,"pending":null,"error":null,"gateway":{"state":"Alive"},
             "sandboxes":[{"name":"acme-sandbox","reason":"AuthFailed"},{"name":"b","reason":"OfALaterRelease"}]}"#;
         let health = parse(body).unwrap().health.unwrap();
-        let expected = [("acme-sandbox", Login::AuthFailed), ("b", Login::Unknown)];
-        assert_eq!(health.sandboxes, expected.map(|(name, login)| (name.to_owned(), login)).into());
+        let found: Vec<_> =
+            health.sandboxes.iter().map(|(name, probed)| (name.as_str(), probed.login)).collect();
+        assert_eq!(found, [("acme-sandbox", Login::AuthFailed), ("b", Login::Unknown)]);
     }
 
     #[test]

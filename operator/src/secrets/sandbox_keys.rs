@@ -51,20 +51,22 @@ impl Secrets {
 
     /// Makes sure that the keys exist and fit each other; makes them anew once for each value of the annotation
     /// [`meta::ROTATE_SANDBOX_KEYS`]. Asks the API server once after a start, for a rotation, and for a sandbox that
-    /// `in_doubt` says it of. Gives which keys the sandboxes have.
+    /// `in_doubt` says it of. Gives which keys the sandboxes have, and what went wrong: a sandbox whose keys can't be seen
+    /// to keeps those that it is `running` with, and holds nobody else up.
     pub async fn ensure_sandbox_keys(
         &self,
         tenant: &Tenant,
         tenant_id: &str,
         sandboxes: &[SandboxKeys],
         in_doubt: impl Fn(&str) -> bool,
-    ) -> Result<BTreeMap<String, String>, Error> {
+        running: impl Fn(&str) -> Option<String>,
+    ) -> (BTreeMap<String, String>, Option<Error>) {
         let key = Key::of(&tenant.metadata);
         let uid = tenant.metadata.uid.as_deref().unwrap_or_default();
         let asked = asked_sandbox_rotation(tenant);
         let before = self.known(&key, uid).sandboxes;
         let now = Instant::now();
-        let mut all = BTreeMap::new();
+        let (mut all, mut marks, mut failed) = (BTreeMap::new(), BTreeMap::new(), None);
         for wanted in sandboxes {
             let kept = before.get(&wanted.sandbox).filter(|kept| {
                 let doubted = in_doubt(&wanted.sandbox) && now - kept.checked >= DOUBT_INTERVAL;
@@ -74,16 +76,21 @@ impl Secrets {
             let kept = if let Some(kept) = kept {
                 kept.clone()
             } else {
-                let (rotation, mark) = self.settle(tenant, tenant_id, wanted, asked).await?;
-                Kept { made_for: wanted.clone(), rotation, mark, checked: now }
+                match self.settle(tenant, tenant_id, wanted, asked).await {
+                    Ok((rotation, mark)) => Kept { made_for: wanted.clone(), rotation, mark, checked: now },
+                    Err(error) => {
+                        let mark = running(&wanted.sandbox);
+                        marks.extend(mark.map(|mark| (wanted.sandbox.clone(), mark)));
+                        failed.get_or_insert(error);
+                        continue;
+                    }
+                }
             };
+            marks.insert(wanted.sandbox.clone(), kept.mark.clone());
             all.insert(wanted.sandbox.clone(), kept);
-            // What has been made is known also when the next one can't be.
-            self.known.lock().entry(key.clone()).or_default().sandboxes.extend(all.clone());
         }
-        let marks = all.iter().map(|(sandbox, kept)| (sandbox.clone(), kept.mark.clone())).collect();
         self.known.lock().entry(key).or_default().sandboxes = all;
-        Ok(marks)
+        (marks, failed)
     }
 
     /// Reads the Secret, and makes or replaces it where that is due. Gives the rotation that it is of, and which keys it
@@ -228,6 +235,22 @@ mod tests {
             one[AUTHORIZED_KEYS]
         );
         assert!(one[CLIENT_KEY].starts_with("-----BEGIN OPENSSH PRIVATE KEY-----\n"));
+    }
+
+    /// The watchdog's test has the same keys and the same mark.
+    #[test]
+    fn the_mark_of_keys_is_the_watchdogs() {
+        let key = |seed| PrivateKey::from(Ed25519Keypair::from_seed(&[seed; SEED_BYTES]));
+        let (client, server) = (key(1), key(2));
+        let private = |key: &PrivateKey| key.to_openssh(LineEnding::LF).unwrap().to_string();
+        let data = [
+            (CLIENT_KEY, private(&client)),
+            (AUTHORIZED_KEYS, format!("{OPTIONS} {}\n", public(&client).unwrap())),
+            (HOST_KEY, private(&server)),
+            (KNOWN_HOSTS, format!("{} {}\n", host_pattern(HOST), public(&server).unwrap())),
+        ];
+        let data = data.map(|(name, text)| (name.to_owned(), text)).into();
+        assert_eq!(mark(&data, HOST).as_deref(), Some("d341678c75"));
     }
 
     #[test]

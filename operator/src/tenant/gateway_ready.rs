@@ -59,7 +59,7 @@ fn is_down(ending: &Ending) -> bool {
 /// How a gateway is whose Pod is ready, or that is down, by its watchdog.
 fn inner_state(previous: &TenantStatus, ending: &Ending) -> (Reason, String) {
     let up = || (Reason::Serving, "the gateway is up".to_owned());
-    let Served { known, lacks_context: _, recovery } = &ending.served;
+    let Served { known, lacks_context: _, recovery, keys: _ } = &ending.served;
     let starting = || (Reason::Starting, "the gateway is starting".to_owned());
     // Its watchdog is asked within a second, and knows within some more whether it has its first configuration. To tell
     // each step of a start would be a write each.

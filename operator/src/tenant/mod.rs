@@ -32,6 +32,7 @@ use crate::memory;
 use crate::metrics::Metrics;
 use crate::recovery::{self, Decision};
 use crate::results::{Compiled, Failure, Progress, TenantResult};
+use crate::sandbox::{self, KeysFault};
 use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
 use crate::tenant::claims::Claimed;
@@ -39,11 +40,14 @@ use crate::tenant::observe::{Observed, observe};
 use crate::tenant::plan::{Plan, Prepared, Told};
 use crate::tenant::rollout::{Announcement, Rollout, go_on, restart, roll_out, unstick};
 use crate::tenant::status::{Ending, Outcome, Served};
-use crate::tenant::stop::{Retry, Stop};
+use crate::tenant::stop::{Retry, Stop, verdict};
 use crate::tokens::channel_tokens;
 
 /// After this many failures in a row a hiccup is shown: one that is over by then would only make conditions flicker.
 const SHOWN_FROM: u32 = 3;
+
+/// Between two looks whether the watchdog has logged in to a sandbox that has just come up.
+const LOG_IN_PAUSE: Duration = Duration::from_secs(5);
 
 /// Reconciles Tenants.
 pub struct Tenants(pub Arc<Context>);
@@ -70,7 +74,10 @@ impl Reconciler for Tenants {
         let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
         let (ending, again) = match advance(context, &observed).await {
             Ok(Some((ending, again))) => {
-                context.failures.forget(&observed.key);
+                // Otherwise they have been counted.
+                if ending.served.keys.is_none() {
+                    context.failures.forget(&observed.key);
+                }
                 (ending, again)
             }
             Ok(None) => return Ok(Action::await_change()),
@@ -186,7 +193,7 @@ async fn advance(
     context: &Context,
     observed: &Observed<'_>,
 ) -> Result<Option<(Ending, Option<Duration>)>, Stop> {
-    let Some(plan) = secured_plan(context, observed).await? else { return Ok(None) };
+    let Some((plan, keys_fault)) = secured_plan(context, observed).await? else { return Ok(None) };
     // Two gateways on one volume would write over each other's sessions.
     if observed.gateway.workload.is_none()
         && let Some(pod) = context.stores.pod_of_id(&observed.key, &plan.bundle.tenant_id)
@@ -219,8 +226,11 @@ async fn advance(
     let was_ready = status::was_ready(observed.tenant, &observed.previous);
     let lacks_context = context.memories.lacks_context(&observed.key, &plan.bundle, was_ready, &known);
     let recovery = recovery_of(observed, &known);
-    let again = [again, recovery.and_then(Decision::again)].into_iter().flatten().min();
-    let served = Served { known, lacks_context, recovery };
+    let (keys, keys_again) = keys_fault.unzip();
+    let awaited = sandbox::is_awaited(&observed.sandboxes, &known).then_some(LOG_IN_PAUSE);
+    let again = [again, recovery.and_then(Decision::again), keys_again.flatten(), awaited];
+    let again = again.into_iter().flatten().min();
+    let served = Served { known, lacks_context, recovery, keys };
     Ok(Some((Ending { outcome: Outcome::Applied(Box::new(plan)), served }, again)))
 }
 
@@ -238,7 +248,7 @@ async fn served_meanwhile(context: &Context, observed: &Observed<'_>) -> Served 
     }
     let known = go_on(context, observed).await;
     let recovery = recovery_of(observed, &known);
-    Served { known, lacks_context: false, recovery }
+    Served { known, lacks_context: false, recovery, keys: None }
 }
 
 /// What is done about a gateway that is at fault. One with a problem that kubelet knows of is kubelet's to start again,
@@ -258,7 +268,10 @@ fn recovery_of(observed: &Observed<'_>, known: &Known) -> Option<Decision> {
 }
 
 /// Plans, and sees to the Secrets.
-async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Option<Plan<Prepared>>, Stop> {
+async fn secured_plan(
+    context: &Context,
+    observed: &Observed<'_>,
+) -> Result<Option<(Plan<Prepared>, Option<KeysProblem>)>, Stop> {
     // A container that can't be created may want for a Secret that has been deleted since.
     let pod = observed.gateway.pod.as_ref().map(|(_, pod)| pod);
     let problem = pod.and_then(|pod| pod.problem.as_ref());
@@ -277,20 +290,36 @@ async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Opti
     let told = Told {
         taken_tokens: before,
         rotation: asked.or_else(|| context.secrets.rotation(&observed.key)),
-        sandbox_keys: context.secrets.sandbox_keys(&observed.key),
+        sandbox_keys: sandbox_keys(context, observed),
     };
     let plan = prepare(told.clone()).map_err(|stop| Stop { retry: claimed.retry(stop.retry), ..stop })?;
     if let Claimed::Unread(_, error) = &claimed {
         return Err(Stop::by_secret(plan.compiled(), error));
     }
     recalled.map_err(|error| Stop::by_memory(plan.compiled(), &error))?;
-    let (rotation, sandbox_keys) = secure(context, observed, &plan, in_doubt).await?;
+    let (rotation, sandbox_keys, problem) = secure(context, observed, &plan, in_doubt).await?;
     // A token that was missing until now may be somebody else's.
     let taken_tokens = claims::compare(context, observed, &tokens);
     let is_ours = plan.bundle.minted.token.is_some();
     let rotation = if is_ours { rotation } else { told.rotation.clone() };
     let now = Told { taken_tokens, rotation, sandbox_keys };
-    if now == told { Ok(Some(plan)) } else { prepare(now).map(Some) }
+    let plan = if now == told { plan } else { prepare(now)? };
+    Ok(Some((plan, problem)))
+}
+
+/// Which keys the sandboxes have: an operator that has just started takes it from what they run with.
+fn sandbox_keys(context: &Context, observed: &Observed<'_>) -> BTreeMap<String, String> {
+    let mut keys = context.secrets.sandbox_keys(&observed.key);
+    for sandbox in observed.sandboxes.keys() {
+        if let (false, Some(running)) = (keys.contains_key(sandbox), running_keys(observed, sandbox)) {
+            keys.insert(sandbox.clone(), running);
+        }
+    }
+    keys
+}
+
+fn running_keys(observed: &Observed<'_>, sandbox: &str) -> Option<String> {
+    observed.sandboxes.get(sandbox)?.workload.as_ref()?.sandbox_keys.clone()
 }
 
 /// Sees to it that agents keep the context that they had before a start, when their Harness has a use for it.
@@ -302,29 +331,47 @@ async fn recall(context: &Context, observed: &Observed<'_>) -> Result<(), memory
     }
 }
 
-/// Makes sure that the Secrets are there. Gives the rotation that the gateway's token was made for, and which keys its
-/// sandboxes have.
+/// What keeps sandboxes' keys from being made, and when it is tried again.
+type KeysProblem = (KeysFault, Option<Duration>);
+
+/// Makes sure that the Secrets are there. Gives the rotation that the gateway's token was made for, which keys its
+/// sandboxes have, and what is wrong with those: the gateway serves without its sandboxes.
 async fn secure(
     context: &Context,
     observed: &Observed<'_>,
     plan: &Plan<Prepared>,
     in_doubt: bool,
-) -> Result<(Option<String>, BTreeMap<String, String>), Stop> {
+) -> Result<(Option<String>, BTreeMap<String, String>, Option<KeysProblem>), Stop> {
     let bundle = &plan.bundle;
     let stopped = |error: crate::secrets::Error| Stop::by_secret(plan.compiled(), &error);
     let secrets = &context.secrets;
     secrets.check(&observed.key, observed.uid, &bundle.secret_references, in_doubt).await.map_err(stopped)?;
     let minted = secrets.ensure_minted(observed.tenant, &bundle.tenant_id, &bundle.minted, in_doubt);
     let rotation = minted.await.map_err(stopped)?;
-    let logins = context.deliveries.known(&observed.key).health.unwrap_or_default().sandboxes;
+    let probed = context.deliveries.known(&observed.key).health.unwrap_or_default().sandboxes;
     let in_doubt = |sandbox: &str| {
         let pod = observed.sandboxes.get(sandbox).and_then(|sandbox| sandbox.pod.as_ref());
         pod.is_some_and(|(_, pod)| pod.problem.is_some())
-            || logins.get(sandbox).is_some_and(|login| login.doubts_keys())
+            || probed.get(sandbox).is_some_and(|probed| probed.login.doubts_keys())
     };
-    let keys =
-        secrets.ensure_sandbox_keys(observed.tenant, &bundle.tenant_id, &bundle.sandboxes, in_doubt).await;
-    Ok((rotation, keys.map_err(stopped)?))
+    let running = |sandbox: &str| running_keys(observed, sandbox);
+    let (id, sandboxes) = (&bundle.tenant_id, &bundle.sandboxes);
+    let (keys, failed) = secrets.ensure_sandbox_keys(observed.tenant, id, sandboxes, in_doubt, running).await;
+    let problem = failed.map(|error| {
+        let (reason, _, retry) = verdict(&error);
+        let fault = KeysFault {
+            reason,
+            message: error.to_string(),
+            transient: reason == Reason::Starting || retry == Retry::Paced(Pace::Transient),
+        };
+        let again = match retry {
+            Retry::OnChange => None,
+            Retry::After(pause) => Some(pause),
+            Retry::Paced(pace) => Some(context.failures.pause(&observed.key, pace)),
+        };
+        (fault, again)
+    });
+    Ok((rotation, keys, problem))
 }
 
 fn unreadable_result(tenant: &Guarded<Tenant>) -> TenantResult {

@@ -11,7 +11,7 @@ use crate::memory;
 use crate::recovery::{self, Decision};
 use crate::reports;
 use crate::results::Progress;
-use crate::sandbox;
+use crate::sandbox::{self, KeysFault};
 use crate::tenant::gateway_ready::{SUSPENDED, finding as gateway_finding, was_up};
 use crate::tenant::observe::{Gateway, Observed};
 use crate::tenant::plan::{Applied, Plan};
@@ -45,6 +45,8 @@ pub struct Served {
     pub lacks_context: bool,
     /// What is done about it, when it is at fault.
     pub recovery: Option<Decision>,
+    /// What keeps its sandboxes' keys from being made.
+    pub keys: Option<KeysFault>,
 }
 
 /// The summary of a tenant.
@@ -61,7 +63,7 @@ pub struct Summary {
 /// Sums up a pass.
 pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, ending: &Ending) -> Summary {
     let summary = |progress, reason, message: &str| Summary { progress, reason, message: message.to_owned() };
-    let Ending { outcome, served: Served { known, lacks_context, recovery: _ } } = ending;
+    let Ending { outcome, served: Served { known, lacks_context, recovery: _, keys: _ } } = ending;
     let plan = match outcome {
         Outcome::Stopped(stop) => return summary(stop.progress, stop.reason, &stop.message),
         Outcome::Applied(plan) => plan,
@@ -150,9 +152,10 @@ pub fn status(observed: &Observed<'_>, ending: &Ending, summary: &Summary, now: 
         Outcome::Applied(plan) => {
             let mut brought = brought(tenant, previous, gateway, plan);
             brought.extend(plan.memory.report.finding.clone());
-            let (planned, known) = (&plan.bundle.sandboxes, &ending.served.known);
+            let Served { known, keys, .. } = &ending.served;
+            let (planned, there) = (&plan.bundle.sandboxes, &observed.sandboxes);
             let suspended = tenant.spec.suspend;
-            brought.extend(sandbox::finding(planned, &observed.sandboxes, known, previous, suspended));
+            brought.extend(sandbox::finding(planned, there, keys.as_ref(), known, previous, suspended));
             brought
         }
     };
@@ -215,7 +218,7 @@ fn inner_life(
     ending: &Ending,
     brought: &[Finding],
 ) -> Vec<Finding> {
-    let Served { known, lacks_context, recovery: _ } = &ending.served;
+    let Served { known, lacks_context, recovery: _, keys: _ } = &ending.served;
     if tenant.spec.suspend {
         return Vec::new();
     }

@@ -39,21 +39,7 @@ pub enum Retry {
 impl Stop {
     /// A Secret is not as it must be.
     pub fn by_secret(compiled: Compiled, error: &secrets::Error) -> Self {
-        let (reason, progress, retry) = match error {
-            secrets::Error::Missing { retry, .. } => {
-                (Reason::SecretNotFound, Progress::Reconciling, Retry::After(*retry))
-            }
-            secrets::Error::Taken { .. } | secrets::Error::KeysTaken { .. } => {
-                (Reason::Conflict, Progress::Stalled, Retry::Paced(Pace::Missing))
-            }
-            secrets::Error::Leaving { .. } => {
-                (Reason::Starting, Progress::Reconciling, Retry::Paced(Pace::Missing))
-            }
-            secrets::Error::Api { source, .. } => refusal(source),
-            secrets::Error::Randomness(_) | secrets::Error::Keys(_) => {
-                (Reason::ApplyFailed, Progress::Reconciling, Retry::Paced(Pace::Transient))
-            }
-        };
+        let (reason, progress, retry) = verdict(error);
         Self { compiled: Ok(compiled), reason, message: error.to_string(), progress, retry }
     }
 
@@ -92,6 +78,25 @@ impl Stop {
     /// Whether it is most likely over in a moment, so that a status would only flicker.
     pub fn is_transient(&self) -> bool {
         self.retry == Retry::Paced(Pace::Transient)
+    }
+}
+
+/// What it means that a Secret is not as it must be.
+pub fn verdict(error: &secrets::Error) -> (Reason, Progress, Retry) {
+    match error {
+        secrets::Error::Missing { retry, .. } => {
+            (Reason::SecretNotFound, Progress::Reconciling, Retry::After(*retry))
+        }
+        secrets::Error::Taken { .. } | secrets::Error::KeysTaken { .. } => {
+            (Reason::Conflict, Progress::Stalled, Retry::Paced(Pace::Missing))
+        }
+        secrets::Error::Leaving { .. } => {
+            (Reason::Starting, Progress::Reconciling, Retry::Paced(Pace::Missing))
+        }
+        secrets::Error::Api { source, .. } => refusal(source),
+        secrets::Error::Randomness(_) | secrets::Error::Keys(_) => {
+            (Reason::ApplyFailed, Progress::Reconciling, Retry::Paced(Pace::Transient))
+        }
     }
 }
 

@@ -22,6 +22,8 @@ const KINDS: [&str; 10] = [
     "Pod",
 ];
 
+const ROTATE: &str = "kr8tiv.ai/rotate-sandbox-keys";
+
 /// From the `allowed`th write on, the API server takes nothing and answers nothing. Gives the number of writes so far.
 fn cut_after(world: &World, allowed: usize) -> Arc<AtomicUsize> {
     let writes = Arc::new(AtomicUsize::new(0));
@@ -52,11 +54,11 @@ fn end_state(world: &World) -> BTreeMap<String, Value> {
             object["metadata"]["labels"].as_object_mut().unwrap().remove("controller-revision-hash");
         }
         // So do a sandbox's keys, and what stands for them.
-        if object["metadata"]["labels"]["app.kubernetes.io/component"] == "sandbox" {
-            object["metadata"].as_object_mut().unwrap().remove("annotations");
-            if let Some(template) = object.pointer_mut("/spec/template/metadata") {
-                template.as_object_mut().unwrap().remove("annotations");
-            }
+        let is_of_sandbox = object["metadata"]["labels"]["app.kubernetes.io/component"] == "sandbox";
+        if is_of_sandbox && object["kind"] == "StatefulSet" {
+            object["metadata"]["annotations"].as_object_mut().unwrap().remove("kr8tiv.ai/applied-hash");
+            let template = object.pointer_mut("/spec/template/metadata/annotations").unwrap();
+            template.as_object_mut().unwrap().remove("kr8tiv.ai/sandbox-keys");
         }
         if object["kind"] == "Pod" {
             object["metadata"]["annotations"].as_object_mut().unwrap().remove("kr8tiv.ai/sandbox-keys");
@@ -74,8 +76,14 @@ fn end_state(world: &World) -> BTreeMap<String, Value> {
     named.collect()
 }
 
+/// What Secrets hold, but for keys that are still to be rotated.
 fn secrets(world: &World) -> Vec<Value> {
-    world.api.all("Secret").into_iter().map(|secret| secret["data"].clone()).collect()
+    let asked = |object: &Value| object["metadata"]["annotations"][ROTATE].clone();
+    let tenant = world.api.get("Tenant", NAMESPACE, "acme").map_or(Value::Null, |tenant| asked(&tenant));
+    let is_done =
+        |secret: &Value| secret["metadata"]["name"] != "acme-sandbox-ssh" || asked(secret) == tenant;
+    let secrets = world.api.all("Secret").into_iter().filter(is_done);
+    secrets.map(|secret| secret["data"].clone()).collect()
 }
 
 /// Runs a part of a tenant's life with the operator killed after so many writes; gives the end, and how many writes
@@ -140,6 +148,25 @@ async fn while_a_harness_and_an_agent_change() {
         world.api.create(NAMESPACE, agent("sales", "acme"));
         world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
             tenant["spec"]["gateway"] = json!({"resources": {"requests": {"cpu": "1"}}});
+        });
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_sandboxs_keys_are_rotated() {
+    let begin = async |world: &mut World| {
+        world.api.create(NAMESPACE, tenant("acme", "desk"));
+        world.start();
+        world.until("it is applied", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
+        world.serve("acme", "10.0.0.1").await;
+    };
+    sweep("rotation", begin, |world| {
+        world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
+            tenant["metadata"]["annotations"][ROTATE] = json!("1");
+        });
+        world.api.update("Harness", NAMESPACE, "desk", |harness| {
+            harness["spec"]["soul"]["vibe"] = json!("bright");
         });
     })
     .await;

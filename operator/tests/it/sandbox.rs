@@ -1,6 +1,7 @@
 //! Sandboxes: their keys are made once and rotated together, and what is wrong with one is a condition of its own.
 
-use kr8tiv_operator::sandbox::Login;
+use k8s_openapi::jiff::Timestamp;
+use kr8tiv_operator::sandbox::{Login, Probed};
 use serde_json::{Value, json};
 
 use crate::world::{NAMESPACE, World, harness, tenant};
@@ -54,7 +55,11 @@ fn ready() -> Value {
 }
 
 fn told(world: &World, login: Login) {
-    world.watchdogs.change(IP, |health| health.sandboxes = [("acme-sandbox".to_owned(), login)].into());
+    probed(world, Probed { login, keys: None, at: None });
+}
+
+fn probed(world: &World, probed: Probed) {
+    world.watchdogs.change(IP, |health| health.sandboxes = [("acme-sandbox".to_owned(), probed)].into());
 }
 
 fn is(world: &World, condition: &str) -> String {
@@ -208,8 +213,25 @@ async fn a_harness_without_sandboxes_has_none() {
     assert!(world.api.get("Secret", NAMESPACE, &format!("{}-ssh", names[1])).is_some());
 }
 
+/// Time alone wakes nobody: the pass looks again by itself until the watchdog has logged in to the Pod that is there.
 #[tokio::test(start_paused = true)]
-async fn a_secret_of_somebody_else_is_not_taken_over() {
+async fn a_log_in_before_the_pod_was_ready_does_not_count() {
+    let world = World::at_rest().await;
+    let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+    let keys = on_the_sandbox(&world).as_str().unwrap().to_owned();
+    let ok = |at| Probed { login: Login::Ok, keys: Some(keys.clone()), at };
+    probed(&world, ok(at("2026-01-01T00:00:10Z")));
+    let since = json!({"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:01:00Z"});
+    run(&world, &json!({"podIP": "10.0.0.7", "conditions": [since]}));
+    let message = |world: &World| world.message("Tenant", "acme", "SandboxReady");
+    world.until("it is awaited", |world| message(world).starts_with("nobody has logged in")).await;
+    // The same word of a later time is no news, and is seen all the same.
+    probed(&world, ok(at("2026-01-01T00:01:10Z")));
+    world.until("it counts", |world| is(world, "SandboxReady") == "True").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_of_somebody_else_is_not_taken_over_and_holds_the_gateway_up_for_nothing() {
     let mut world = World::empty();
     let theirs = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": {"id_ed25519": "eA=="}
@@ -218,13 +240,30 @@ async fn a_secret_of_somebody_else_is_not_taken_over() {
     world.api.create(NAMESPACE, harness("desk"));
     world.api.create(NAMESPACE, tenant("acme", "desk"));
     world.start();
-    world.until("a conflict", |world| world.reason("Tenant", "acme", "Ready") == "Conflict").await;
-    assert!(
-        world
-            .message("Tenant", "acme", "Ready")
-            .starts_with("Secret acme-sandbox-ssh exists and was not made")
-    );
+    world.until("a conflict", |world| world.reason("Tenant", "acme", "SandboxReady") == "Conflict").await;
+    let message = world.message("Tenant", "acme", "SandboxReady");
+    assert!(message.starts_with("Secret acme-sandbox-ssh exists and was not made"), "{message}");
+    assert_eq!(world.reason("Tenant", "acme", "Ready"), "Starting", "all the rest is applied");
+    assert!(set(&world, "acme-gateway").is_object());
     assert_eq!(data(&world), json!({"id_ed25519": "eA=="}));
     world.api.delete("Secret", NAMESPACE, SECRET);
-    world.until("it heals", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
+    world.until("it heals", |world| on_the_sandbox(world).is_string()).await;
+    assert_eq!(data(&world).as_object().map(serde_json::Map::len), Some(4));
+}
+
+/// What its sandboxes have is on their templates: an operator that has just started compiles each tenant once.
+#[tokio::test(start_paused = true)]
+async fn a_start_writes_nothing_to_a_sandbox_whose_secret_can_not_be_seen_to() {
+    let mut world = with_sandbox().await;
+    world.rest().await;
+    let before = (on_the_sandbox(&world), generation(&world, "acme-sandbox"));
+    world.stop().await.unwrap();
+    world.api.update("Secret", NAMESPACE, SECRET, |secret| {
+        secret["metadata"]["ownerReferences"] = json!([]);
+        secret["metadata"]["labels"] = json!({});
+    });
+    world.start();
+    world.until("a conflict", |world| world.reason("Tenant", "acme", "SandboxReady") == "Conflict").await;
+    world.rest().await;
+    assert_eq!((on_the_sandbox(&world), generation(&world, "acme-sandbox")), before);
 }
