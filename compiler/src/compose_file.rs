@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec};
+use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec, Volume};
 
 use self::carried::left_out_of_pod;
 use self::document::{Condition, Dependency, Document, Mount, Nothing, Ordered, Port, Service, Text};
@@ -25,7 +25,7 @@ use self::service::{Kind, NO_NEW_PRIVILEGES, Surroundings, condition, service};
 use self::variables::Variables;
 use self::volumes::Volumes;
 use crate::bundle::{Bundle, Object};
-use crate::render::sandbox_keys::{is_keys_volume, is_sandbox_argument};
+use crate::render::sandbox_keys::is_sandbox_argument;
 
 /// The file's name in the bundle.
 pub const FILE_NAME: &str = "docker-compose.tenant.yml";
@@ -60,7 +60,7 @@ pub fn render(bundle: &Bundle) -> Result<BTreeMap<String, String>, ComposeFileEr
     }
     let no_pod = PodSpec::default();
     let whole = spec.and_then(|spec| spec.template.spec.as_ref()).unwrap_or(&no_pod);
-    let pod = &*without_sandboxes(whole);
+    let pod = &*without_sandboxes(whole, bundle);
     let mut variables = Variables::beside(published(pod).map(|(variable, _)| variable));
     let volumes = Volumes::of(pod, bundle, &mut problems);
     let services = services(pod, &volumes, &mut variables, &mut problems);
@@ -92,8 +92,12 @@ fn stateful_set(bundle: &Bundle) -> Option<&StatefulSet> {
 
 /// The gateway's Pod without what it has of its sandboxes, which are other Pods: tools that need one fail, as they do in
 /// a cluster when it is down.
-fn without_sandboxes(pod: &PodSpec) -> Cow<'_, PodSpec> {
-    let keys: Vec<_> = pod.volumes.iter().flatten().filter(|volume| is_keys_volume(volume)).collect();
+fn without_sandboxes<'a>(pod: &'a PodSpec, bundle: &Bundle) -> Cow<'a, PodSpec> {
+    let has_keys = |volume: &&Volume| {
+        let secret = volume.secret.as_ref().and_then(|secret| secret.secret_name.as_ref());
+        bundle.sandboxes.iter().any(|sandbox| secret == Some(&sandbox.secret))
+    };
+    let keys: Vec<_> = pod.volumes.iter().flatten().filter(has_keys).collect();
     if keys.is_empty() {
         return Cow::Borrowed(pod);
     }

@@ -94,11 +94,6 @@ pub(super) fn section(mode: &str, sandbox: Option<&Sandbox<'_>>) -> Value {
     })
 }
 
-/// Whether a volume of the gateway's Pod has keys of a sandbox.
-pub(crate) fn is_keys_volume(volume: &Volume) -> bool {
-    volume.secret.is_some() && volume.name.starts_with(VOLUME)
-}
-
 /// Whether an argument of the watchdog's is about a sandbox.
 pub(crate) fn is_sandbox_argument(argument: &str) -> bool {
     argument.starts_with(ARGUMENT)
