@@ -149,14 +149,33 @@ fn openclaw_is_told_of_the_sandbox_of_each_agent() {
 
 #[test]
 fn commands_of_a_main_session_run_where_the_harness_says() {
-    let host = |tools: &str| {
-        config(&compiled(&with(&format!("tools: {{allow: [exec, read], {tools}}}"), "", &[])))["tools"]["exec"]
-            ["host"]
-            .clone()
+    let exec = |tools: &str| {
+        let case = with(&format!("tools: {{allow: [exec, read], {tools}}}"), "", &[]);
+        config(&compiled(&case))["tools"]["exec"].clone()
     };
-    assert_eq!(host("deny: []"), "sandbox", "and those of the main session, which has none, are refused");
-    assert_eq!(host("mainSessionCommands: Gateway"), "auto");
-    assert_eq!(host("sandboxNonMainSessions: false"), "gateway");
+    let refused = json!({"host": "sandbox", "mode": "allowlist", "safeBins": []});
+    assert_eq!(exec("deny: []"), refused, "and those of the main session, which has none, are refused");
+    assert_eq!(exec("mainSessionCommands: Gateway"), json!({"host": "auto"}));
+    assert_eq!(exec("sandboxNonMainSessions: false"), json!({"host": "gateway"}));
+}
+
+/// What the real OpenClaw makes of it is in `real_sandbox.rs`.
+#[test]
+fn nobody_gives_commands_to_a_gateway_whose_agents_run_commands_in_a_sandbox() {
+    let rendered = |tools: &str| {
+        let channels = "channels: {telegram: {owners: ['1001'], accounts: [{botTokenSecretRef: {name: b, key: t}, \
+                        allowFrom: ['1002']}]}}";
+        config(&compiled(&with(&format!("tools: {{{tools}}}"), channels, &[])))
+    };
+    let allowed = |tools: &str| rendered(tools)["commands"]["allowFrom"].clone();
+    assert_eq!(allowed("allow: [exec]"), json!({"*": []}));
+    assert_eq!(allowed("allow: [exec], mainSessionCommands: Gateway"), json!({"*": []}));
+    assert_eq!(allowed("allow: [read, message]"), Value::Null, "there is nothing to leave");
+    assert_eq!(allowed("allow: [exec], sandboxNonMainSessions: false"), Value::Null, "nor here");
+    // The harness lets owners out.
+    let elevated = rendered("allow: [exec], elevated: true");
+    assert_eq!(elevated["commands"]["allowFrom"], json!({"*": [], "telegram": ["1001"]}));
+    assert_eq!(elevated["tools"]["exec"], json!({"host": "sandbox"}));
 }
 
 #[test]

@@ -63,8 +63,8 @@ pub struct Channels {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Telegram {
-    /// Telegram user ids of the tenant's owners. They may use the owner's commands, and write direct messages
-    /// without pairing.
+    /// Telegram user ids of the tenant's owners. They may use the owner's commands (not where an agent has
+    /// `exec`, unless `tools.elevated`), and write direct messages without pairing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
     pub owners: Vec<String>,
@@ -102,8 +102,8 @@ pub struct TelegramAccount {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Discord {
-    /// Discord user ids of the tenant's owners. They may use the owner's commands, and write direct messages
-    /// without pairing.
+    /// Discord user ids of the tenant's owners. They may use the owner's commands (not where an agent has
+    /// `exec`, unless `tools.elevated`), and write direct messages without pairing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
     pub owners: Vec<String>,
@@ -163,8 +163,8 @@ pub struct DiscordGuild {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Slack {
-    /// Slack member ids of the tenant's owners. They may use the owner's commands, and write direct messages
-    /// without pairing.
+    /// Slack member ids of the tenant's owners. They may use the owner's commands (not where an agent has
+    /// `exec`, unless `tools.elevated`), and write direct messages without pairing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[UW][A-Z0-9]+$")))]
     pub owners: Vec<String>,
@@ -218,8 +218,8 @@ pub struct SlackRoom {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Whatsapp {
-    /// Telephone numbers of the tenant's owners, `+15551234567`. They may use the owner's commands, and write
-    /// direct messages without pairing.
+    /// Telephone numbers of the tenant's owners, `+15551234567`. They may use the owner's commands (not
+    /// where an agent has `exec`, unless `tools.elevated`), and write direct messages without pairing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 16), regex(pattern = r"^\+[1-9][0-9]{5,14}$")))]
     pub owners: Vec<String>,

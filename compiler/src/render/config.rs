@@ -308,19 +308,11 @@ fn model_provider(resolved: &Resolved<'_>, provider: &ModelProvider) -> Value {
 
 fn tools(resolved: &Resolved<'_>) -> Value {
     let ToolSet { allow, deny } = &resolved.tools;
-    let policy = &resolved.harness.tools;
-    let host = match policy.main_session_commands {
-        _ if !policy.sandbox_non_main_sessions => "gateway",
-        // Those of the main session are then refused: they have no sandbox.
-        MainSessionCommands::Refused => "sandbox",
-        // Where the session has a sandbox, nowhere else.
-        MainSessionCommands::Gateway => "auto",
-    };
     json!({
         "allow": allow,
         "deny": deny,
         "elevated": elevated(resolved),
-        "exec": {"host": host},
+        "exec": exec(resolved),
         "fs": {"workspaceOnly": true},
         "codeMode": false,
         "swarm": false,
@@ -335,24 +327,55 @@ fn tools(resolved: &Resolved<'_>) -> Value {
     })
 }
 
+/// Where commands run.
+fn exec(resolved: &Resolved<'_>) -> Value {
+    let policy = &resolved.harness.tools;
+    match policy.main_session_commands {
+        _ if !policy.sandbox_non_main_sessions => json!({"host": "gateway"}),
+        // Where the session has a sandbox, nowhere else.
+        MainSessionCommands::Gateway => json!({"host": "auto"}),
+        MainSessionCommands::Refused if elevated_owners(resolved).is_some() => json!({"host": "sandbox"}),
+        // Those of the main session are then refused: they have no sandbox. A sandbox takes no notice of the list, and
+        // the gateway runs only what is on it, which is nothing: also in a session that somebody has moved there.
+        MainSessionCommands::Refused => json!({"host": "sandbox", "mode": "allowlist", "safeBins": []}),
+    }
+}
+
 /// Owners by channel may leave the sandbox for a command, where the harness lets them.
 fn elevated(resolved: &Resolved<'_>) -> Value {
+    match elevated_owners(resolved) {
+        None => json!({"enabled": false}),
+        Some(owners) => json!({"enabled": true, "allowFrom": owners}),
+    }
+}
+
+/// Ids of those owners, by channel.
+fn elevated_owners(resolved: &Resolved<'_>) -> Option<BTreeMap<String, BTreeSet<String>>> {
     let owners = owners(&resolved.tenant.spec.channels);
     if !resolved.harness.tools.elevated || owners.is_empty() {
-        return json!({"enabled": false});
+        return None;
     }
-    let mut allow_from: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut by_channel: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (channel, id) in owners.iter().filter_map(|owner| owner.split_once(':')) {
-        allow_from.entry(channel).or_default().insert(id);
+        by_channel.entry(channel.to_owned()).or_default().insert(id.to_owned());
     }
-    json!({"enabled": true, "allowFrom": allow_from})
+    Some(by_channel)
 }
 
 fn commands(resolved: &Resolved<'_>) -> Value {
-    json!({
+    let mut commands = json!({
         "native": false, "nativeSkills": false, "text": true, "bash": false, "config": false, "mcp": false,
         "plugins": false, "debug": false, "restart": false, "ownerAllowFrom": owners(&resolved.tenant.spec.channels),
-    })
+    });
+    // With `/exec host=gateway` everybody who may give commands would move a chat's tools out of the sandbox, and there
+    // is no switch for that command alone: where an agent may run commands, nobody gives any to the gateway.
+    let runs_commands = resolved.agents.iter().any(|agent| agent.tools.allow.contains("exec"));
+    if resolved.harness.tools.sandbox_non_main_sessions && runs_commands {
+        let mut allowed = elevated_owners(resolved).unwrap_or_default();
+        allowed.insert("*".into(), BTreeSet::new());
+        commands["allowFrom"] = json!(allowed);
+    }
+    commands
 }
 
 fn literals(texts: &[String]) -> Vec<String> {

@@ -6,10 +6,11 @@ use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::openclaw::literal;
 
 /// Sections that belong to the operator as a whole: who may reach the gateway, who may talk, which code is loaded,
-/// which agents there are. A path in them that the operator does not set today is not free either.
+/// which agents there are, where their tools run. A path in them that the operator does not set today is not free either.
 const OWNED: &[&str] = &[
     INCLUDE,
     "$schema",
+    "agents.defaults.sandbox",
     "agents.entries",
     "agents.list",
     "agents.ownership",
@@ -145,6 +146,30 @@ mod tests {
         let fields =
             ["spec.gateway.config.logging", "spec.gateway.config.session.scope", "spec.gateway.config.tools"];
         assert_eq!(refused, fields);
+    }
+
+    /// Whoever set the command, the key or the host of the connection would run it in the gateway, or somewhere else.
+    #[test]
+    fn where_tools_run_is_nobody_elses() {
+        let own = json!({
+            "agents": {"defaults": {
+                "sandbox": {"ssh": {"command": "/tmp/x", "identityData": "x", "knownHostsData": "x"}},
+                "elevatedDefault": "full",
+            }},
+            "tools": {"exec": {"security": "full"}},
+            "commands": {"allowFrom": {"telegram": ["*"]}},
+        });
+        let mut config = json!({"agents": {"defaults": {
+            "elevatedDefault": "off", "sandbox": {"mode": "non-main", "ssh": {"target": "s"}}
+        }}});
+        let before = config.clone();
+        let mut diagnostics = Diagnostics::default();
+        let tenant = ObjectName { kind: "Tenant", name: "acme".into() };
+        assert_eq!(merge(&mut config, own.as_object().unwrap(), &tenant, &mut diagnostics), [""; 0]);
+        assert_eq!(config, before);
+        let fields: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic.field.as_str()).collect();
+        let paths = ["agents.defaults.elevatedDefault", "agents.defaults.sandbox", "commands", "tools"];
+        assert_eq!(fields, paths.map(|path| format!("spec.gateway.config.{path}")));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A real gateway on loopback, with what it logs. It reaches no network: its Telegram is a stub that refuses the
-//! token, because a gateway whose Telegram can't be reached takes minutes to restart.
+//! A real gateway on loopback, with what it logs. It reaches no network: its Telegram is a stub, by default one that
+//! refuses the token, because a gateway whose Telegram can't be reached takes minutes to restart.
 
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 
@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kr8tiv_compiler::Bundle;
+use kr8tiv_compiler::{Bundle, Object};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -30,24 +30,23 @@ const CONFIG_FOLDER: &str = "/etc/openclaw/config";
 
 /// Every secret of the tenant.
 const SECRET: &str = "123456:not-a-secret";
-/// Asks a gateway for its configuration: the address and the token are the arguments.
-const GET_CONFIG: &str = "
-    const [address, token] = process.argv.slice(1);
+/// Calls a method of a gateway: the address, the token, the scope, the method and its parameters are the arguments.
+const CALL: &str = "
+    const [address, token, scope, method, params] = process.argv.slice(1);
     const socket = new WebSocket(address);
     const ask = (id, method, params) => socket.send(JSON.stringify({ type: 'req', id, method, params }));
     const client = { id: 'gateway-client', version: '0', platform: 'linux', mode: 'backend' };
-    const scopes = ['operator.read'];
+    const scopes = [scope];
     socket.onclose = (event) => process.exit(event.code === 1005 ? 0 : 1);
     socket.onmessage = ({ data }) => {
-        const { event, id, ok, payload } = JSON.parse(data);
+        const { event, id, ok, payload, error } = JSON.parse(data);
         if (event === 'connect.challenge') {
             const identity = { client, role: 'operator', scopes, caps: [], auth: { token } };
             ask('connect', 'connect', { minProtocol: 4, maxProtocol: 4, ...identity });
         } else if (id === 'connect') {
-            ask('get', 'config.get', {});
-        } else if (id === 'get') {
-            const { configRevisionHash, appliedConfigHash, issues } = payload ?? {};
-            console.log(JSON.stringify({ ok, configRevisionHash, appliedConfigHash, issues }));
+            ask('call', method, JSON.parse(params));
+        } else if (id === 'call') {
+            console.log(JSON.stringify({ ok, payload, error }));
             socket.close();
         }
     };
@@ -112,7 +111,13 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts a bundle's gateway, with the environment of its Pod, and waits until it has started.
+    #[allow(dead_code, reason = "not every test that has this module uses all of it")]
     pub fn start(bundle: &Bundle) -> (Self, Value) {
+        Self::with_telegram(bundle, refuse_telegram(), |_| ())
+    }
+
+    /// The same with a Telegram that listens on this port, and with a change to the configuration.
+    pub fn with_telegram(bundle: &Bundle, telegram: u16, change: impl FnOnce(&mut Value)) -> (Self, Value) {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("home").to_str().unwrap().to_owned();
         let config_folder = folder.path().join("config").to_str().unwrap().to_owned();
@@ -125,8 +130,12 @@ impl Gateway {
         let mut config: Value = serde_json::from_str(&local(&bundle.config)).unwrap();
         config["gateway"]["bind"] = json!("loopback");
         config["gateway"]["port"] = json!(port);
-        config["channels"]["telegram"]["apiRoot"] = json!(format!("http://127.0.0.1:{}", refuse_telegram()));
-        let workload = serde_json::to_value(bundle.objects.last().unwrap()).unwrap();
+        config["channels"]["telegram"]["apiRoot"] = json!(format!("http://127.0.0.1:{telegram}"));
+        change(&mut config);
+        let is_gateway = |object: &&Object| {
+            object.kind() == "StatefulSet" && object.metadata().name.as_deref() == Some("acme-gateway")
+        };
+        let workload = serde_json::to_value(bundle.objects.iter().find(is_gateway).unwrap()).unwrap();
         let variables = workload.pointer("/spec/template/spec/containers/0/env").unwrap().as_array().unwrap();
         let environment = variables.iter().map(|variable| {
             let value = variable["value"].as_str().map_or_else(|| SECRET.into(), local);
@@ -162,7 +171,9 @@ impl Gateway {
         (gateway, config)
     }
 
+    #[allow(dead_code, reason = "not every test that has this module uses all of it")]
     /// Replaces the configuration as the watchdog does: by a rename.
+    #[allow(dead_code, reason = "not every test that has this module uses all of it")]
     pub fn write(&self, config: &Value) {
         write(self.folder.path(), config);
     }
@@ -206,28 +217,37 @@ impl Gateway {
     }
 
     /// Waits until the gateway itself says that the file is what it runs with.
+    #[allow(dead_code, reason = "not every test that has this module uses all of it")]
     pub fn wait_until_applied(&self) {
         let end = Instant::now() + DEADLINE;
         loop {
-            let node = common::openclaw().ancestors().nth(2).unwrap().join("node/bin/node");
-            let output = Command::new(node)
-                .args([
-                    "--input-type=module",
-                    "-e",
-                    GET_CONFIG,
-                    &format!("ws://127.0.0.1:{}", self.port),
-                    SECRET,
-                ])
-                .output()
-                .unwrap();
-            let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            let answer = self.call("operator.read", "config.get", &json!({}))["payload"].clone();
             let revision = &answer["configRevisionHash"];
             if revision.is_string() && *revision == answer["appliedConfigHash"] {
                 return;
             }
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(Instant::now() < end, "waiting for config.get: {answer} {errors}");
+            assert!(Instant::now() < end, "waiting for config.get: {answer}");
         }
+    }
+
+    /// Calls a method as a client that has the gateway's token and asks for one scope; gives the answer.
+    pub fn call(&self, scope: &str, method: &str, parameters: &Value) -> Value {
+        let node = common::openclaw().ancestors().nth(2).unwrap().join("node/bin/node");
+        let address = format!("ws://127.0.0.1:{}", self.port);
+        let output = Command::new(node)
+            .args([
+                "--input-type=module",
+                "-e",
+                CALL,
+                &address,
+                SECRET,
+                scope,
+                method,
+                &parameters.to_string(),
+            ])
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 }
 
