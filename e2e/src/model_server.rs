@@ -1,8 +1,7 @@
 //! A scripted model behind OpenAI's API, which remembers what it was asked. I/O: a listening socket.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -30,7 +29,7 @@ pub struct ModelServer {
 #[derive(Default)]
 struct Shared {
     requests: Mutex<Vec<Value>>,
-    calls: Mutex<VecDeque<Call>>,
+    call: Mutex<Option<Call>>,
     refuses: AtomicBool,
 }
 
@@ -52,10 +51,15 @@ impl ModelServer {
         Ok(Self { port, shared })
     }
 
-    /// Has it answer the next request that offers this tool with a call of it.
+    /// Has it answer the next request that offers this tool with a call of it, and with no other.
     pub fn call(&self, tool: &str, arguments: Value) {
         let call = Call { tool: tool.to_owned(), arguments };
-        self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner).push_back(call);
+        *self.shared.pending() = Some(call);
+    }
+
+    /// Takes back the call that nobody has been answered with; says whether there was one.
+    pub fn take_back(&self) -> bool {
+        self.shared.pending().take().is_some()
     }
 
     /// Whether it refuses every key from now on.
@@ -111,10 +115,14 @@ async fn complete(State(shared): State<Arc<Shared>>, body: String) -> Response {
 }
 
 impl Shared {
+    fn pending(&self) -> MutexGuard<'_, Option<Call>> {
+        self.call.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn next_call(&self, request: &Value) -> Option<Call> {
         let tools = request["tools"].as_array()?;
         let offered = |call: &mut Call| tools.iter().any(|tool| tool["function"]["name"] == call.tool);
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).pop_front_if(offered)
+        self.pending().take_if(offered)
     }
 }
 
@@ -172,7 +180,7 @@ mod tests {
     fn a_call_waits_for_a_request_that_offers_its_tool() {
         let shared = Shared::default();
         let call = Call { tool: "exec".into(), arguments: json!({}) };
-        shared.calls.lock().unwrap().push_back(call);
+        *shared.pending() = Some(call);
         let offering = |tool: &str| json!({"tools": [{"type": "function", "function": {"name": tool}}]});
         assert!(shared.next_call(&json!({"messages": []})).is_none());
         assert!(shared.next_call(&offering("read")).is_none());

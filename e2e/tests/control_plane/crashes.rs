@@ -1,6 +1,6 @@
 //! The operator killed, and the API server gone. Runs alone: both are everybody's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -80,28 +80,32 @@ async fn killed_after(
         })
         .await?;
     let cut = proxy.is_cut();
-    let token = token(scope).await?;
+    let minted = minted(scope).await?;
     operator.kill()?;
     proxy.open(usize::MAX);
     operator.resume().await?;
     context.until_ready(scope, "acme").await?;
-    if token.is_some() {
+    let afterwards = self::minted(scope).await?;
+    for (name, secret) in &minted {
         assert_eq!(
-            self::token(scope).await?,
-            token,
-            "killed after {writes} writes: a token was minted twice"
+            afterwards.get(name),
+            Some(secret),
+            "killed after {writes} writes: {name} was minted twice"
         );
     }
     Ok(cut)
 }
 
-/// The uid and the content of the gateway's token.
-async fn token(scope: &Scope) -> Outcome<Option<(Option<String>, String)>> {
-    let secret: Option<Secret> = scope.api().get_opt("acme-gateway-token").await?;
-    let content = |secret: &Secret| serde_json::to_string(&secret.data);
-    Ok(secret
-        .map(|secret| content(&secret).map(|content| (secret.metadata.uid.clone(), content)))
-        .transpose()?)
+/// Uids and contents of the Secrets that the operator makes, by their names, as far as they are there.
+async fn minted(scope: &Scope) -> Outcome<BTreeMap<&'static str, (Option<String>, String)>> {
+    let mut minted = BTreeMap::new();
+    for name in ["acme-gateway-token", "acme-sandbox-ssh"] {
+        let secret: Option<Secret> = scope.api().get_opt(name).await?;
+        if let Some(secret) = secret {
+            minted.insert(name, (secret.metadata.uid, serde_json::to_string(&secret.data)?));
+        }
+    }
+    Ok(minted)
 }
 
 /// The API server is gone for two minutes, during which a Harness changes. The operator stays, and catches up with a

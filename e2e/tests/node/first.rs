@@ -3,7 +3,7 @@
 use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::conditions;
 
-use crate::context::Context;
+use crate::context::{Context, START};
 use crate::gateway::{APPLIED, CONFIG, ENFORCED, Gateway, STATE, WATCHED};
 
 pub async fn becomes_ready(context: &Context) -> Outcome {
@@ -20,8 +20,15 @@ pub async fn becomes_ready(context: &Context) -> Outcome {
         APPLIED,
         ENFORCED,
         WATCHED,
+        ("SandboxReady", "True", "Succeeded", "the gateway can log in to the sandbox and run commands in it"),
     ];
-    conditions::exactly_besides(&gateway.tenant().await?, &expected, &["Degraded", "SandboxReady"])
+    // The gateway does not wait for its sandbox.
+    gateway
+        .scope
+        .until("the sandbox too", START, async || {
+            conditions::exactly_besides(&gateway.tenant().await?, &expected, &["Degraded"])
+        })
+        .await
 }
 
 /// OpenClaw reads regular files only, and must not be able to change its own configuration.

@@ -50,9 +50,19 @@ fn main() -> ExitCode {
         .test("a_harness_that_does_not_compile_leaves_the_gateway_alone", edits::broken)
         .test("a_changed_file_is_put_back", edits::drift)
         .test("commands_of_a_conversation_run_in_the_sandbox", sandbox::commands_run_there)
-        .test("commands_of_the_main_session_are_refused", sandbox::commands_of_the_main_session_are_refused)
+        .test(
+            "commands_of_the_main_session_are_refused_beside_a_sandbox",
+            sandbox::commands_of_the_main_session_are_refused,
+        )
+        .test(
+            "commands_of_the_main_session_run_beside_a_sandbox",
+            sandbox::commands_of_the_main_session_run_in_the_gateway_if_the_harness_says_so,
+        )
         .test("fault_of_a_sandbox_that_is_gone", sandbox::without_it_commands_fail_and_the_gateway_serves)
-        .test("fault_of_another_host_key", sandbox::another_host_key_is_an_error_until_it_is_mended)
+        .test(
+            "fault_of_a_sandbox_with_another_host_key",
+            sandbox::another_host_key_is_an_error_until_it_is_mended,
+        )
         .test("fault_of_a_killed_gateway", faults::killed)
         .test("fault_of_a_frozen_gateway", faults::frozen)
         .test("fault_of_a_model_provider_that_refuses", faults::refuses)

@@ -99,6 +99,17 @@ async fn works(walk: &mut Walk<'_>, memory: &str) -> Outcome {
         .await?;
     minted(walk).await?;
     walk.walked("the gateway's token rotated");
+    let rotate = json!({"metadata": {"annotations": {meta::ROTATE_SANDBOX_KEYS: "1"}}});
+    scope.merge::<Tenant>("acme", rotate).await?;
+    scope
+        .until("other keys of the sandbox", SOON, async || {
+            let secret: Secret = scope.api().get("acme-sandbox-ssh").await?;
+            let noted = secret.metadata.annotations.unwrap_or_default().remove(meta::ROTATE_SANDBOX_KEYS);
+            if noted.is_some() { Ok(()) } else { Err("the old ones".into()) }
+        })
+        .await?;
+    minted(walk).await?;
+    walk.walked("the sandbox's keys rotated");
     Ok(())
 }
 
@@ -112,7 +123,21 @@ async fn minted(walk: &mut Walk<'_>) -> Outcome {
             walk.plants.all.push(Canary::found(what, &String::from_utf8(value.0)?));
         }
     }
+    let keys: Secret = walk.scope.api().get("acme-sandbox-ssh").await?;
+    for key in ["id_ed25519", "ssh_host_ed25519_key"] {
+        let text = keys.data.as_ref().and_then(|data| data.get(key)).ok_or("a key is missing")?;
+        for line in private_lines(&String::from_utf8(text.0.clone())?) {
+            walk.plants.all.push(Canary::found("minted key of a sandbox", &line));
+        }
+    }
     Ok(())
+}
+
+/// The lines of a private key that have private bytes: those before it, and its public half, are in all keys, or nobody's
+/// secret.
+fn private_lines(key: &str) -> Vec<String> {
+    let lines = key.lines().filter(|line| !line.starts_with("-----"));
+    lines.skip(2).filter(|line| line.len() >= 32).map(str::to_owned).collect()
 }
 
 /// Secrets that are missing, misspelt, no text, or somebody else's.

@@ -145,6 +145,7 @@ impl Plants {
     /// container said, in its Pod.
     pub fn may_be(spot: &Spot<'_>) -> bool {
         match (spot.canary.what, spot.resource) {
+            ("minted key of a sandbox", "secrets") => spot.is_data && spot.name.ends_with("-sandbox-ssh"),
             (what, "secrets") if what.starts_with("minted") => {
                 spot.is_data && spot.name.contains("-gateway-")
             }
