@@ -93,6 +93,8 @@ impl Stub {
         let mut told = String::new();
         loop {
             match self.sent.recv_timeout(end.saturating_duration_since(Instant::now())).unwrap() {
+                // A draft, which the answer takes the place of.
+                Sent::Message(text) if text.contains("Working") => {}
                 Sent::Message(text) => return (text, told),
                 Sent::Question(request) => {
                     let messages = request["messages"].as_array().cloned().unwrap_or_default();
