@@ -18,6 +18,7 @@ pub mod app;
 pub mod backoff;
 pub mod bounded;
 pub mod child;
+pub mod claims;
 pub mod client;
 pub mod compiler;
 pub mod context;

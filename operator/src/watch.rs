@@ -20,8 +20,9 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::child::ChildKind;
+use crate::claims::Claim;
 use crate::guard::{CustomKind, Guarded};
-use crate::index::{Claim, TenantImpact};
+use crate::index::TenantImpact;
 use crate::key::Key;
 use crate::queue::Queues;
 use crate::readiness::Gate;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kr8tiv_compiler::{credential_claims, tenant_id};
+use kr8tiv_compiler::credential_claims;
 use kr8tiv_crds::reference::SecretKeyReference;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use kr8tiv_operator::client::said;
@@ -108,13 +108,10 @@ async fn of_tenant(
         neighbours.harness_before =
             if is_same { neighbours.harness.clone() } else { get(client, &before).await? };
     }
-    if let Some((id, holder)) = &known.rival {
-        let has_it = |tenant: &Guarded<Tenant>| match tenant.readable() {
-            Ok(tenant) => tenant_id(tenant).as_ref() == Some(id),
-            Err(unreadable) => unreadable.tenant_id.as_ref() == Some(id),
-        };
-        let found = get::<Tenant>(client, holder).await?;
-        neighbours.rival = known.rival.clone().filter(|_| found.is_some_and(|tenant| has_it(&tenant)));
+    if let Some(taken) = &known.taken {
+        let holder = get::<Tenant>(client, &taken.holder).await?;
+        let has_it = holder.and_then(|holder| taken.property.of(&holder)).as_ref() == Some(&taken.value);
+        neighbours.taken = known.taken.clone().filter(|_| has_it);
     }
     let taken = &mut neighbours.surroundings.taken_tokens;
     let holders: BTreeSet<_> = taken.values().map(|holder| holder.tenant.clone()).collect();

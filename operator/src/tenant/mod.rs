@@ -1,7 +1,6 @@
 //! The pass over a tenant: observe → plan → diff → apply → status.
 
 pub mod apply;
-pub mod claims;
 pub mod diff;
 pub mod gateway_ready;
 pub mod observe;
@@ -9,6 +8,7 @@ pub mod plan;
 pub mod rollout;
 pub mod status;
 pub mod stop;
+pub mod token_claims;
 pub mod told;
 
 use std::sync::Arc;
@@ -33,12 +33,12 @@ use crate::recovery::{self, Decision};
 use crate::results::{Compiled, Failure, Progress, TenantResult};
 use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
-use crate::tenant::claims::Claimed;
 use crate::tenant::observe::{Observed, observe};
 use crate::tenant::plan::{Plan, Prepared, Told};
 use crate::tenant::rollout::{Rollout, go_on, restart, roll_out};
 use crate::tenant::status::{Ending, Outcome, Served};
 use crate::tenant::stop::{Retry, Stop};
+use crate::tenant::token_claims::Claimed;
 use crate::tokens::channel_tokens;
 
 /// After this many failures in a row a hiccup is shown: one that is over by then would only make conditions flicker.
@@ -255,7 +255,7 @@ async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Opti
     let problem = pod.and_then(|pod| pod.problem.as_ref());
     let in_doubt = problem.is_some_and(|problem| problem.reason == Reason::ContainerConfigFailed);
     let tokens = channel_tokens(observed.tenant);
-    let claimed = claims::claim(context, observed, &tokens, in_doubt).await;
+    let claimed = token_claims::claim(context, observed, &tokens, in_doubt).await;
     let before = match &claimed {
         Claimed::Waiting => return Ok(None),
         Claimed::Read(taken) | Claimed::Unread(taken, _) => taken.clone(),
@@ -274,7 +274,7 @@ async fn secured_plan(context: &Context, observed: &Observed<'_>) -> Result<Opti
     recalled.map_err(|error| Stop::by_memory(plan.compiled(), &error))?;
     let rotation = secure(context, observed, &plan, in_doubt).await?;
     // A token that was missing until now may be somebody else's.
-    let taken_tokens = claims::compare(context, observed, &tokens);
+    let taken_tokens = token_claims::compare(context, observed, &tokens);
     let is_ours = plan.bundle.minted.token.is_some();
     let now = Told { taken_tokens, rotation: if is_ours { rotation } else { told.rotation.clone() } };
     if now == told { Ok(Some(plan)) } else { prepare(now).map(Some) }

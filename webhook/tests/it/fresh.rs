@@ -50,15 +50,17 @@ fn namespaced(namespace: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_id_is_free_when_its_tenant_is_gone() {
+async fn an_id_and_a_tag_are_free_when_their_tenant_is_gone() {
     let h = harness("h");
-    let first = with(tenant("first", "h"), "tenantId", json!("acme-00000001"));
-    let second = with(tenant("second", "h"), "tenantId", json!("acme-00000001"));
-    let mut cluster = Cluster::with(&[h.clone(), first.clone()]);
-    cluster.client = Some(server(&[h.clone(), first]));
-    refused(&cluster.create(&second).await, "belongs to Tenant a/first");
-    cluster.client = Some(server(&[h]));
-    silent(&cluster.create(&second).await);
+    for (field, value) in [("tenantId", "acme-00000001"), ("containerTag", "shared")] {
+        let first = with(tenant("first", "h"), field, json!(value));
+        let second = with(tenant("second", "h"), field, json!(value));
+        let mut cluster = Cluster::with(&[h.clone(), first.clone()]);
+        cluster.client = Some(server(&[h.clone(), first]));
+        refused(&cluster.create(&second).await, "belongs to Tenant a/first");
+        cluster.client = Some(server(std::slice::from_ref(&h)));
+        silent(&cluster.create(&second).await);
+    }
 }
 
 #[tokio::test]
