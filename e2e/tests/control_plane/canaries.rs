@@ -4,6 +4,7 @@
 mod paths;
 mod places;
 mod plants;
+mod programs;
 
 use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::scope::Scope;
