@@ -16,7 +16,7 @@ mod pod_additions;
 pub(crate) mod raw_config;
 pub(crate) mod retrieved;
 pub(crate) mod settings;
-pub use pod::{DOWN_GRACE_SECONDS, WATCHDOG_PORT};
+pub use pod::{DOWN_GRACE_SECONDS, FROZEN_SECONDS, WATCHDOG_PORT};
 pub(crate) mod skill_manifest;
 pub(crate) mod skills;
 pub(crate) mod workspace;

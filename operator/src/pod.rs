@@ -1,29 +1,20 @@
 //! Observation stage, pure: what passes read of a gateway's Pod, and what keeps it from starting.
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+mod crash_loop;
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodSpec};
+use k8s_openapi::jiff::Timestamp;
 use kr8tiv_crds::meta;
 use kr8tiv_crds::status::Reason;
 
-use crate::last_words::last_words;
+use self::crash_loop::crash_loop;
+use crate::last_words::message_limit;
 
 /// Name of the gateway's container.
 const GATEWAY: &str = "gateway";
 
 /// Label in which the StatefulSet controller writes the revision of a Pod.
 const REVISION: &str = "controller-revision-hash";
-
-/// From the second end on a container that isn't ready is in a loop: the first may be a start that lost a race.
-const LOOP_RESTARTS: i32 = 2;
-
-/// kubelet starts its back-off anew for a container that ran for this long.
-const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
-
-/// Exit codes from this on stand for a signal.
-const SIGNALLED: i32 = 128;
-
-/// OpenClaw's exit code for a configuration or a state that it does not start with.
-const REFUSED: i32 = 78;
 
 /// A gateway's Pod.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -150,8 +141,10 @@ fn problem(pod: &Pod) -> Option<Problem> {
     }
     let status = pod.status.as_ref()?;
     let init = status.init_container_statuses.iter().flatten();
+    let containers = |spec: &PodSpec| spec.containers.len() + spec.init_containers.iter().flatten().count();
+    let limit = message_limit(pod.spec.as_ref().map_or(0, containers));
     init.chain(status.container_statuses.iter().flatten())
-        .find_map(|container| of_container(container, own_names(pod)))
+        .find_map(|container| of_container(container, own_names(pod), limit))
 }
 
 /// Why a container can't come to be, and what kubelet says of it.
@@ -162,7 +155,7 @@ fn waiting(container: &ContainerStatus) -> (&str, &str) {
     })
 }
 
-fn of_container(container: &ContainerStatus, own_names: [Option<&str>; 2]) -> Option<Problem> {
+fn of_container(container: &ContainerStatus, own_names: [Option<&str>; 2], limit: usize) -> Option<Problem> {
     let name = &container.name;
     if let Some(cause) = without_image(container, own_names) {
         let message = format!("container {name}: {cause}");
@@ -174,7 +167,7 @@ fn of_container(container: &ContainerStatus, own_names: [Option<&str>; 2]) -> Op
             let message = sentence(&format!("container {name} can't be created"), &detail);
             Some(Problem { reason: Reason::ContainerConfigFailed, message })
         }
-        (reason, _) => crash_loop(container, reason),
+        (reason, _) => crash_loop(container, reason, limit),
     }
 }
 
@@ -198,45 +191,6 @@ fn without_image(container: &ContainerStatus, own_names: [Option<&str>; 2]) -> O
     let cause = if cause.starts_with("Back-off pulling") { "" } else { cause };
     let cause = without_names(cause, own_names);
     Some(sentence(&format!("image {} can't be had", container.image), &cause))
-}
-
-/// Between two ends a container runs or waits; the loop is the same problem throughout.
-fn crash_loop(container: &ContainerStatus, waiting_reason: &str) -> Option<Problem> {
-    let ended = |state: Option<&k8s_openapi::api::core::v1::ContainerState>| {
-        state.and_then(|state| state.terminated.clone()).filter(|terminated| terminated.exit_code != 0)
-    };
-    let last = ended(container.state.as_ref()).or_else(|| ended(container.last_state.as_ref()));
-    let looping = waiting_reason == "CrashLoopBackOff"
-        || (!container.ready
-            && container.restart_count >= LOOP_RESTARTS
-            && last.as_ref().is_some_and(|last| !ran_long(last)));
-    if !looping {
-        return None;
-    }
-    let (end, words) = match last {
-        None => (String::new(), None),
-        Some(last) => {
-            let code = last.exit_code;
-            let reason = match code {
-                REFUSED if container.name == GATEWAY => {
-                    "the gateway refuses its configuration or its state".to_owned()
-                }
-                _ => last.reason.unwrap_or_else(|| "Error".into()),
-            };
-            // What was said before a signal from outside is no reason for it.
-            let message = last.message.filter(|_| code < SIGNALLED);
-            (format!(" with exit code {code} ({reason})"), message.as_deref().and_then(last_words))
-        }
-    };
-    let words = words.unwrap_or_else(|| "its log says why".into());
-    let message = format!("container {} ends again and again{end}: {words}", container.name);
-    Some(Problem { reason: Reason::CrashLoop, message })
-}
-
-/// Whether a container ran for so long that kubelet forgets its earlier ends.
-fn ran_long(end: &ContainerStateTerminated) -> bool {
-    let (Some(started), Some(finished)) = (&end.started_at, &end.finished_at) else { return false };
-    finished.0.duration_since(started.0) >= FORGOTTEN_AFTER
 }
 
 fn sentence(start: &str, cause: &str) -> String {
@@ -356,11 +310,18 @@ mod tests {
             looping(&json!({"running": {}}), &end)
         };
         assert_eq!(pod(&with("2026-11-25T12:10:00Z", 1)).problem, None);
-        let (_, message) = said(&with("2026-11-25T12:09:59Z", 137));
-        assert_eq!(
-            message,
-            "container gateway ends again and again with exit code 137 (Error): its log says why"
-        );
+        for (code, words) in [
+            (130, "its log says why"),
+            (137, "its log says why"),
+            (143, "its log says why"),
+            (128, "all is well"),
+            (134, "all is well"),
+        ] {
+            let (_, message) = said(&with("2026-11-25T12:09:59Z", code));
+            let expected =
+                format!("container gateway ends again and again with exit code {code} (Error): {words}");
+            assert_eq!(message, expected);
+        }
     }
 
     #[test]

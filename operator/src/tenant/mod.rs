@@ -22,9 +22,10 @@ use kube::runtime::controller::Action;
 
 use crate::backoff::{Pace, jittered};
 use crate::context::Context;
-use crate::controller::{Panicked, Reconciler};
+use crate::controller::{Reconciler, fault};
 use crate::delivery::Known;
 use crate::guard::Guarded;
+use crate::health::State;
 use crate::index::Edition;
 use crate::key::Key;
 use crate::memory;
@@ -102,16 +103,14 @@ impl Reconciler for Tenants {
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
 
-    async fn panicked(&self, tenant: &Guarded<Tenant>, panic: &Panicked) -> Result<Action, statuses::Error> {
+    async fn panicked(&self, tenant: &Guarded<Tenant>) -> Result<Action, statuses::Error> {
         let context = &*self.0;
         let Ok(tenant) = tenant.readable() else { return Ok(Action::await_change()) };
         let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
         let stop = Stop {
             compiled: Err(Failure { diagnostics: Vec::new() }),
             reason: Reason::InternalError,
-            message: format!(
-                "the operator has a fault that this Tenant brings out: {panic}; please report it"
-            ),
+            message: fault("Tenant"),
             progress: Progress::Stalled,
             retry: Retry::Paced(Pace::Refused),
         };
@@ -138,7 +137,9 @@ impl Tenants {
         // After the status, which counts it: an operator that is killed in between has restarted too little, not too
         // much.
         if ending.served.recovery == Some(Decision::Restart) {
-            restart(&self.0.client, &observed.key, &observed.gateway).await;
+            let health = ending.served.known.health.as_ref();
+            let serves = health.is_some_and(|health| health.state != State::Down);
+            restart(&self.0.client, &observed.key, &observed.gateway, serves).await;
         }
         Ok(())
     }
