@@ -55,6 +55,7 @@ pub mod tenant;
 pub mod tokens;
 pub mod watch;
 pub mod watchdog;
+pub mod watched;
 
 /// Field manager of everything that the operator applies.
 pub const FIELD_MANAGER: &str = "kr8tiv-operator";
