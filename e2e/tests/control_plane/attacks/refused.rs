@@ -156,9 +156,9 @@ pub async fn by_api_server(context: &Context) -> Outcome {
         let codes: &[u16] = match refused {
             Place::Rbac | Place::PodSecurity => &[403],
             Place::Rule => &[422],
-            // What can't be decoded, the API server takes for a fault of its own.
-            _ if name == "depth-bomb" => &[500],
-            // A field that is unknown is a bad request, and so is what is no JSON; what is too large has a code of its own.
+            // For server-side apply, the API server takes an unknown field for a fault of its own.
+            _ if text.starts_with("failed to create typed patch object") => &[500],
+            // What is no JSON is a bad request; what is too large has a code of its own.
             _ => &[400, 413, 422],
         };
         assert!(codes.contains(&status.code), "{name}: {} {text}", status.code);
