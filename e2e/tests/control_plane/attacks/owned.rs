@@ -188,7 +188,8 @@ async fn labelled(context: &Context, world: &World) -> Outcome {
     context.until_ready(&world.scope, "acme").await?;
     as_it_was(&world.scope, &map, tried("labels-to-be-deleted")).await?;
     let now: StatefulSet = world.scope.api().get("private").await?;
-    assert_eq!(content(&set)?, content(&now)?, "{}", tried("labels-of-a-workload").name);
+    let Attack { name, .. } = tried("labels-of-a-workload");
+    assert_eq!(content(&set)?, content(&now)?, "{name}");
     as_it_was(&world.other, &foreign, tried("labels-from-elsewhere")).await
 }
 
