@@ -40,7 +40,9 @@ async fn server(limits: Limits) -> Server {
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = Router::new().route("/", get(async || "here"));
+    // More than the kernel takes for a client that does not read.
+    let much = get(async || "x".repeat(64 << 20));
+    let router = Router::new().route("/", get(async || "here")).route("/much", much);
     let stop = CancellationToken::new();
     let ended = tokio::spawn(serve(listener, served, router, limits, stop.clone()));
     Server { address, connector: TlsConnector::from(Arc::new(config)), stop, ended }
@@ -104,6 +106,16 @@ async fn whoever_does_not_greet_is_not_waited_for() {
     let server = server(Limits { greeting: Duration::from_millis(100), ..Limits::default() }).await;
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn whoever_does_not_read_loses_its_place() {
+    let limits = Limits { connections: 1, unread: Duration::from_millis(100), ..Limits::default() };
+    let server = server(limits).await;
+    let mut unread = server.greeted().await;
+    unread.write_all(b"GET /much HTTP/1.1\r\nhost: it\r\n\r\n").await.unwrap();
+    ask(&mut server.greeted().await).await.unwrap();
+    drop(unread);
 }
 
 #[tokio::test]
