@@ -183,7 +183,7 @@ class Permissions(unittest.TestCase):
         self.assertNotIn("delete", allowed["persistentvolumeclaims"], "it must not delete a tenant's conversations")
         self.assertNotIn("create", allowed["pods"])
         for kind in ("harnesses", "tenants", "agents"):
-            self.assertEqual(allowed[kind], {"get", "list", "watch"}, "users own what they declare")
+            self.assertEqual(allowed[kind], {"list", "watch"}, "users own what they declare")
             self.assertEqual(allowed[f"{kind}/status"], {"patch"})
         self.assertEqual(set(allowed) & {"serviceaccounts/token", "pods/exec", "roles", "clusterroles", "nodes"}, set())
 

@@ -17,7 +17,7 @@ use crate::review::{Change, Question};
 /// wrong. All of them together take about as long as the API server should ever be kept waiting.
 const USERS: usize = 50;
 
-/// What there is around an object. Objects whose deletion has begun are not there any more.
+/// What there is around an object. Tenants and Agents whose deletion has begun are not there any more.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     /// The Tenant of an Agent, or one that uses a Harness.

@@ -30,7 +30,7 @@ pub async fn all(walk: &mut Walk<'_>) -> Outcome {
     breaks(walk).await?;
     programs::admission(walk).await?;
     programs::command_line(walk, &memory).await?;
-    programs::settings(walk)?;
+    programs::settings(walk).await?;
     let mut operator = walk.context.operator.lock().await;
     operator.kill()?;
     operator.resume().await?;
@@ -77,10 +77,8 @@ async fn works(walk: &mut Walk<'_>, memory: &str) -> Outcome {
     scope.apply::<Tenant>(&Plants::tenant("acme")).await?;
     walk.context.until_ready(&scope, "acme").await?;
     says(&scope, "acme", "MemoryHealthy", "True", "").await?;
-    walk.walked("a Tenant with every kind of Secret becomes ready, and its memory is fetched");
-    let mut own = tenant("own", "concierge");
-    own["spec"]["gateway"] = json!({"tokenSecretRef": {"name": "own", "key": "token"}});
-    scope.apply::<Tenant>(&own).await?;
+    walk.walked("a Tenant with a Secret in every place becomes ready, and its memory is fetched");
+    scope.apply::<Tenant>(&Plants::own("own")).await?;
     walk.context.until_ready(&scope, "own").await?;
     walk.walked("a Tenant with a token of the user's");
     minted(walk).await?;
@@ -146,9 +144,10 @@ async fn lacks(walk: &mut Walk<'_>) -> Outcome {
 /// Secrets where none belongs: what is wrong is said without them.
 async fn pasted(walk: &mut Walk<'_>) -> Outcome {
     let scope = walk.scope.clone();
-    for (object, text, path) in wrong(&walk.plants) {
-        scope.apply::<Harness>(&Plants::pasted_harness(&walk.plants)).await?;
+    for Wrong { object, field, says: text, path } in wrong(&walk.plants) {
+        scope.apply::<Harness>(&Plants::pasted_harness(&walk.plants, "pasted")).await?;
         scope.apply::<Tenant>(&object).await?;
+        says(&scope, "pasted", "Compiled", "False", field).await?;
         says(&scope, "pasted", "Compiled", "False", text).await?;
         walk.walked(path);
         scope.delete::<Tenant>("pasted").await?;
@@ -163,8 +162,26 @@ async fn pasted(walk: &mut Walk<'_>) -> Outcome {
     Ok(())
 }
 
-/// Tenants with a key in the wrong place.
-pub fn wrong(plants: &Plants) -> Vec<(Value, &'static str, &'static str)> {
+/// A Tenant with a key in the wrong place.
+pub struct Wrong {
+    pub object: Value,
+    /// Where it is, or the beginning of that: a name that holds a key is not repeated.
+    pub field: &'static str,
+    /// What is said of it.
+    pub says: &'static str,
+    /// What is walked with it.
+    pub path: &'static str,
+}
+
+impl Wrong {
+    /// Whether it is the Harness that has the key, and not the Tenant.
+    pub fn is_in_harness(&self) -> bool {
+        self.object["spec"]["harnessRef"]["name"] == "pasted"
+    }
+}
+
+/// All of them.
+pub fn wrong(plants: &Plants) -> Vec<Wrong> {
     let pod = plants.of("pasted into a pod template");
     let template = |more: Value| {
         let mut object = tenant("pasted", "concierge");
@@ -175,38 +192,48 @@ pub fn wrong(plants: &Plants) -> Vec<(Value, &'static str, &'static str)> {
     variable["spec"]["gateway"] =
         json!({"env": [{"name": "KEY", "value": plants.of("pasted into a variable")}]});
     vec![
-        (
-            tenant("pasted", "pasted"),
-            "spec.soul.coreTruths[0]: the text holds",
-            "a key pasted into a text of a Harness",
-        ),
-        (variable, "spec.gateway.env[0].value: the text holds", "a key pasted into a variable"),
-        (
-            template(json!({"labels": {"key": pod}})),
-            "spec.gateway.podTemplate.labels.key: the text holds",
-            "a key pasted into a label",
-        ),
-        (
-            template(json!({"volumes": [{"name": "a", "mountPath": pod, "emptyDir": {}}]})),
-            "nothing can be mounted at",
-            "a key pasted into a path",
-        ),
-        (
-            template(json!({"affinity": {"nodeAffinity": pod}})),
-            "it is not as in a Pod",
-            "a key pasted where an object belongs",
-        ),
-        (
-            template(json!({"annotations": {format!("kr8tiv.ai/{pod}"): "x"}})),
-            "this annotation is the operator's",
-            "a key pasted into a name",
-        ),
+        Wrong {
+            object: tenant("pasted", "pasted"),
+            field: "spec.soul.coreTruths[0]",
+            says: "the text holds",
+            path: "a key pasted into a text of a Harness",
+        },
+        Wrong {
+            object: variable,
+            field: "spec.gateway.env[0].value",
+            says: "the text holds",
+            path: "a key pasted into a variable",
+        },
+        Wrong {
+            object: template(json!({"labels": {"key": pod}})),
+            field: "spec.gateway.podTemplate.labels.key",
+            says: "the text holds",
+            path: "a key pasted into a label",
+        },
+        Wrong {
+            object: template(json!({"volumes": [{"name": "a", "mountPath": pod, "emptyDir": {}}]})),
+            field: "spec.gateway.podTemplate.volumes[0].mountPath",
+            says: "nothing can be mounted at",
+            path: "a key pasted into a path",
+        },
+        Wrong {
+            object: template(json!({"affinity": {"nodeAffinity": pod}})),
+            field: "spec.gateway.podTemplate.affinity",
+            says: "it is not as in a Pod",
+            path: "a key pasted where an object belongs",
+        },
+        Wrong {
+            object: template(json!({"annotations": {format!("kr8tiv.ai/{pod}"): "x"}})),
+            field: "spec.gateway.podTemplate.annotations[",
+            says: "this annotation is the operator's",
+            path: "a key pasted into a name",
+        },
     ]
 }
 
 impl Plants {
-    pub fn pasted_harness(plants: &Self) -> Value {
-        let mut object = harness("pasted");
+    pub fn pasted_harness(plants: &Self, name: &str) -> Value {
+        let mut object = harness(name);
         object["spec"]["soul"]["coreTruths"] =
             json!([format!("use {} for models", plants.of("pasted into a text"))]);
         object

@@ -3,20 +3,20 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use k8s_openapi::api::core::v1::Namespace;
+use kr8tiv_cli::Exit;
 use kr8tiv_e2e::Outcome;
-use kr8tiv_e2e::cluster::variable;
 use kr8tiv_e2e::kubectl;
-use kr8tiv_e2e::manifests::harness;
+use kr8tiv_e2e::manifests::{harness, tenant};
+use kr8tiv_e2e::operator_process::refusal_of;
 use kr8tiv_e2e::scope::SOON;
 use kr8tiv_e2e::webhook_process::{JUDGED, WebhookProcess, configure};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::paths::wrong;
+use super::paths::{Wrong, wrong};
 use super::plants::Plants;
 use super::{NAMESPACE, Walk};
 use crate::command_line::{kr8tiv, write};
@@ -31,15 +31,21 @@ pub async fn admission(walk: &mut Walk<'_>) -> Outcome {
     webhook.serve(client).await?;
     configure(client, json!({"failurePolicy": "Fail"})).await?;
     let folder = tempfile::tempdir()?;
-    let tenants = wrong(&walk.plants).into_iter().map(|(object, ..)| object);
-    // What is wrong in a Harness, its Tenants are not refused for.
-    let mut all: Vec<Value> = tenants.filter(|it| it["spec"]["harnessRef"]["name"] == "concierge").collect();
-    all.push(Plants::pasted_harness(&walk.plants));
-    // A name of its own: what was wrong before would be told, and not refused.
-    all.iter_mut()
-        .filter(|object| object["kind"] == "Harness")
-        .for_each(|object| object["metadata"]["name"] = json!("pasted-2"));
-    for (number, object) in all.iter().enumerate() {
+    let harness = Plants::pasted_harness(&walk.plants, "pasted-2");
+    let all: Vec<(Value, &str)> =
+        wrong(&walk.plants)
+            .into_iter()
+            // What is wrong in a Harness, its Tenants are not refused for. Its name is another one: what was wrong before would be
+            // told, and not refused.
+            .map(|wrong| {
+                if wrong.is_in_harness() {
+                    (harness.clone(), wrong.field)
+                } else {
+                    (wrong.object, wrong.field)
+                }
+            })
+            .collect();
+    for (number, (object, field)) in all.iter().enumerate() {
         let path = write(folder.path(), &format!("{number}.yaml"), &[object])?;
         let told = walk
             .scope
@@ -55,7 +61,7 @@ pub async fn admission(walk: &mut Walk<'_>) -> Outcome {
                 ])
                 .await?;
                 let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-                if told.contains("K8T") { Ok(told) } else { Err(told.into()) }
+                if told.contains("K8T") && told.contains(field) { Ok(told) } else { Err(told.into()) }
             })
             .await?;
         walk.heard("what admission says", told);
@@ -78,32 +84,47 @@ pub async fn command_line(walk: &mut Walk<'_>, memory: &str) -> Outcome {
     let output = folder.path().join("bundle").to_string_lossy().into_owned();
     let id = "acme-0a1b2c3d";
     let image = "--watchdog-image=example.com/kr8tiv/watchdog:e2e";
-    let mut runs: Vec<Vec<&str>> = vec![
-        vec!["validate", "-f", &good],
-        vec!["validate", "-f", &good, "-o", "json"],
-        vec!["compile", "-f", &good, "--tenant-id", id, image, "--manifests"],
-        vec!["compile", "-f", &good, "--tenant-id", id, image, "--output", &output],
-        vec!["diff", "-f", &good, "-n", NAMESPACE],
+    // What is run, how it ends, and what it names.
+    let mut runs: Vec<(Vec<&str>, Exit, &str)> = vec![
+        (vec!["validate", "-f", &good], Exit::Success, "valid ("),
+        (vec!["validate", "-f", &good, "-o", "json"], Exit::Success, "\"valid\": true"),
+        (
+            vec!["compile", "-f", &good, "--tenant-id", id, image, "--manifests"],
+            Exit::Success,
+            "acme-gateway",
+        ),
+        (vec!["compile", "-f", &good, "--tenant-id", id, image, "--output", &output], Exit::Success, ""),
+        // The walk has changed the Harness since.
+        (vec!["diff", "-f", &good, "-n", NAMESPACE], Exit::Found, "acme-gateway"),
     ];
     let mut files = Vec::new();
-    for (number, (object, ..)) in wrong(&walk.plants).into_iter().enumerate() {
-        let pasted = Plants::pasted_harness(&walk.plants);
-        files.push(write(folder.path(), &format!("wrong-{number}.yaml"), &[&pasted, &concierge, &object])?);
+    for (number, Wrong { object, field, .. }) in wrong(&walk.plants).into_iter().enumerate() {
+        let pasted = Plants::pasted_harness(&walk.plants, "pasted");
+        let file = write(folder.path(), &format!("wrong-{number}.yaml"), &[&pasted, &concierge, &object])?;
+        files.push((file, field));
     }
     let mut url = harness("pasted-3");
     url["spec"]["supermemory"] =
         json!({"baseUrl": format!("https://a:{}@example.com", walk.plants.of("pasted into a url"))});
-    files.push(write(folder.path(), "url.yaml", &[&url])?);
-    for file in &files {
-        runs.push(vec!["validate", "-f", file]);
-        runs.push(vec!["validate", "-f", file, "-o", "json"]);
-        runs.push(vec!["compile", "-f", file, "--tenant-id", id, image, "--manifests"]);
-        runs.push(vec!["diff", "-f", file, "-n", NAMESPACE]);
+    let file = write(folder.path(), "url.yaml", &[&url, &tenant("pasted", "pasted-3")])?;
+    files.push((file, "spec.supermemory.baseUrl"));
+    for (file, field) in &files {
+        for (arguments, exit) in [
+            (vec!["validate", "-f", file], Exit::Found),
+            (vec!["validate", "-f", file, "-o", "json"], Exit::Found),
+            (vec!["compile", "-f", file, "--tenant-id", id, image, "--manifests"], Exit::Found),
+            // There is nothing to compare: `Found` would say that something differs.
+            (vec!["diff", "-f", file, "-n", NAMESPACE], Exit::Trouble),
+        ] {
+            runs.push((arguments, exit, *field));
+        }
     }
-    for arguments in runs {
-        let (_, output, errors) = kr8tiv(&arguments).await?;
-        let from = format!("kr8tiv {}", arguments[0]);
-        walk.heard(&from, format!("{output}{errors}"));
+    for (arguments, expected, named) in runs {
+        let (exit, output, errors) = kr8tiv(&arguments).await?;
+        let told = format!("{output}{errors}");
+        assert_eq!(exit, expected, "{arguments:?}: {told}");
+        assert!(told.contains(named), "{arguments:?} does not name {named}: {told}");
+        walk.heard(&format!("kr8tiv {}", arguments[0]), told);
     }
     for text in files_below(&folder.path().join("bundle"))? {
         walk.heard("files of kr8tiv compile", text);
@@ -126,15 +147,11 @@ fn files_below(folder: &Path) -> Outcome<Vec<String>> {
 }
 
 /// A mirror with a password, given to the operator as a setting.
-pub fn settings(walk: &mut Walk<'_>) -> Outcome {
+pub async fn settings(walk: &mut Walk<'_>) -> Outcome {
     let mirror = format!("https://robot:{}@npm.example.com/", walk.plants.of("registry password"));
-    let output = Command::new(variable("KR8TIV_E2E_OPERATOR")?)
-        .args(["--watchdog-image=example.com/w:1"])
-        .env("KR8TIV_PLUGIN_REGISTRY", mirror)
-        .stdin(Stdio::null())
-        .output()?;
-    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(!output.status.success() && told.contains("plugin-registry"), "{told}");
+    let told =
+        refusal_of(&["--watchdog-image=example.com/w:1"], &[("KR8TIV_PLUGIN_REGISTRY", &mirror)]).await?;
+    assert!(told.contains("plugin-registry"), "{told}");
     walk.heard("the operator about its settings", told);
     walk.walked("a password in the operator's own setting, which it refuses");
     Ok(())
