@@ -30,7 +30,9 @@ import (
 
 const (
 	// Enough for what takes a second, on a machine under load.
-	patience      = 2 * time.Minute
+	patience = 2 * time.Minute
+	// After so many, a tenth of a second apart, objects are taken to be at rest.
+	equalReadings = 5
 	operatorAddr  = "127.0.0.1:18080"
 	examples      = "../examples"
 	definitionDir = "../crds/yaml"
@@ -98,6 +100,9 @@ func (operator *operator) stop(t *testing.T) {
 	if err := operator.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	// One that does not end fails the test, and not the run after half an hour.
+	kill := time.AfterFunc(patience, func() { _ = operator.process.Process.Kill() })
+	defer kill.Stop()
 	if err := operator.process.Wait(); err != nil {
 		t.Errorf("the operator ended with %v", err)
 	}
@@ -106,8 +111,9 @@ func (operator *operator) stop(t *testing.T) {
 // It is ready once the resource types exist and all objects are known.
 func (operator *operator) ready(t *testing.T) {
 	t.Helper()
+	impatient := http.Client{Timeout: 10 * time.Second}
 	until(t, "the operator ready", func() error {
-		answer, err := http.Get("http://" + operatorAddr + "/readyz")
+		answer, err := impatient.Get("http://" + operatorAddr + "/readyz")
 		if err != nil {
 			return err
 		}
@@ -194,6 +200,30 @@ func (cluster *cluster) versions(t *testing.T, objects []*unstructured.Unstructu
 		versions = append(versions, fmt.Sprintf("%s %s: generation %d, resourceVersion %s", live.GetKind(), live.GetName(),
 			live.GetGeneration(), live.GetResourceVersion()))
 	}
+	return versions
+}
+
+// The same once nothing is written any more: what follows from a change is written a moment later.
+func (cluster *cluster) settled(t *testing.T, objects []*unstructured.Unstructured) []string {
+	t.Helper()
+	var versions []string
+	equal := 0
+	until(t, "nothing to be written any more", func() error {
+		before := versions
+		versions = cluster.versions(t, objects)
+		// There is no Supermemory: that is said after some attempts.
+		isAsked := slices.ContainsFunc(objects, func(object *unstructured.Unstructured) bool {
+			return condition(cluster.mustGet(t, object), "MemoryHealthy")["reason"] == "Starting"
+		})
+		equal++
+		if isAsked || !slices.Equal(before, versions) {
+			equal = 0
+		}
+		if equal < equalReadings {
+			return fmt.Errorf("%s", strings.Join(versions, "\n"))
+		}
+		return nil
+	})
 	return versions
 }
 

@@ -88,7 +88,7 @@ func argo(t *testing.T, cluster *cluster, started *operator, namespace string, s
 	argo.unmodified(t, "with the gateway ready")
 	argo.shows(t, health.HealthStatusHealthy)
 
-	before := cluster.versions(t, objects)
+	before := cluster.settled(t, objects)
 	argo.sync(t)
 	same(t, "the second sync", before, cluster.versions(t, objects))
 	argo.unmodified(t, "after the second sync")
@@ -260,7 +260,7 @@ func flux(t *testing.T, cluster *cluster, started *operator, namespace string) {
 		t.Fatal(err)
 	}
 	kstatusOf(t, cluster, objects, status.CurrentStatus)
-	before := cluster.versions(t, objects)
+	before := cluster.settled(t, objects)
 	all("with the gateway ready", ssa.UnchangedAction, apply())
 	same(t, "applying again", before, cluster.versions(t, objects))
 }

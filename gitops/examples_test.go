@@ -56,7 +56,7 @@ func twice(t *testing.T, cluster *cluster, objects []*unstructured.Unstructured,
 		apply := append(append([]string{"apply", "--validate=strict"}, way...), source...)
 		kubectl(t, "", apply...)
 		cluster.untilReady(t, objects, "False")
-		before := cluster.versions(t, objects)
+		before := cluster.settled(t, objects)
 		t.Logf("kubectl %s", strings.ReplaceAll(kubectl(t, "", apply...), "\n", "; "))
 		same(t, "applying again with "+way[0], before, cluster.versions(t, objects))
 	}

@@ -70,7 +70,7 @@ func TestHealthOfRecordedStatuses(t *testing.T) {
 			if expected.Flux != "" {
 				wanted = expected.Flux
 			}
-			if evaluator := flux[object.GetKind()]; evaluator != nil && object.GetDeletionTimestamp() == nil {
+			if evaluator := flux[object.GetKind()]; evaluator != nil {
 				evaluated, err := evaluator.Evaluate(context.Background(), object)
 				if err != nil {
 					t.Fatal(err)

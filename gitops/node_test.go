@@ -27,6 +27,7 @@ const (
 	// Addresses that nobody gives out in a cluster without a node.
 	podNetwork   = "198.18.0.0/24"
 	podAddresses = "198.18.0."
+	lastAddress  = 254
 	watchdogPort = "18800"
 	// As kubelet does by default. The node counts as lost after 40 s without.
 	heartbeat = 10 * time.Second
@@ -37,6 +38,8 @@ type pretendNode struct {
 	mutex  sync.Mutex
 	// The ConfigMap that the Pod at each address would have mounted.
 	mounts map[string]client.ObjectKey
+	// What is wrong with the gateways that serve and are not well, by the ConfigMap that they have mounted.
+	troubles map[client.ObjectKey][]string
 	// The Pods that shall run.
 	wanted map[client.ObjectKey]bool
 }
@@ -44,7 +47,10 @@ type pretendNode struct {
 // It ends with the process.
 func startNode(t *testing.T, kubeClient client.Client) *pretendNode {
 	t.Helper()
-	node := &pretendNode{client: kubeClient, mounts: map[string]client.ObjectKey{}, wanted: map[client.ObjectKey]bool{}}
+	node := &pretendNode{
+		client: kubeClient, mounts: map[string]client.ObjectKey{}, troubles: map[client.ObjectKey][]string{},
+		wanted: map[client.ObjectKey]bool{},
+	}
 	if output, err := exec.Command("ip", "route", "replace", "local", podNetwork, "dev", "lo").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
@@ -67,6 +73,13 @@ func (node *pretendNode) run(namespace, gateway string) {
 	node.mutex.Lock()
 	defer node.mutex.Unlock()
 	node.wanted[client.ObjectKey{Namespace: namespace, Name: gateway + "-0"}] = true
+}
+
+// Has the watchdog of a gateway say from now on what is wrong with it; without reasons, that it is well.
+func (node *pretendNode) trouble(namespace, gateway string, reasons ...string) {
+	node.mutex.Lock()
+	defer node.mutex.Unlock()
+	node.troubles[client.ObjectKey{Namespace: namespace, Name: gateway + "-config"}] = reasons
 }
 
 // Looks after the Pods, as kubelet does.
@@ -97,19 +110,21 @@ func (node *pretendNode) look(ctx context.Context, pod *corev1.Pod) error {
 		}
 		return node.client.Delete(ctx, pod, client.GracePeriodSeconds(0))
 	}
-	if !wanted || pod.Spec.NodeName != "" {
+	if !wanted || pod.Status.PodIP != "" {
 		return nil
 	}
-	node.mutex.Lock()
-	address := fmt.Sprintf("%s%d", podAddresses, len(node.mounts)+1)
-	mount := strings.TrimSuffix(pod.Name, "-0") + "-config"
-	node.mounts[address] = client.ObjectKey{Namespace: pod.Namespace, Name: mount}
-	node.mutex.Unlock()
-	binding := &corev1.Binding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
-		Target:     corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: nodeName},
+	// One that is bound and has no address yet is from an earlier look that got no further.
+	if pod.Spec.NodeName == "" {
+		binding := &corev1.Binding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
+			Target:     corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: nodeName},
+		}
+		if err := node.client.SubResource("binding").Create(ctx, pod, binding); err != nil {
+			return err
+		}
 	}
-	if err := node.client.SubResource("binding").Create(ctx, pod, binding); err != nil {
+	address, err := node.address(pod)
+	if err != nil {
 		return err
 	}
 	before := pod.DeepCopy()
@@ -125,17 +140,34 @@ func (node *pretendNode) look(ctx context.Context, pod *corev1.Pod) error {
 	return node.client.Status().Patch(ctx, pod, client.StrategicMergeFrom(before))
 }
 
+// An address of its own for a Pod.
+func (node *pretendNode) address(pod *corev1.Pod) (string, error) {
+	node.mutex.Lock()
+	defer node.mutex.Unlock()
+	number := len(node.mounts) + 1
+	if number > lastAddress {
+		return "", fmt.Errorf("%s has no address left", podNetwork)
+	}
+	address := fmt.Sprintf("%s%d", podAddresses, number)
+	node.mounts[address] = client.ObjectKey{Namespace: pod.Namespace, Name: strings.TrimSuffix(pod.Name, "-0") + "-config"}
+	return address, nil
+}
+
 // ServeHTTP answers as a watchdog that has delivered what its Pod mounts, to a gateway that runs with it.
 func (node *pretendNode) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 	local, _ := request.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	node.mutex.Lock()
 	key, known := node.mounts[strings.TrimSuffix(local.String(), ":"+watchdogPort)]
+	reasons := node.troubles[key]
 	node.mutex.Unlock()
 	answer := map[string]any{
 		"version": "0.1.0", "delivered": nil, "pending": nil, "error": nil,
 		"drift": map[string]any{"restoredTotal": 0, "files": []string{}},
 	}
 	gateway := map[string]any{"state": "Alive", "reasons": []string{}}
+	if len(reasons) > 0 {
+		gateway["state"], gateway["reasons"] = "Degraded", reasons
+	}
 	mount := &corev1.ConfigMap{}
 	if known && node.client.Get(request.Context(), key, mount) == nil {
 		var delivery struct {

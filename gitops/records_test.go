@@ -58,6 +58,23 @@ func TestRecords(t *testing.T) {
 		cluster.untilReady(t, objects, "True")
 		cluster.record(t, "serving", objects)
 
+		cluster.node.trouble(objects[0].GetNamespace(), "globex-gateway", "DiskFull")
+		tenant := kind(t, objects, "Tenant")
+		until(t, "a Tenant that serves and is Degraded", func() error {
+			if live := cluster.mustGet(t, tenant); condition(live, "Degraded") == nil {
+				return fmt.Errorf("%v", live.Object["status"])
+			}
+			return nil
+		})
+		cluster.record(t, "degraded", []*unstructured.Unstructured{tenant})
+		cluster.node.trouble(objects[0].GetNamespace(), "globex-gateway")
+		until(t, "a Tenant that is well again", func() error {
+			if found := condition(cluster.mustGet(t, tenant), "Degraded"); found != nil {
+				return fmt.Errorf("%v", found)
+			}
+			return nil
+		})
+
 		cluster.patch(t, objects, "Agent", `{"spec": {"model": "openai/gpt-5.5"}}`)
 		cluster.untilReason(t, objects, "Tenant", "Invalid")
 		cluster.untilReason(t, objects, "Harness", "Invalid")
@@ -190,6 +207,7 @@ func (cluster *cluster) record(t *testing.T, state string, objects []*unstructur
 		done[of] = true
 		path := filepath.Join("testdata", strings.ToLower(of)+"-"+state+".yaml")
 		if os.Getenv("RECORD") == "1" {
+			cluster.settled(t, []*unstructured.Unstructured{object})
 			if err := os.WriteFile(path, recordOf(t, cluster.mustGet(t, object)), 0o644); err != nil {
 				t.Fatal(err)
 			}

@@ -5,11 +5,15 @@ from __future__ import annotations
 import tempfile
 import tomllib
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from . import generated, helm
 
 KEEP = {"helm.sh/resource-policy": "keep"}
+# What an overlay of the fleet in examples/ relies on.
+NAME_REFERENCES = helm.CHARTS.parent / "examples" / "fleet" / "tenant" / "name-references.yaml"
 
 
 class Crds(unittest.TestCase):
@@ -49,6 +53,24 @@ class Crds(unittest.TestCase):
             helm.template(helm.CRDS, {"kepp": True})
 
 
+class NameReferences(unittest.TestCase):
+    """Kustomize is told of every place where an object of ours names a Secret."""
+
+    def test_they_are_those_of_the_definitions(self) -> None:
+        (said,) = helm.documents(NAME_REFERENCES.read_text())
+        (reference,) = said["nameReference"]
+        self.assertEqual(reference["kind"], "Secret")
+        found = sorted((spec["kind"], spec["path"]) for spec in reference["fieldSpecs"])
+        wanted = []
+        for path in generated.SOURCE.iterdir():
+            (definition,) = helm.documents(path.read_text())
+            schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+            spec = schema["properties"]["spec"]
+            wanted += [(definition["spec"]["names"]["kind"], path) for path in named_secrets(spec, "spec")]
+        self.assertGreater(len(wanted), 10)
+        self.assertEqual(found, sorted(wanted))
+
+
 class Versions(unittest.TestCase):
     """Both charts are released with the workspace, under its version."""
 
@@ -67,6 +89,17 @@ class Versions(unittest.TestCase):
                 self.assertEqual(helm.template(chart, {}, server="v1.33.0-gke.1"), helm.template(chart, {}))
                 with self.assertRaisesRegex(helm.Refused, "requires kubeVersion: >=1.33"):
                     helm.template(chart, {}, server="v1.32.9")
+
+
+def named_secrets(schema: dict[str, Any], path: str, of_secret: bool = False) -> Iterator[str]:
+    """Where a schema has the name of a Secret: a text in a field that is called after Secrets, or the `name` below one."""
+    for name, field in schema.get("properties", {}).items():
+        is_text, called = field.get("type") == "string", "secret" in name.lower()
+        if is_text and (called or (of_secret and name == "name")):
+            yield f"{path}/{name}"
+        yield from named_secrets(field, f"{path}/{name}", called)
+    if "items" in schema:
+        yield from named_secrets(schema["items"], path, of_secret)
 
 
 def by_name(documents: list[dict]) -> dict[str, dict]:

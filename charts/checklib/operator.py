@@ -39,7 +39,8 @@ PINNED = {
     "sandbox": {"image": {"tag": "1.2.6", "digest": OTHER_DIGEST}},
 }
 BARE = {"serviceAccount": {"create": False, "name": "existing"}, "aggregateRoles": False, "resources": {}}
-SETS = {"default": {}, "pinned": PINNED, "all": ALL, "bare": BARE}
+NARROW = {"watchNamespace": "agents", "aggregateRoles": False}
+SETS = {"default": {}, "pinned": PINNED, "all": ALL, "bare": BARE, "narrow": NARROW}
 
 TENANT_API = "kr8tiv.ai/v1alpha1/Tenant"
 NAMESPACED = {"Deployment", "Pod", "PodDisruptionBudget", "Role", "RoleBinding", "Service", "ServiceAccount"}
@@ -75,6 +76,8 @@ class Rendered(unittest.TestCase):
         for object_ in objects:
             metadata = object_["metadata"]
             wanted = helm.NAMESPACE if object_["kind"] in NAMESPACED else None
+            if metadata["name"].endswith("-tenants"):
+                wanted = NARROW["watchNamespace"]
             self.assertEqual(metadata.get("namespace"), wanted, object_["kind"])
             self.assertEqual(metadata["labels"]["app.kubernetes.io/instance"], helm.RELEASE)
             self.assertEqual(metadata["labels"]["app.kubernetes.io/managed-by"], "Helm")
@@ -152,14 +155,15 @@ class Rendered(unittest.TestCase):
     @of_each_set
     def test_the_pods_account_has_the_role(self, objects: list[dict[str, Any]]) -> None:
         pod = one(objects, "Deployment")["spec"]["template"]["spec"]
-        binding = one(objects, "ClusterRoleBinding")
+        role, binding = for_tenants(objects)
         subject = {
             "kind": "ServiceAccount",
             "name": pod["serviceAccountName"],
             "namespace": helm.NAMESPACE,
         }
         self.assertEqual(binding["subjects"], [subject])
-        self.assertIn(binding["roleRef"]["name"], [role["metadata"]["name"] for role in all_of(objects, "ClusterRole")])
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": role["kind"], "name": role["metadata"]["name"]}
+        self.assertEqual(binding["roleRef"], reference)
         accounts = [account["metadata"]["name"] for account in all_of(objects, "ServiceAccount")]
         self.assertIn(accounts, ([], [pod["serviceAccountName"]]))
 
@@ -169,7 +173,7 @@ class Permissions(unittest.TestCase):
 
     @of_each_set
     def test_no_wildcard_and_no_escalation(self, objects: list[dict[str, Any]]) -> None:
-        for role in all_of(objects, "ClusterRole"):
+        for role in [*all_of(objects, "ClusterRole"), for_tenants(objects)[0]]:
             for rule in role["rules"]:
                 self.assertEqual(set(rule), {"apiGroups", "resources", "verbs"})
                 self.assertNotIn("*", [*rule["apiGroups"], *rule["resources"], *rule["verbs"]])
@@ -181,7 +185,7 @@ class Permissions(unittest.TestCase):
         self.assertNotIn("delete", allowed["persistentvolumeclaims"], "it must not delete a tenant's conversations")
         self.assertNotIn("create", allowed["pods"])
         for kind in ("harnesses", "tenants", "agents"):
-            self.assertEqual(allowed[kind], {"get", "list", "watch"}, "users own what they declare")
+            self.assertEqual(allowed[kind], {"list", "watch"}, "users own what they declare")
             self.assertEqual(allowed[f"{kind}/status"], {"patch"})
         self.assertEqual(set(allowed) & {"serviceaccounts/token", "pods/exec", "roles", "clusterroles", "nodes"}, set())
 
@@ -189,12 +193,24 @@ class Permissions(unittest.TestCase):
     def test_it_may_hold_its_lease_and_no_other(self, objects: list[dict[str, Any]]) -> None:
         name = one(objects, "Deployment")["metadata"]["name"]
         self.assertIn(f"--lease-name={name}", the_container(objects)["args"])
-        role, binding = one(objects, "Role"), one(objects, "RoleBinding")
-        self.assertEqual(binding["subjects"], one(objects, "ClusterRoleBinding")["subjects"])
+        role, binding = (
+            next(found for found in all_of(objects, kind) if found["metadata"]["name"] == name)
+            for kind in ("Role", "RoleBinding")
+        )
+        self.assertEqual(binding["subjects"], for_tenants(objects)[1]["subjects"])
         self.assertEqual(binding["roleRef"]["name"], role["metadata"]["name"])
         leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
         wanted = [leases | {"verbs": ["create"]}, leases | {"resourceNames": [name], "verbs": ["get", "update"]}]
         self.assertEqual(role["rules"], wanted)
+
+    def test_in_one_namespace_it_may_do_the_same_and_nothing_in_the_cluster(self) -> None:
+        narrow = helm.template(helm.OPERATOR, NARROW)
+        for kind in ("ClusterRole", "ClusterRoleBinding"):
+            self.assertEqual(all_of(narrow, kind), [])
+        everywhere = operator_permissions()
+        self.assertEqual(everywhere.pop("namespaces"), {"list", "watch"})
+        self.assertEqual(operator_permissions(NARROW), everywhere)
+        self.assertIn("--watch-namespace=agents", the_container(narrow)["args"])
 
     def test_users_get_roles_only_when_wanted(self) -> None:
         def aggregated(values: dict[str, Any]) -> set[str]:
@@ -317,11 +333,18 @@ def the_container(objects: list[dict[str, Any]]) -> dict[str, Any]:
     return container
 
 
-def operator_permissions() -> dict[str, set[str]]:
-    """The verbs of the role that is bound to the operator, by resource."""
-    objects = helm.template(helm.OPERATOR, {})
-    bound = one(objects, "ClusterRoleBinding")["roleRef"]["name"]
-    (role,) = (role for role in all_of(objects, "ClusterRole") if role["metadata"]["name"] == bound)
+def for_tenants(objects: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The role for what the operator does for tenants, and its binding."""
+    narrow = [found for found in all_of(objects, "RoleBinding") if found["metadata"]["name"].endswith("-tenants")]
+    (binding,) = narrow or all_of(objects, "ClusterRoleBinding")
+    roles = all_of(objects, binding["roleRef"]["kind"])
+    (role,) = (role for role in roles if role["metadata"]["name"] == binding["roleRef"]["name"])
+    return role, binding
+
+
+def operator_permissions(values: dict[str, Any] | None = None) -> dict[str, set[str]]:
+    """The verbs of the role for tenants, by resource."""
+    role, _ = for_tenants(helm.template(helm.OPERATOR, values or {}))
     verbs: dict[str, set[str]] = {}
     for rule in role["rules"]:
         for resource in rule["resources"]:

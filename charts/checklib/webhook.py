@@ -123,6 +123,25 @@ class Webhook(unittest.TestCase):
             subject = {"kind": "ServiceAccount", "name": account, "namespace": helm.NAMESPACE}
             self.assertEqual(one(objects, kind)["subjects"], [subject])
 
+    def test_in_one_namespace_it_judges_there_and_reads_nothing_elsewhere(self) -> None:
+        for settings, in_the_cluster in ((ENABLED, [["validatingwebhookconfigurations"]]), (MANAGED, [])):
+            objects = component({**settings, "watchNamespace": "agents"})
+            name = one(objects, "Deployment")["metadata"]["name"]
+            (webhook,) = one(objects, "ValidatingWebhookConfiguration")["webhooks"]
+            there = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["agents"]}
+            self.assertEqual(webhook["namespaceSelector"], {"matchExpressions": [there]})
+            (container,) = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+            self.assertIn("--watch-namespace=agents", container["args"])
+            rules = [rule for role in objects if role["kind"] == "ClusterRole" for rule in role["rules"]]
+            self.assertEqual([rule["resources"] for rule in rules], in_the_cluster)
+            role, binding = (
+                next(it for it in objects if it["kind"] == kind and it["metadata"]["namespace"] == "agents")
+                for kind in ("Role", "RoleBinding")
+            )
+            self.assertEqual([rule["verbs"] for rule in role["rules"]], [["get", "list", "watch"]])
+            self.assertEqual(binding["roleRef"]["name"], role["metadata"]["name"])
+            self.assertEqual(binding["subjects"], [{"kind": "ServiceAccount", "name": name, "namespace": helm.NAMESPACE}])
+
     def test_cert_manager_makes_the_certificate_instead(self) -> None:
         for values, issuer in ((MANAGED, None), (ISSUED, {"name": "company", "kind": "ClusterIssuer"})):
             objects = component(values)

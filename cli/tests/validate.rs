@@ -41,6 +41,14 @@ impl Case {
     }
 }
 
+/// A file of this text, judged.
+fn judged(name: String, text: String) -> Case {
+    let file = format!("{name}.yaml");
+    let input = judge(vec![Source { name: file, text, hidden: Vec::new() }], "default");
+    let problems = validate::judge(&input, &PlatformArguments::default().platform());
+    Case { name, input, problems }
+}
+
 /// What the command does, within this process: what it prepares once serves all files.
 fn cases() -> Vec<Case> {
     let files =
@@ -49,11 +57,8 @@ fn cases() -> Vec<Case> {
     names.sort();
     assert!(names.len() >= 20);
     let case = |name: String| {
-        let file = format!("{name}.yaml");
-        let text = fs::read_to_string(folder().join(&file)).unwrap();
-        let input = judge(vec![Source { name: file, text, hidden: Vec::new() }], "default");
-        let problems = validate::judge(&input, &PlatformArguments::default().platform());
-        Case { name, input, problems }
+        let text = fs::read_to_string(folder().join(format!("{name}.yaml"))).unwrap();
+        judged(name, text)
     };
     names.into_iter().map(case).collect()
 }
@@ -113,6 +118,21 @@ fn json_says_the_same_as_the_text() {
     let expected = CODES.iter().map(|code| code.as_str()).filter(|code| !elsewhere.contains(code));
     let missing: Vec<_> = expected.filter(|code| !codes.contains(*code)).collect();
     assert_eq!(missing, [""; 0], "codes of the command line without a case");
+}
+
+#[test]
+fn an_object_is_named_whatever_its_name_looks_like() {
+    let text = "
+        apiVersion: kr8tiv.ai/v1alpha1
+        kind: Tenant
+        metadata: {name: sk-telecom-production-tenant}
+        spec: {displayName: Telecom, harnessRef: {name: desk}, unknown: 1}
+    ";
+    let case = judged("name".to_owned(), text.to_owned());
+    let in_text = "Tenant sk-telecom-production-tenant, spec.unknown";
+    assert!(case.text().contains(in_text), "{}", case.text());
+    let report: Value = serde_json::from_str(&case.json()).unwrap();
+    assert_eq!(report["problems"][0]["object"]["name"], "sk-telecom-production-tenant");
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub use plugin_report::{PLUGINS_CONTAINER, PluginProblem, PluginReport};
 pub use policy::is_shared;
 pub use render::object_names::{gateway_name, minted_secret};
 pub use render::retrieved::{CONTEXT_FILE, read_context};
-pub use render::{DOWN_GRACE_SECONDS, WATCHDOG_PORT};
+pub use render::{DOWN_GRACE_SECONDS, FROZEN_SECONDS, WATCHDOG_PORT};
 pub use resolve::{
     agent_id, asked_rotation, asked_sandbox_rotation, container_tag, harness_namespace, tenant_id,
 };

@@ -18,7 +18,7 @@ pub(crate) mod retrieved;
 pub(crate) mod sandbox;
 pub(crate) mod sandbox_keys;
 pub(crate) mod settings;
-pub use pod::{DOWN_GRACE_SECONDS, WATCHDOG_PORT};
+pub use pod::{DOWN_GRACE_SECONDS, FROZEN_SECONDS, WATCHDOG_PORT};
 pub(crate) mod skill_manifest;
 pub(crate) mod skills;
 pub(crate) mod workspace;

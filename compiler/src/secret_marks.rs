@@ -36,7 +36,7 @@ const VALUES: [(&str, &str); 5] = [
     (r":\s*", r#"[^\s"',;&]*[0-9][^\s"',;&]*"#),
 ];
 /// Who somebody is in a URL, and by what password.
-const LOGIN: &str = r"(://)([^\s/@]+@)";
+const LOGIN: &str = r#"(://)([^\s/@?#"']+@)"#;
 /// What may be a secret by the word before it, which stays, or by its place. Where a program's own words are shown, one
 /// word too few does no harm, so these may mean ordinary text too. Each has two groups: what stays, what does not.
 const SUSPECTS: [&str; 4] = [
@@ -54,63 +54,62 @@ const REDACTED: &str = "[redacted]";
 static MARKS: LazyLock<Option<RegexSet>> =
     LazyLock::new(|| RegexSet::new(SECRETS.map(|(pattern, _)| pattern)).ok());
 
-/// All patterns by which texts are cleaned, in order: a known token before a part of it is taken for something else.
-static PATTERNS: LazyLock<Option<Vec<Regex>>> = LazyLock::new(|| {
-    let known = SECRETS.map(|(pattern, _)| format!("()({pattern})"));
-    let named = VALUES.map(|(between, value)| format!("(?i)({WORD}{between})({value})"));
-    let suspects = SUSPECTS.map(str::to_owned);
-    let certain = [PRIVATE_KEY.to_owned(), LOGIN.to_owned()];
-    let all = certain.into_iter().chain(known).chain(named).chain(suspects);
-    all.chain([format!("()({RUN})")]).map(|pattern| Regex::new(&pattern).ok()).collect()
+/// What means no ordinary text: private keys with their bodies, names and passwords in URLs, and the marks. A known token
+/// comes before a part of it is taken for something else.
+static CERTAIN: LazyLock<Option<Vec<Regex>>> = LazyLock::new(|| {
+    let marks = SECRETS.map(|(pattern, _)| format!("()({pattern})"));
+    let all = [PRIVATE_KEY.to_owned(), LOGIN.to_owned()].into_iter().chain(marks);
+    all.map(|pattern| Regex::new(&pattern).ok()).collect()
 });
+
+/// What may be a secret by what is around it.
+static SUSPECTED: LazyLock<Option<Vec<Regex>>> = LazyLock::new(|| {
+    let named = VALUES.map(|(between, value)| format!("(?i)({WORD}{between})({value})"));
+    named.into_iter().chain(SUSPECTS.map(str::to_owned)).map(|pattern| Regex::new(&pattern).ok()).collect()
+});
+
+/// What may be one by itself.
+static LONG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(RUN).ok());
 
 /// The kinds of secrets that a text holds.
 pub(crate) fn kinds(text: &str) -> impl Iterator<Item = &'static str> {
     MARKS.as_ref().map(|marks| marks.matches(text)).into_iter().flatten().map(|mark| SECRETS[mark].1)
 }
 
-/// Those of the patterns that mean no ordinary text: private keys with their bodies, names and passwords in URLs, and the
-/// marks.
-fn certain() -> Option<&'static [Regex]> {
-    PATTERNS.as_ref().and_then(|all| all.get(..2 + SECRETS.len()))
-}
-
 /// A text without the keys and tokens of well-known services and without passwords in URLs; `None` when it has none. For
 /// texts that repeat what somebody has written.
 pub fn without_keys(text: &str) -> Option<String> {
-    let Some(patterns) = certain() else { return Some(REDACTED.to_owned()) };
-    let mut clean = None;
-    for pattern in patterns {
-        let before = clean.as_deref().unwrap_or(text);
-        if pattern.is_match(before) {
-            clean = Some(pattern.replace_all(before, format!("${{1}}{REDACTED}")).into_owned());
-        }
-    }
-    clean
+    let Some(certain) = CERTAIN.as_ref() else { return Some(REDACTED.to_owned()) };
+    certain.iter().any(|pattern| pattern.is_match(text)).then(|| without(certain, text.to_owned()))
 }
 
 /// Where a text has them.
 pub fn keys_in(text: &str) -> Vec<Range<usize>> {
-    let Some(patterns) = certain() else { return iter::once(0..text.len()).collect() };
-    patterns.iter().flat_map(|pattern| pattern.find_iter(text).map(|found| found.range())).collect()
+    let Some(certain) = CERTAIN.as_ref() else { return iter::once(0..text.len()).collect() };
+    certain.iter().flat_map(|pattern| pattern.find_iter(text).map(|found| found.range())).collect()
 }
 
 /// A program's own words without what looks like a secret: private keys, known tokens, what follows the word for one, and
 /// long runs of letters and digits. For texts that were not written to be shown: too much may be taken out. A word
 /// without quotes behind a colon, as in `password: hunter`, stays unless it has a digit: most of what stands so is prose.
 pub fn redacted(text: &str) -> String {
-    let Some((run, patterns)) = PATTERNS.as_ref().and_then(|all| all.split_last()) else {
+    let (Some(certain), Some(suspected), Some(long)) = (CERTAIN.as_ref(), SUSPECTED.as_ref(), LONG.as_ref())
+    else {
         return REDACTED.to_owned();
     };
-    let mut text = text.to_owned();
-    for pattern in patterns {
-        text = pattern.replace_all(&text, format!("${{1}}{REDACTED}")).into_owned();
-    }
-    let without_runs = run.replace_all(&text, |found: &Captures<'_>| {
+    let text = without(suspected, without(certain, text.to_owned()));
+    let without_runs = long.replace_all(&text, |found: &Captures<'_>| {
         let run = &found[0];
         if is_random(run) { REDACTED.to_owned() } else { run.to_owned() }
     });
     without_runs.into_owned()
+}
+
+/// A text without what the patterns find; of each, the first group stays.
+fn without(patterns: &[Regex], text: String) -> String {
+    let replace =
+        |text: String, pattern: &Regex| pattern.replace_all(&text, format!("${{1}}{REDACTED}")).into_owned();
+    patterns.iter().fold(text, replace)
 }
 
 /// Whether a run looks like random bytes rather than like a path or like words with hyphens: one of its parts has
@@ -141,6 +140,22 @@ mod tests {
             ("run git commit and push to github_pages", None),
         ] {
             assert_eq!(kinds(text).next(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_in_the_wrong_place_are_found_and_taken_out() {
+        for (text, expected) in [
+            ("use sk-ant-api03-abcdefghijklmnopqrst here", "use [redacted] here"),
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.abcdefghijkl", "[redacted]"),
+            ("https://robot:hunter2@npm.example.com/a", "https://[redacted]npm.example.com/a"),
+            ("-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----", "[redacted]"),
+        ] {
+            assert_eq!(without_keys(text).as_deref(), Some(expected));
+            assert!(!keys_in(text).is_empty(), "{text}");
+        }
+        for text in ["https://example.com?mail=x@example.com", r#"url: "https://a.b", mail: "x@y""#, "a@b"] {
+            assert_eq!((without_keys(text), keys_in(text)), (None, vec![]), "{text}");
         }
     }
 

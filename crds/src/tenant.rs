@@ -70,7 +70,7 @@ pub struct TenantSpec {
     #[schemars(length(min = 10, max = 49), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}$"))]
     pub tenant_id: Option<String>,
     /// The tag under which the tenant's memory is kept in Supermemory. When not set: the Harness's prefix and the
-    /// tenant's id. It can't be changed.
+    /// tenant's id. Another Tenant's is refused. It can't be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     pub container_tag: Option<String>,

@@ -36,15 +36,3 @@ fn committed_manifests_equal_the_types() {
     names.sort();
     assert_eq!(present, names, "files that no type stands behind");
 }
-
-/// So that nobody takes an object for done that the operator has not looked at.
-#[test]
-fn new_objects_are_of_no_generation() {
-    for definition in all() {
-        let definition = serde_json::to_value(&definition).unwrap();
-        for version in definition["spec"]["versions"].as_array().unwrap() {
-            let status = &version["schema"]["openAPIV3Schema"]["properties"]["status"];
-            assert_eq!(status["default"], serde_json::json!({"observedGeneration": -1}));
-        }
-    }
-}

@@ -149,7 +149,7 @@ def _chosen_binaries(request: Request, programs: Sequence[str], *, static: bool)
 
 
 def content_tag(inputs: list[bytes | Path]) -> str:
-    """A tag that changes with the content, so that a node that has it never has something else."""
+    """A tag that changes with the inputs, so that a node that has it never has an old program or configuration."""
     return f"dev-{content_hash(inputs)[:12]}"
 
 

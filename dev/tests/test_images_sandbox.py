@@ -121,28 +121,28 @@ class SandboxImage(unittest.TestCase):
         return folder
 
     def ssh(
-        self, *arguments: str, keys: Path | None = None, user: str = "sandbox", before: str = ""
+        self, command: str, *more: str, keys: Path | None = None, user: str = "sandbox", before: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Runs OpenSSH's client in the gateway's image, with the options of OpenClaw."""
-        # The first value of an option counts.
+        """Runs OpenSSH's client in the gateway's image, with the options of OpenClaw after `more`."""
         options = ["BatchMode=yes", "ConnectTimeout=5", "StrictHostKeyChecking=yes", "UpdateHostKeys=no",
                    "GlobalKnownHostsFile=/dev/null", f"UserKnownHostsFile={CLIENT_KEYS}/known_hosts",
                    "IdentitiesOnly=yes"]  # fmt: skip
-        more = [part for option in options for part in ("-o", option)]
-        target = ["-F", "/dev/null", "-i", f"{CLIENT_KEYS}/id_ed25519", "-p", "2222", "-l", user]
-        command = ["ssh", *more, *target, *arguments]
-        shell = ["sh", "-c", f'{before} "$@"', "sh", *command] if before else command
+        usual = [part for option in options for part in ("-o", option)]
+        target = ["-F", "/dev/null", "-i", f"{CLIENT_KEYS}/id_ed25519", "-p", "2222", "-l", user, "127.0.0.1"]
+        # The first value of an option counts.
+        client = ["ssh", *more, *usual, *target, *filter(None, [command])]
+        shell = ["sh", "-c", f'{before} "$@"', "sh", *client] if before else client
         mounts = {keys or self.client_keys: CLIENT_KEYS}
         return self.gateway.run(*shell, writable=("/tmp",), mounts=mounts, network=self.network)
 
     def succeeds(self, command: str, *options: str) -> str:
-        done = self.ssh(*options, "127.0.0.1", command)
+        done = self.ssh(command, *options)
         self.assertEqual(done.returncode, 0, f"{command}: {done.stdout}{done.stderr}")
         self.assertEqual(done.stderr, "")
         return done.stdout
 
-    def refused(self, pattern: str, *arguments: str, **how: object) -> None:
-        done = self.ssh(*arguments, **how)  # type: ignore[arg-type]
+    def refused(self, pattern: str, command: str, *options: str, **how: object) -> None:
+        done = self.ssh(command, *options, **how)  # type: ignore[arg-type]
         self.assertNotEqual(done.returncode, 0, done.stdout)
         self.assertRegex(done.stderr, pattern)
         self.assertNotIn("it ran", done.stdout)
@@ -152,10 +152,10 @@ class SandboxImage(unittest.TestCase):
         status = self.succeeds("cat /proc/self/status")
         for right in (r"CapPrm:\t0+\n", r"CapEff:\t0+\n", r"NoNewPrivs:\t1\n"):
             self.assertRegex(status, right)
-        self.assertEqual(self.ssh("127.0.0.1", "exit 7").returncode, 7)
+        self.assertEqual(self.ssh("exit 7").returncode, 7)
 
     def test_neither_the_pods_environment_nor_the_clients_reaches_a_command(self) -> None:
-        variables = self.succeeds("env", "-o", "SetEnv=LANG=canary", "-o", "SetEnv=CANARY_OF_THE_CLIENT=1")
+        variables = self.succeeds("env", "-o", "SetEnv=LANG=canary CANARY_OF_THE_CLIENT=1")
         self.assertNotIn("canary", variables.lower())
 
     def test_what_openclaw_needs_is_there(self) -> None:
@@ -175,7 +175,7 @@ class SandboxImage(unittest.TestCase):
     def test_nothing_but_the_volumes_is_writable(self) -> None:
         for path in ("/x", "/etc/x", "/home/sandbox/x", f"{SERVER_KEYS}/x", "/usr/local/bin/x"):
             with self.subTest(path=path):
-                self.refused("Read-only file system|Permission denied", "127.0.0.1", f"touch {path} && echo it ran")
+                self.refused("Read-only file system|Permission denied", f"touch {path} && echo it ran")
 
     def test_there_is_no_key_and_no_other_configuration_in_the_image(self) -> None:
         ours = {path for path in self.files if path.startswith(("/etc/ssh/sshd", "/etc/ssh/ssh_host", SERVER_KEYS))}
@@ -194,27 +194,25 @@ class SandboxImage(unittest.TestCase):
         known = (self.client_keys / "known_hosts").read_text()
         stranger = self.secret("stranger", id_ed25519=self.keys["stranger"][0], known_hosts=known)
         denied = r"Permission denied \(publickey\)"
-        self.refused(denied, "127.0.0.1", "echo it ran", keys=stranger)
-        self.refused(denied, "127.0.0.1", "echo it ran", user="root")
+        self.refused(denied, "echo it ran", keys=stranger)
+        self.refused(denied, "echo it ran", user="root")
         methods = "password,keyboard-interactive,hostbased,gssapi-with-mic"
-        self.refused(denied, "-o", "BatchMode=no", "-o", f"PreferredAuthentications={methods}", "127.0.0.1", "echo it ran")
+        self.refused(denied, "echo it ran", "-o", "BatchMode=no", "-o", f"PreferredAuthentications={methods}")
 
     def test_another_host_key_is_refused_by_the_client(self) -> None:
         private = self.keys["client"][0]
         other = self.secret("other", id_ed25519=private, known_hosts=f"[127.0.0.1]:2222 {self.keys['stranger'][1]}")
-        self.refused("Host key verification failed", "127.0.0.1", "echo it ran", keys=other)
+        self.refused("Host key verification failed", "echo it ran", keys=other)
         empty = self.secret("empty", id_ed25519=private, known_hosts="")
-        self.refused("Host key verification failed", "127.0.0.1", "echo it ran", keys=empty)
+        self.refused("Host key verification failed", "echo it ran", keys=empty)
 
     def test_nothing_is_forwarded(self) -> None:
-        fails = ("-o", "ExitOnForwardFailure=yes")
-        command = ("127.0.0.1", "echo it ran")
-        self.refused("remote port forwarding failed", *fails, "-R", "9999:127.0.0.1:2222", *command)
-        self.refused("remote port forwarding failed", *fails, "-R", "9999", *command)
-        self.refused("remote port forwarding failed", *fails, "-R", "/tmp/there:/tmp/here", *command)
-        self.refused("administratively prohibited", "-W", "127.0.0.1:2222", "127.0.0.1")
+        for what in ("9999:127.0.0.1:2222", "9999", "/tmp/there:/tmp/here"):
+            fails = ("-o", "ExitOnForwardFailure=yes", "-R", what)
+            self.refused("remote port forwarding failed", "echo it ran", *fails)
+        self.refused("administratively prohibited", "", "-W", "127.0.0.1:2222")
         agent = "exec ssh-agent"
-        done = self.ssh("-A", "127.0.0.1", "echo agent:$SSH_AUTH_SOCK", before=agent)
+        done = self.ssh("echo agent:$SSH_AUTH_SOCK", "-A", before=agent)
         self.assertEqual(done.stdout, "agent:\n", done.stderr)
 
     def test_the_watchdog_sees_that_commands_run_and_why_not(self) -> None:

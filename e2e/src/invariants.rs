@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
@@ -34,7 +34,8 @@ impl Invariants {
         invariants
     }
 
-    /// How many statuses were seen, and what was wrong with them.
+    /// How many statuses were seen, and what was wrong with them or with the watching itself: after an error, statuses may
+    /// have gone by unseen.
     pub fn result(&self) -> (usize, Vec<String>) {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         (seen.statuses, seen.violations.iter().cloned().collect())
@@ -51,19 +52,30 @@ impl Invariants {
             + Sync
             + 'static,
     {
-        let (api, seen) = (Api::<K>::all(client.clone()), Arc::clone(&self.seen));
-        tokio::spawn(async move {
-            let mut objects =
-                watcher(api, watcher::Config::default()).default_backoff().applied_objects().boxed();
-            while let Some(object) = objects.next().await {
-                let Ok(object) = object else { continue };
-                if !object.conditions().is_empty() {
-                    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                    seen.statuses += 1;
-                    seen.violations.extend(violations(&K::kind(&()), &object));
-                }
+        let api = Api::<K>::all(client.clone());
+        let objects = watcher(api, watcher::Config::default()).default_backoff().applied_objects();
+        tokio::spawn(look(K::kind(&()).into_owned(), objects, Arc::clone(&self.seen)));
+    }
+}
+
+async fn look<K: Conditioned>(
+    kind: String,
+    objects: impl Stream<Item = watcher::Result<K>>,
+    seen: Arc<Mutex<Seen>>,
+) {
+    let mut objects = std::pin::pin!(objects);
+    while let Some(object) = objects.next().await {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match object {
+            Ok(object) if object.conditions().is_empty() => {}
+            Ok(object) => {
+                seen.statuses += 1;
+                seen.violations.extend(violations(&kind, &object));
             }
-        });
+            Err(error) => {
+                seen.violations.insert(format!("{kind}: the watch of statuses failed: {error}"));
+            }
+        }
     }
 }
 
@@ -120,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    fn check(conditions: &[(&str, &str)]) -> Vec<String> {
+    fn tenant(conditions: &[(&str, &str)]) -> Tenant {
         let conditions: Vec<Value> = conditions
             .iter()
             .map(|(type_, status)| {
@@ -128,13 +140,26 @@ mod tests {
                        "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z"})
             })
             .collect();
-        let tenant: Tenant = serde_json::from_value(json!({
+        serde_json::from_value(json!({
             "apiVersion": "kr8tiv.ai/v1alpha1", "kind": "Tenant", "metadata": {"name": "a", "generation": 1},
             "spec": {"displayName": "A", "harnessRef": {"name": "h"}},
             "status": {"observedGeneration": 1, "conditions": conditions}
         }))
-        .unwrap();
-        violations("Tenant", &tenant)
+        .unwrap()
+    }
+
+    fn check(conditions: &[(&str, &str)]) -> Vec<String> {
+        violations("Tenant", &tenant(conditions))
+    }
+
+    #[tokio::test]
+    async fn what_a_watch_missed_is_a_violation() {
+        let invariants = Invariants::default();
+        let answers = [Ok(tenant(&[("Ready", "True")])), Err(watcher::Error::NoResourceVersion)];
+        look("Tenant".into(), futures::stream::iter(answers), Arc::clone(&invariants.seen)).await;
+        let (statuses, violations) = invariants.result();
+        assert_eq!((statuses, violations.len()), (1, 1), "{violations:?}");
+        assert!(violations[0].starts_with("Tenant: the watch of statuses failed: "), "{violations:?}");
     }
 
     #[test]

@@ -20,6 +20,9 @@ const READY: Duration = Duration::from_mins(1);
 /// The operator finishes passes in flight for at most 20 s.
 const STOPPED: Duration = Duration::from_secs(25);
 
+/// With what it ends when it refuses its settings, and nothing else.
+const WRONG_ARGUMENTS: i32 = 2;
+
 /// The operator, with the rights that the chart gives it.
 pub struct OperatorProcess {
     child: Option<Child>,
@@ -141,6 +144,25 @@ impl OperatorProcess {
     /// Its log so far, of all its starts.
     pub fn log(&self) -> OperatorLog {
         OperatorLog { path: self.log.clone() }
+    }
+}
+
+/// What the operator says of settings that it refuses.
+pub async fn refusal_of(arguments: &[&str], environment: &[(&str, &str)]) -> Outcome<String> {
+    let output = tokio::process::Command::new(variable("KR8TIV_E2E_OPERATOR")?)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        // One that takes them after all must not work beside the tests' own.
+        .env_remove("KUBECONFIG")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output =
+        tokio::time::timeout(READY, output).await.map_err(|_| "the operator goes on with them")??;
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    match output.status.code() {
+        Some(WRONG_ARGUMENTS) => Ok(told),
+        _ => Err(format!("the operator ended with {}: {told}", output.status).into()),
     }
 }
 

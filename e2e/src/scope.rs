@@ -51,24 +51,23 @@ pub struct Scope {
 impl Scope {
     /// Creates a namespace whose name starts with `purpose`.
     pub async fn create(cluster: &Cluster, purpose: &str) -> Outcome<Self> {
-        let labels = json!({
-            "pod-security.kubernetes.io/enforce": "restricted",
-            "pod-security.kubernetes.io/enforce-version": "latest"
-        });
-        let object = serde_json::from_value(json!({
-            "metadata": {"generateName": format!("{purpose}-"), "labels": labels}
-        }))?;
-        let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
-        let created = namespaces.create(&PostParams::default(), &object).await?;
-        Ok(Self { cluster: cluster.clone(), namespace: created.name_any() })
+        Self::with(cluster, json!({"generateName": format!("{purpose}-")})).await
     }
 
     /// Creates a namespace of exactly this name: one of which the cluster's audit log keeps what the operator writes.
     pub async fn named(cluster: &Cluster, name: &str) -> Outcome<Self> {
-        let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
-        let object = serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}}))?;
-        Api::<Namespace>::all(cluster.client.clone()).create(&PostParams::default(), &object).await?;
-        Ok(Self { cluster: cluster.clone(), namespace: name.to_owned() })
+        Self::with(cluster, json!({"name": name})).await
+    }
+
+    async fn with(cluster: &Cluster, mut metadata: Value) -> Outcome<Self> {
+        metadata["labels"] = json!({
+            "pod-security.kubernetes.io/enforce": "restricted",
+            "pod-security.kubernetes.io/enforce-version": "latest"
+        });
+        let object = serde_json::from_value(json!({"metadata": metadata}))?;
+        let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+        let created = namespaces.create(&PostParams::default(), &object).await?;
+        Ok(Self { cluster: cluster.clone(), namespace: created.name_any() })
     }
 
     /// The same namespace with somebody else's rights.

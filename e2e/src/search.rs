@@ -14,6 +14,8 @@ pub struct Place {
     pub name: String,
     /// How much there was: objects, or bytes.
     pub amount: usize,
+    /// Whether nothing at all may be there: a cluster need not have an object of each kind.
+    pub may_be_empty: bool,
     /// What was found there, with the name of the object.
     pub found: Vec<String>,
 }
@@ -52,9 +54,8 @@ pub async fn cluster(
             // As text: no object may escape because it is of another form than expected.
             let text = client.request_text(request).await?;
             let name = format!("{} ({version})", resource.plural);
-            let list: Value = serde_json::from_str(&text)?;
-            let items = list["items"].as_array().cloned().unwrap_or_default();
-            let mut place = Place { name, amount: items.len(), found: Vec::new() };
+            let items = items(&text).map_err(|error| format!("{name}: {error}"))?;
+            let mut place = Place { name, amount: items.len(), may_be_empty: true, found: Vec::new() };
             for mut item in items {
                 let of = |field: &str| item["metadata"][field].as_str().unwrap_or_default().to_owned();
                 let (namespace, object) = (of("namespace"), of("name"));
@@ -78,12 +79,36 @@ pub async fn cluster(
     Ok(places)
 }
 
+/// The objects of an answer. One without a list of them is no answer: it would count as looked through.
+fn items(answer: &str) -> Outcome<Vec<Value>> {
+    let mut list: Value = serde_json::from_str(answer)?;
+    match list.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => Ok(items),
+        other => Err(format!("the items of a list are {other:?}").into()),
+    }
+}
+
 /// Looks through a text.
 pub fn text(name: &str, text: &str, canaries: &[Canary]) -> Place {
     let found = canaries.iter().filter(|canary| canary.is_in(text));
     Place {
         name: name.to_owned(),
         amount: text.len(),
+        may_be_empty: false,
         found: found.map(|canary| canary.what.to_owned()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_without_items_is_none() {
+        assert_eq!(items("{\"items\": []}").unwrap().len(), 0);
+        assert_eq!(items("{\"items\": [{}, {}]}").unwrap().len(), 2);
+        for answer in ["{\"kind\": \"Status\"}", "{\"items\": null}", "[]", "no JSON"] {
+            assert!(items(answer).is_err(), "{answer}");
+        }
     }
 }

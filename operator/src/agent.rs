@@ -10,7 +10,7 @@ use kube::Resource;
 use kube::runtime::controller::Action;
 
 use crate::context::Context;
-use crate::controller::{Panicked, Reconciler};
+use crate::controller::{Reconciler, fault};
 use crate::guard::Guarded;
 use crate::index::Edition;
 use crate::key::Key;
@@ -56,16 +56,14 @@ impl Reconciler for Agents {
         Ok(Action::await_change())
     }
 
-    async fn panicked(&self, agent: &Guarded<Agent>, panic: &Panicked) -> Result<Action, statuses::Error> {
+    async fn panicked(&self, agent: &Guarded<Agent>) -> Result<Action, statuses::Error> {
         let Ok(agent) = agent.readable() else { return Ok(Action::await_change()) };
         let previous = self.0.statuses.latest(agent);
         let finding = Finding {
             type_: ConditionType::Ready,
             status: ConditionStatus::False,
             reason: Reason::InternalError,
-            message: format!(
-                "the operator has a fault that this Agent brings out: {panic}; please report it"
-            ),
+            message: fault("Agent"),
         };
         let stalled =
             Finding { type_: ConditionType::Stalled, status: ConditionStatus::True, ..finding.clone() };

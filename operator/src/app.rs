@@ -39,6 +39,7 @@ use crate::readiness::Readiness;
 use crate::stores::{Stores, Writers};
 use crate::tenant::Tenants;
 use crate::watch;
+use crate::watched::Watched;
 
 /// Passes that have begun may go on for this long after a signal; kubelet kills after 30 s by default.
 const LAST_PASSES: Duration = Duration::from_secs(20);
@@ -64,6 +65,8 @@ pub enum Error {
 pub struct Parts {
     /// The way to the API server.
     pub client: Client,
+    /// The only namespace whose objects are kept; `None` for all.
+    pub watch_namespace: Option<String>,
     /// The compiler.
     pub compiler: Compiler,
     /// The way to the watchdogs.
@@ -83,7 +86,8 @@ pub struct Parts {
 /// Runs until `stop`, then finishes the passes that have begun. A process that does not hold the Lease watches and
 /// answers like the one that does, so that it can take over at once.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
-    let Parts { client, compiler, ask, memory, listener, election, instance, metrics } = parts;
+    let Parts { client, watch_namespace, compiler, ask, memory, listener, election, instance, metrics } =
+        parts;
     let (stores, writers) = Stores::new();
     let stores = Arc::new(stores);
     let (queues, receivers) = Queues::new();
@@ -102,7 +106,8 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
             "http".to_owned()
         });
     }
-    spawn_watches(&mut tasks, &client, &stores, &queues, &readiness, writers);
+    let watched = Watched::new(client.clone(), watch_namespace);
+    spawn_watches(&mut tasks, &watched, &stores, &queues, &readiness, writers);
     let (events, waiting) = Events::new(metrics.clone());
     let publisher = events::publish(client.clone(), instance, waiting, metrics.clone());
     tasks.spawn(async move {
@@ -192,13 +197,14 @@ struct Start {
 
 fn spawn_watches(
     tasks: &mut JoinSet<String>,
-    client: &Client,
+    watched: &Watched,
     stores: &Arc<Stores>,
     queues: &Queues,
     readiness: &Readiness,
     writers: Writers,
 ) {
-    let parts = || (client.clone(), Arc::clone(stores), queues.clone());
+    let (namespaces, Writers { tenants, harnesses, agents }) = (watched.namespaces(), writers);
+    let parts = || (watched.clone(), Arc::clone(stores), queues.clone());
     let mut spawn = |kind: &str, task: BoxFuture<'static, ()>| {
         let name = format!("watch of kind {kind}");
         tasks.spawn(async move {
@@ -206,46 +212,47 @@ fn spawn_watches(
             name
         });
     };
-    let (client, stores, queues) = parts();
-    let Writers { tenants, harnesses, agents } = writers;
+    let (watched, stores, queues) = parts();
     let gate = readiness.gate("Tenant");
-    spawn("Tenant", Box::pin(watch::custom(client, stores, queues, gate, tenants)));
-    let (client, stores, queues) = parts();
+    spawn("Tenant", Box::pin(watch::custom(watched, stores, queues, gate, tenants)));
+    let (watched, stores, queues) = parts();
     let gate = readiness.gate("Harness");
-    spawn("Harness", Box::pin(watch::custom(client, stores, queues, gate, harnesses)));
-    let (client, stores, queues) = parts();
+    spawn("Harness", Box::pin(watch::custom(watched, stores, queues, gate, harnesses)));
+    let (watched, stores, queues) = parts();
     let gate = readiness.gate("Agent");
-    spawn("Agent", Box::pin(watch::custom(client, stores, queues, gate, agents)));
+    spawn("Agent", Box::pin(watch::custom(watched, stores, queues, gate, agents)));
     for kind in ChildKind::ALL {
-        let (client, stores, queues) = parts();
+        let (watched, stores, queues) = parts();
         let gate = readiness.gate(kind.as_str());
         let task: BoxFuture<'static, ()> = match kind {
             ChildKind::ServiceAccount => {
-                Box::pin(watch::metadata::<ServiceAccount>(client, stores, queues, gate, kind))
+                Box::pin(watch::metadata::<ServiceAccount>(watched, stores, queues, gate, kind))
             }
             ChildKind::NetworkPolicy => {
-                Box::pin(watch::metadata::<NetworkPolicy>(client, stores, queues, gate, kind))
+                Box::pin(watch::metadata::<NetworkPolicy>(watched, stores, queues, gate, kind))
             }
             ChildKind::PersistentVolumeClaim => {
-                Box::pin(watch::metadata::<PersistentVolumeClaim>(client, stores, queues, gate, kind))
+                Box::pin(watch::metadata::<PersistentVolumeClaim>(watched, stores, queues, gate, kind))
             }
-            ChildKind::Service => Box::pin(watch::metadata::<Service>(client, stores, queues, gate, kind)),
-            ChildKind::Ingress => Box::pin(watch::metadata::<Ingress>(client, stores, queues, gate, kind)),
+            ChildKind::Service => Box::pin(watch::metadata::<Service>(watched, stores, queues, gate, kind)),
+            ChildKind::Ingress => Box::pin(watch::metadata::<Ingress>(watched, stores, queues, gate, kind)),
             ChildKind::PodDisruptionBudget => {
-                Box::pin(watch::metadata::<PodDisruptionBudget>(client, stores, queues, gate, kind))
+                Box::pin(watch::metadata::<PodDisruptionBudget>(watched, stores, queues, gate, kind))
             }
             ChildKind::ConfigMap => {
-                Box::pin(watch::metadata::<ConfigMap>(client, stores, queues, gate, kind))
+                Box::pin(watch::metadata::<ConfigMap>(watched, stores, queues, gate, kind))
             }
-            ChildKind::StatefulSet => Box::pin(watch::workloads(client, stores, queues, gate)),
+            ChildKind::StatefulSet => Box::pin(watch::workloads(watched, stores, queues, gate)),
         };
         spawn(kind.as_str(), task);
     }
-    let (client, stores, queues) = parts();
-    let gate = readiness.gate("Namespace");
-    spawn("Namespace", Box::pin(watch::namespaces(client, stores, queues, gate)));
-    let (client, stores, queues) = parts();
-    spawn("Pod", Box::pin(watch::pods(client, stores, queues, readiness.gate("Pod"))));
+    if let Some(api) = namespaces {
+        let (_, stores, queues) = parts();
+        let gate = readiness.gate("Namespace");
+        spawn("Namespace", Box::pin(watch::namespaces(api, stores, queues, gate)));
+    }
+    let (watched, stores, queues) = parts();
+    spawn("Pod", Box::pin(watch::pods(watched, stores, queues, readiness.gate("Pod"))));
 }
 
 fn spawn_controllers(

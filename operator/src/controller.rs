@@ -30,7 +30,7 @@ const CONCURRENCY: u16 = 16;
 /// A pass makes at most some tens of requests. What takes longer hangs, and would hold one of the places above.
 const LONGEST_PASS: Duration = Duration::from_mins(1);
 
-/// The message of a panic.
+/// The message of a panic, for the log. It may quote anything: what looks like a secret is taken out.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Panicked(String);
 
@@ -38,7 +38,7 @@ impl Panicked {
     pub(crate) fn of(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Self(text.unwrap_or_else(|| "a panic without a message".into()))
+        Self(text.map_or_else(|| "a panic without a message".into(), |text| kr8tiv_compiler::redacted(&text)))
     }
 }
 
@@ -46,6 +46,11 @@ impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// What an object says whose pass has panicked.
+pub(crate) fn fault(kind: &str) -> String {
+    format!("the operator has a fault that this {kind} brings out; its log says more: please report it")
 }
 
 /// Why a pass failed.
@@ -77,7 +82,6 @@ pub trait Reconciler: Send + Sync + 'static {
     fn panicked(
         &self,
         object: &Guarded<Self::Kind>,
-        panic: &Panicked,
     ) -> impl Future<Output = Result<Action, statuses::Error>> + Send;
 
     /// Where passes are counted.
@@ -165,7 +169,7 @@ fn guarded_pass<R: Reconciler>(
                 let panic = Panicked::of(&*panic);
                 tracing::error!(kind = %kind, namespace = key.namespace, name = key.name, %panic, total, "a pass panicked");
                 // What brought it out may do so again: nothing that one object does ends the work for all.
-                let shown = AssertUnwindSafe(reconciler.panicked(&object, &panic)).catch_unwind();
+                let shown = AssertUnwindSafe(reconciler.panicked(&object)).catch_unwind();
                 let shown = timeout(LONGEST_PASS, shown).await.map_err(|_| PassError::TimedOut)?;
                 Ok(shown.map_err(|again| PassError::Panicked(Panicked::of(&*again)))??)
             }

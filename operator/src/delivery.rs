@@ -162,13 +162,14 @@ impl Deliveries {
             tenant.clone(),
             expected.clone(),
         ));
-        // The same Pod is still as it was; only the delivery is another one.
+        // The same Pod is still as it was, and so is the silence of its watchdog; only the delivery is another one.
         let before = followed.remove(tenant).filter(|before| before.expected.pod_uid == expected.pod_uid);
-        let Known { health, at_fault_since, .. } = before.map(|it| it.known.clone()).unwrap_or_default();
+        let Known { health, silent, at_fault_since, .. } =
+            before.map(|it| it.known.clone()).unwrap_or_default();
         // A gateway that is down is not less so for being given something new.
         let is_down = health.as_ref().is_some_and(|health| health.state == State::Down);
         let at_fault_since = at_fault_since.filter(|_| is_down);
-        let known = Known { health, at_fault_since, ..Known::default() };
+        let known = Known { health, silent, at_fault_since, ..Known::default() };
         let entry = Followed {
             expected: expected.clone(),
             known: known.clone(),

@@ -59,7 +59,7 @@ impl<'de, K: serde::de::DeserializeOwned> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Bounded { value, is_whole } = Bounded::deserialize(deserializer)?;
         let read = if is_whole {
-            K::deserialize(&value).map_err(|error| error.to_string())
+            K::deserialize(&value).map_err(|error| unreadable(&error))
         } else {
             Err(too_deep())
         };
@@ -87,6 +87,12 @@ impl<'de, K: serde::de::DeserializeOwned> Deserialize<'de> for Guarded<K> {
             }
         }
     }
+}
+
+/// Why an object can't be read, for its status: the error quotes the value.
+fn unreadable(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    kr8tiv_compiler::without_keys(&text).unwrap_or(text)
 }
 
 fn too_deep() -> String {

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::controller::{Panicked, Reconciler};
+use crate::controller::{Reconciler, fault};
 use crate::guard::Guarded;
 use crate::index::Edition;
 use crate::key::Key;
@@ -109,20 +109,14 @@ impl Reconciler for Harnesses {
         Ok(Action::await_change())
     }
 
-    async fn panicked(
-        &self,
-        harness: &Guarded<Harness>,
-        panic: &Panicked,
-    ) -> Result<Action, statuses::Error> {
+    async fn panicked(&self, harness: &Guarded<Harness>) -> Result<Action, statuses::Error> {
         let Ok(harness) = harness.readable() else { return Ok(Action::await_change()) };
         let previous = self.context.statuses.latest(harness);
         let finding = Finding {
             type_: ConditionType::Ready,
             status: ConditionStatus::False,
             reason: Reason::InternalError,
-            message: format!(
-                "the operator has a fault that this Harness brings out: {panic}; please report it"
-            ),
+            message: fault("Harness"),
         };
         let stalled =
             Finding { type_: ConditionType::Stalled, status: ConditionStatus::True, ..finding.clone() };

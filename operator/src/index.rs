@@ -4,9 +4,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use parking_lot::RwLock;
 
+use crate::claims::{Claim, Claims, Property, Taken};
 use crate::guard::Guarded;
 use crate::key::{Key, version_of};
-use crate::table::{Change, Table};
+use crate::table::Table;
 use kube::Resource;
 
 /// Which version of an object something was made from.
@@ -31,46 +32,6 @@ impl Edition {
     }
 }
 
-/// A Tenant's claim to a tenant id. The least claim holds: the oldest, and of equally old ones that of the smaller
-/// uid, so that every operator comes to the same answer.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Claim {
-    created: Option<k8s_openapi::jiff::Timestamp>,
-    uid: String,
-}
-
-impl Claim {
-    /// The claim of the Tenant with this metadata.
-    pub fn of(metadata: &ObjectMeta) -> Self {
-        Self {
-            created: metadata.creation_timestamp.as_ref().map(|time| time.0),
-            uid: metadata.uid.clone().unwrap_or_default(),
-        }
-    }
-}
-
-/// What whoever comes second to a tenant id reads.
-pub fn id_taken(tenant_id: &str, holder: &Key) -> String {
-    format!(
-        "the tenant id {tenant_id} belongs to Tenant {holder}; delete that one, or create this Tenant anew with another \
-         spec.tenantId"
-    )
-}
-
-/// What whoever comes second to a memory's tag reads.
-pub fn tag_taken(tag: &str, holder: &Key) -> String {
-    format!(
-        "the memory tag {tag} belongs to Tenant {holder}, in another namespace; delete that one, or create this Tenant anew \
-         with another spec.containerTag"
-    )
-}
-
-/// The tag of a Tenant's memory, as far as it is known.
-fn tag_of(tenant: &Tenant) -> Option<String> {
-    let told = tenant.status.as_ref().and_then(|status| status.container_tag.as_ref());
-    tenant.spec.container_tag.as_ref().or(told).cloned()
-}
-
 /// The Harness that a Tenant refers to.
 pub fn harness_of(tenant: &Tenant) -> Key {
     let own = Key::of(&tenant.metadata).sibling(&tenant.spec.harness_ref.name);
@@ -79,11 +40,11 @@ pub fn harness_of(tenant: &Tenant) -> Key {
 }
 
 /// The references, from their targets' side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Index {
     tenants_by_harness: RwLock<Table<Key, Edition>>,
-    tenants_by_id: RwLock<Table<String, Claim>>,
-    tenants_by_tag: RwLock<Table<String, Claim>>,
+    tenant_ids: Claims,
+    container_tags: Claims,
     /// Tenants whose Harness is in another namespace, by their own.
     borrowers_by_namespace: RwLock<Table<String, ()>>,
     agents_by_tenant: RwLock<Table<Key, Edition>>,
@@ -99,55 +60,45 @@ pub struct TenantImpact {
     pub rivals: Vec<Key>,
 }
 
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            tenants_by_harness: RwLock::default(),
+            tenant_ids: Claims::to(Property::TenantId),
+            container_tags: Claims::to(Property::ContainerTag),
+            borrowers_by_namespace: RwLock::default(),
+            agents_by_tenant: RwLock::default(),
+            harnesses: RwLock::default(),
+        }
+    }
+}
+
 impl Index {
     /// Takes in a Tenant.
     pub fn tenant(&self, tenant: &Guarded<Tenant>) -> TenantImpact {
         let metadata = tenant.meta();
         let (key, version) = (Key::of(metadata), version_of(metadata));
-        let (harness, id, tag) = match tenant.readable() {
-            Ok(tenant) => (Some(harness_of(tenant)), kr8tiv_compiler::tenant_id(tenant), tag_of(tenant)),
-            Err(unreadable) => {
-                let (id, tag) = (unreadable.tenant_id.clone(), unreadable.container_tag.clone());
-                (unreadable.refers_to.clone(), id, tag)
-            }
+        let harness = match tenant.readable() {
+            Ok(tenant) => Some(harness_of(tenant)),
+            Err(unreadable) => unreadable.refers_to.clone(),
         };
         let is_borrower = harness.as_ref().is_some_and(|harness| harness.namespace != key.namespace);
         let borrower = is_borrower.then(|| key.namespace.clone());
         self.borrowers_by_namespace.write().insert(key.clone(), borrower, version, ());
-        let edition = Edition::of(metadata);
-        let harnesses = self.tenants_by_harness.write().insert(key.clone(), harness, version, edition);
-        let ids = self.tenants_by_id.write().insert(key.clone(), id, version, Claim::of(metadata));
-        let tags = self.tenants_by_tag.write().insert(key, tag, version, Claim::of(metadata));
-        self.impact(harnesses, ids, tags)
+        let mut rivals = self.tenant_ids.insert(key.clone(), version, tenant);
+        rivals.extend(self.container_tags.insert(key.clone(), version, tenant));
+        let change = self.tenants_by_harness.write().insert(key, harness, version, Edition::of(metadata));
+        TenantImpact { harnesses: change.map_or_else(Vec::new, |change| change.groups), rivals }
     }
 
     /// Forgets a Tenant.
     pub fn tenant_gone(&self, metadata: &ObjectMeta) -> TenantImpact {
         let (key, version) = (Key::of(metadata), version_of(metadata));
-        let harnesses = self.tenants_by_harness.write().remove(&key, version);
-        let ids = self.tenants_by_id.write().remove(&key, version);
-        let tags = self.tenants_by_tag.write().remove(&key, version);
+        let mut rivals = self.tenant_ids.remove(&key, version);
+        rivals.extend(self.container_tags.remove(&key, version));
         self.borrowers_by_namespace.write().remove(&key, version);
-        self.impact(harnesses, ids, tags)
-    }
-
-    fn impact(
-        &self,
-        harnesses: Option<Change<Key>>,
-        ids: Option<Change<String>>,
-        tags: Option<Change<String>>,
-    ) -> TenantImpact {
-        let rivals = |table: &RwLock<Table<String, Claim>>, change: Option<Change<String>>| {
-            change.map_or_else(Vec::new, |change| {
-                let claims = table.read();
-                let same = change.groups.iter().flat_map(|group| claims.members(group));
-                same.map(|(key, _)| key.clone()).filter(|key| *key != change.key).collect()
-            })
-        };
-        let mut all: Vec<Key> = rivals(&self.tenants_by_id, ids);
-        all.extend(rivals(&self.tenants_by_tag, tags));
-        let rivals = all;
-        TenantImpact { harnesses: harnesses.map_or_else(Vec::new, |change| change.groups), rivals }
+        let change = self.tenants_by_harness.write().remove(&key, version);
+        TenantImpact { harnesses: change.map_or_else(Vec::new, |change| change.groups), rivals }
     }
 
     /// Takes in an Agent; gives the Tenants it concerns.
@@ -200,27 +151,22 @@ impl Index {
         self.agents_by_tenant.read().members(tenant).map(|(key, _)| key.clone()).collect()
     }
 
-    /// The Tenant whose claim to the id comes before `claim`, if any.
-    pub fn earlier_claim(&self, tenant_id: &str, claim: &Claim) -> Option<Key> {
-        let (claims, tenant_id) = (self.tenants_by_id.read(), tenant_id.to_owned());
-        let earlier = claims.members(&tenant_id).filter(|(_, other)| ***other < *claim);
-        earlier.min_by(|(_, one), (_, other)| one.cmp(other)).map(|(key, _)| key.clone())
-    }
-
-    /// The Tenant that has the memory's tag, when it is of another namespace and its claim comes before `claim`. Within a
-    /// namespace all Tenants may use the same keys, and with them any tag; whoever has come second from elsewhere does not
-    /// change that.
-    pub fn earlier_tag(&self, tag: &str, tenant: &Key, claim: &Claim) -> Option<Key> {
-        let (claims, tag) = (self.tenants_by_tag.read(), tag.to_owned());
-        let (holder, first) = claims.members(&tag).min_by(|(_, one), (_, other)| one.cmp(other))?;
-        (holder.namespace != tenant.namespace && **first < *claim).then(|| holder.clone())
+    /// What another Tenant has had before, of the id and the tag that a Tenant has as far as they are known.
+    pub fn taken(
+        &self,
+        tenant_id: Option<&str>,
+        container_tag: Option<&str>,
+        claim: &Claim,
+    ) -> Option<Taken> {
+        let id = || self.tenant_ids.earlier(tenant_id?, claim);
+        id().or_else(|| self.container_tags.earlier(container_tag?, claim))
     }
 
     /// A listing of Tenants begins.
     pub fn begin_tenants(&self) {
-        self.tenants_by_tag.write().begin_listing();
         self.tenants_by_harness.write().begin_listing();
-        self.tenants_by_id.write().begin_listing();
+        self.tenant_ids.begin_listing();
+        self.container_tags.begin_listing();
         self.borrowers_by_namespace.write().begin_listing();
     }
 
@@ -233,14 +179,8 @@ impl Index {
             impact.harnesses.extend(change.groups);
         }
         self.borrowers_by_namespace.write().finish_listing();
-        let (ids, tags) =
-            (self.tenants_by_id.write().finish_listing(), self.tenants_by_tag.write().finish_listing());
-        for change in ids {
-            impact.rivals.extend(self.impact(None, Some(change), None).rivals);
-        }
-        for change in tags {
-            impact.rivals.extend(self.impact(None, None, Some(change)).rivals);
-        }
+        impact.rivals = self.tenant_ids.finish_listing();
+        impact.rivals.extend(self.container_tags.finish_listing());
         (gone, impact)
     }
 

@@ -9,8 +9,10 @@ use serde_json::Value;
 const LINES: usize = 3;
 /// Characters that are kept.
 const TEXT: usize = 400;
-/// Bytes of a log's end that kubelet gives at most.
-const KUBELETS: usize = 2048;
+/// Bytes of a log's end that kubelet takes at most.
+const LOG_END: usize = 2048;
+/// Bytes of all messages of a Pod that kubelet keeps at most; each container has an equal share.
+const OF_A_POD: usize = 12_288;
 /// So does OpenClaw's advice begin, to repair a configuration that is not its to change here.
 const ADVICE: &str = "Run \"openclaw ";
 
@@ -20,14 +22,15 @@ struct Line {
     text: String,
 }
 
-/// The last error in a termination message, else its last lines, in one line; `None` when there is nothing in it.
-pub fn last_words(message: &str) -> Option<String> {
-    // Of so long a message the first line is the end of one, and half a secret does not look like one.
-    let whole = if message.len() < KUBELETS {
-        message
-    } else {
-        message.split_once('\n').map_or("", |(_, rest)| rest)
-    };
+/// Bytes that kubelet gives at most of one container's message, in a Pod with so many of them.
+pub fn message_limit(containers: usize) -> usize {
+    (OF_A_POD / containers.max(1)).min(LOG_END)
+}
+
+/// The last error in a termination message, else its last lines, in one line; `None` when there is nothing in it. `limit`
+/// is [`message_limit`].
+pub fn last_words(message: &str, limit: usize) -> Option<String> {
+    let whole = if message.len() < limit { message } else { whole_lines(message, limit) };
     let lines: Vec<Line> = whole.lines().map(|line| read(&without_escapes(line))).collect();
     let mut errors = lines.iter().filter(|line| line.is_error).map(|line| {
         let told = line.text.lines().map(spoken).take_while(|line| !line.starts_with(ADVICE));
@@ -48,6 +51,13 @@ pub fn last_words(message: &str) -> Option<String> {
         shortened.push('…');
     }
     Some(shortened)
+}
+
+/// Of a message that was cut: first at its start, to the end of a log, then at its end, to the container's share. Half a
+/// secret does not look like one.
+fn whole_lines(message: &str, limit: usize) -> &str {
+    let rest = message.split_once('\n').map_or("", |(_, rest)| rest);
+    if limit < LOG_END { rest.rsplit_once('\n').map_or("", |(rest, _)| rest) } else { rest }
 }
 
 /// Of a structured log's line the message is taken.
@@ -98,7 +108,7 @@ mod tests {
     use super::*;
 
     fn last(message: &str) -> String {
-        last_words(message).unwrap_or_default()
+        last_words(message, LOG_END).unwrap_or_default()
     }
 
     #[test]
@@ -106,7 +116,7 @@ mod tests {
         let message = "a\nb\n2026-11-25T20:06:05.123+00:00 \u{1b}[31mgateway.mode\u{1b}[39m:\tis missing\n\n[20:06:05] fix it\n";
         assert_eq!(last(message), "b gateway.mode: is missing fix it");
         assert_eq!(last("127.0.0.1:18789 is in use"), "127.0.0.1:18789 is in use");
-        assert_eq!(last_words(" \n\n"), None);
+        assert_eq!(last_words(" \n\n", LOG_END), None);
     }
 
     #[test]
@@ -130,7 +140,12 @@ mod tests {
         assert_eq!(last(&format!("the bot {token} is refused")), "the bot [redacted] is refused");
         let hidden = format!("{} Bearer canary-canary", "x ".repeat(195));
         assert!(!last(&hidden).contains("canary"), "{}", last(&hidden));
-        assert_eq!(last(&format!("{}-canary\nnot found", "x".repeat(KUBELETS))), "not found");
+        assert_eq!(last(&format!("{}-canary\nnot found", "x".repeat(LOG_END))), "not found");
+        let share = message_limit(7);
+        let cut = format!("{}-canary\nnot found\nBearer canary", "x".repeat(share));
+        assert_eq!((share, last_words(&cut, share).as_deref()), (1755, Some("not found")));
+        assert_eq!(last_words(&"x".repeat(share), share), None);
+        assert_eq!((message_limit(0), message_limit(6)), (LOG_END, LOG_END));
         let long = last(&format!("\n{}", "ä\u{7}\u{1b}\u{1b}[".repeat(10_000)));
         assert!(long.chars().count() <= TEXT + 1 && !long.contains(char::is_control), "{long}");
     }

@@ -18,6 +18,7 @@ pub mod app;
 pub mod backoff;
 pub mod bounded;
 pub mod child;
+pub mod claims;
 pub mod client;
 pub mod compiler;
 pub mod context;
@@ -55,6 +56,7 @@ pub mod tenant;
 pub mod tokens;
 pub mod watch;
 pub mod watchdog;
+pub mod watched;
 
 /// Field manager of everything that the operator applies.
 pub const FIELD_MANAGER: &str = "kr8tiv-operator";

@@ -41,6 +41,7 @@ async fn run(settings: Settings) -> Result<(), Error> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %settings.listen, "starting");
     let parts = Parts {
         client,
+        watch_namespace: settings.watch_namespace.clone(),
         compiler: Compiler::new(settings.platform()),
         ask: Arc::new(watchdog::Http::default()),
         memory: Arc::new(Https::new(settings.supermemory_addresses.into()).map_err(Error::Memory)?),

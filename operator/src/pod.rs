@@ -2,12 +2,13 @@
 
 mod crash_loop;
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodSpec};
 use k8s_openapi::jiff::Timestamp;
 use kr8tiv_crds::meta;
 use kr8tiv_crds::status::Reason;
 
 use self::crash_loop::crash_loop;
+use crate::last_words::message_limit;
 
 /// Name of the gateway's container.
 const GATEWAY: &str = "gateway";
@@ -156,8 +157,10 @@ fn problem(pod: &Pod) -> Option<Problem> {
     }
     let status = pod.status.as_ref()?;
     let init = status.init_container_statuses.iter().flatten();
+    let containers = |spec: &PodSpec| spec.containers.len() + spec.init_containers.iter().flatten().count();
+    let limit = message_limit(pod.spec.as_ref().map_or(0, containers));
     init.chain(status.container_statuses.iter().flatten())
-        .find_map(|container| of_container(container, own_names(pod)))
+        .find_map(|container| of_container(container, own_names(pod), limit))
 }
 
 /// Why a container can't come to be, and what kubelet says of it.
@@ -168,7 +171,7 @@ fn waiting(container: &ContainerStatus) -> (&str, &str) {
     })
 }
 
-fn of_container(container: &ContainerStatus, own_names: [Option<&str>; 2]) -> Option<Problem> {
+fn of_container(container: &ContainerStatus, own_names: [Option<&str>; 2], limit: usize) -> Option<Problem> {
     let name = &container.name;
     if let Some(cause) = without_image(container, own_names) {
         let message = format!("container {name}: {cause}");
@@ -180,7 +183,7 @@ fn of_container(container: &ContainerStatus, own_names: [Option<&str>; 2]) -> Op
             let message = sentence(&format!("container {name} can't be created"), &detail);
             Some(Problem { reason: Reason::ContainerConfigFailed, message })
         }
-        (reason, _) => crash_loop(container, reason),
+        (reason, _) => crash_loop(container, reason, limit),
     }
 }
 
@@ -323,11 +326,18 @@ mod tests {
             looping(&json!({"running": {}}), &end)
         };
         assert_eq!(pod(&with("2026-11-25T12:10:00Z", 1)).problem, None);
-        let (_, message) = said(&with("2026-11-25T12:09:59Z", 137));
-        assert_eq!(
-            message,
-            "container gateway ends again and again with exit code 137 (Error): its log says why"
-        );
+        for (code, words) in [
+            (130, "its log says why"),
+            (137, "its log says why"),
+            (143, "its log says why"),
+            (128, "all is well"),
+            (134, "all is well"),
+        ] {
+            let (_, message) = said(&with("2026-11-25T12:09:59Z", code));
+            let expected =
+                format!("container gateway ends again and again with exit code {code} (Error): {words}");
+            assert_eq!(message, expected);
+        }
     }
 
     #[test]

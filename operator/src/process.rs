@@ -58,7 +58,10 @@ pub fn begin(directives: &str) -> Result<CancellationToken, Error> {
     let logs =
         tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_current_span(false);
     logs.with_env_filter(filter).init();
-    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic")));
+    // It may quote anything.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(panic = kr8tiv_compiler::redacted(&panic.to_string()), "panic");
+    }));
     rustls::crypto::ring::default_provider().install_default().map_err(|_| Error::TlsProvider)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kr8tiv_compiler::FROZEN_SECONDS;
 use kr8tiv_crds::operation::Recovery;
 
-/// How long a gateway is down before it is restarted. A container that ends, or whose liveness probe fails, is started
-/// again by kubelet, within a minute and a half; what is left is a Pod without a problem that does not serve.
-const GRACE: Duration = Duration::from_mins(2);
+/// How long a gateway is down before it is restarted. A container that ends, or whose liveness probe fails, is kubelet's to
+/// start again: by then it has done so. What is left is a Pod without a problem that does not serve.
+const GRACE: Duration = Duration::from_mins(3);
+const _: () = assert!(GRACE.as_secs() > FROZEN_SECONDS);
 /// The budget's period.
 const PERIOD: SignedDuration = SignedDuration::from_hours(1);
 
@@ -112,7 +114,7 @@ mod tests {
     #[test]
     fn a_gateway_may_come_back_by_itself() {
         let decision = decide(Duration::from_secs(30), &[], at(0), &limits(3));
-        assert_eq!(decision, Decision::Wait(Duration::from_secs(90)));
+        assert_eq!(decision, Decision::Wait(Duration::from_secs(150)));
         assert_eq!(decide(DOWN, &[], at(0), &limits(3)), Decision::Restart);
         assert_eq!(
             Decision::Restart.again(),

@@ -75,6 +75,10 @@ pub struct Settings {
         value_enum
     )]
     pub supermemory_addresses: Addresses,
+    /// The only namespace whose Harnesses, Tenants and Agents this operator keeps; it needs no right in any other. Without
+    /// it, all of the cluster: there must be no other operator then.
+    #[arg(long, env = "KR8TIV_WATCH_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace)]
+    pub watch_namespace: Option<String>,
     /// Where /livez and /readyz are answered.
     #[arg(long, env = "KR8TIV_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,

@@ -12,7 +12,7 @@ use kr8tiv_crds::reference::SecretKeyReference;
 use parking_lot::Mutex;
 use ring::hmac;
 
-use crate::index::Claim;
+use crate::claims::Claim;
 use crate::key::Key;
 
 /// HMAC-SHA-256 of a token.

@@ -16,18 +16,20 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, Resource};
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::child::ChildKind;
+use crate::claims::Claim;
 use crate::guard::{CustomKind, Guarded};
-use crate::index::{Claim, TenantImpact};
+use crate::index::TenantImpact;
 use crate::key::Key;
 use crate::queue::Queues;
 use crate::readiness::Gate;
 use crate::stores::Stores;
 use crate::table::Change;
 use crate::tokens::channel_tokens;
+use crate::watched::Watched;
 
 /// A definition that is installed after the operator, or an API server that comes back, is noticed within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -89,7 +91,7 @@ fn explain(error: &watcher::Error) -> String {
             "the API server does not know this kind; install the chart kr8tiv-crds".into()
         }
         watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403 => {
-            format!("not allowed: {}; the ClusterRole lacks a rule", status.message)
+            format!("not allowed: {}; the operator's role lacks a rule", status.message)
         }
         other => other.to_string(),
     }
@@ -212,7 +214,7 @@ impl References<Harness> for Stores {
 
 /// Watches one of our own kinds.
 pub async fn custom<K: CustomKind>(
-    client: Client,
+    watched: Watched,
     stores: Arc<Stores>,
     queues: Queues,
     gate: Gate,
@@ -223,8 +225,7 @@ pub async fn custom<K: CustomKind>(
     // The store takes over a listing only when it is complete: to wake a pass before would show it the old state,
     // and nothing would wake it again.
     let mut listing: Option<Wakes> = None;
-    let api = Api::<Guarded<K>>::all(client);
-    watch(api, watcher::Config::default(), gate, move |mut event| {
+    watch(watched.api::<Guarded<K>>(), watcher::Config::default(), gate, move |mut event| {
         if let Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) = &mut event {
             object.meta_mut().managed_fields = None;
         }
@@ -261,7 +262,7 @@ fn wake(queues: &Queues, changes: impl IntoIterator<Item = Change<Key>>) {
 }
 
 /// Watches the metadata of a kind of children.
-pub async fn metadata<K>(client: Client, stores: Arc<Stores>, queues: Queues, gate: Gate, kind: ChildKind)
+pub async fn metadata<K>(watched: Watched, stores: Arc<Stores>, queues: Queues, gate: Gate, kind: ChildKind)
 where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
         + Clone
@@ -271,7 +272,7 @@ where
         + Sync
         + 'static,
 {
-    watch(Api::<PartialObjectMeta<K>>::all(client), children(), gate, move |event| match event {
+    watch(watched.api::<PartialObjectMeta<K>>(), children(), gate, move |event| match event {
         Event::Apply(object) | Event::InitApply(object) => {
             wake(&queues, stores.put_child(kind, &object.metadata));
         }
@@ -283,9 +284,9 @@ where
 }
 
 /// Watches the gateways' StatefulSets.
-pub async fn workloads(client: Client, stores: Arc<Stores>, queues: Queues, gate: Gate) {
+pub async fn workloads(watched: Watched, stores: Arc<Stores>, queues: Queues, gate: Gate) {
     let kind = ChildKind::StatefulSet;
-    watch(Api::<StatefulSet>::all(client), children(), gate, move |event| match event {
+    watch(watched.api::<StatefulSet>(), children(), gate, move |event| match event {
         Event::Apply(set) | Event::InitApply(set) => {
             let changes = [stores.put_child(kind, &set.metadata), stores.put_workload(&set)];
             wake(&queues, changes.into_iter().flatten());
@@ -301,8 +302,8 @@ pub async fn workloads(client: Client, stores: Arc<Stores>, queues: Queues, gate
 }
 
 /// Watches the gateways' Pods.
-pub async fn pods(client: Client, stores: Arc<Stores>, queues: Queues, gate: Gate) {
-    watch(Api::<Pod>::all(client), children(), gate, move |event| match event {
+pub async fn pods(watched: Watched, stores: Arc<Stores>, queues: Queues, gate: Gate) {
+    watch(watched.api::<Pod>(), children(), gate, move |event| match event {
         Event::Apply(pod) | Event::InitApply(pod) => wake(&queues, stores.put_pod(&pod)),
         Event::Delete(pod) => wake(&queues, stores.drop_pod(&pod.metadata)),
         Event::Init => stores.begin_pods(),
@@ -312,12 +313,16 @@ pub async fn pods(client: Client, stores: Arc<Stores>, queues: Queues, gate: Gat
 }
 
 /// Watches the metadata of namespaces: a Harness may be shared by their labels.
-pub async fn namespaces(client: Client, stores: Arc<Stores>, queues: Queues, gate: Gate) {
+pub async fn namespaces(
+    api: Api<PartialObjectMeta<Namespace>>,
+    stores: Arc<Stores>,
+    queues: Queues,
+    gate: Gate,
+) {
     let wake = move |stores: &Stores, namespaces: Vec<String>| {
         let borrowers = namespaces.iter().flat_map(|namespace| stores.index.borrowers(namespace));
         borrowers.for_each(|tenant| queues.wake_tenant(tenant));
     };
-    let api = Api::<PartialObjectMeta<Namespace>>::all(client);
     watch(api, watcher::Config::default(), gate, move |event| match event {
         Event::Apply(object) | Event::InitApply(object) => {
             wake(&stores, stores.put_namespace(&object.metadata).into_iter().collect());

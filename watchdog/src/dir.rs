@@ -165,7 +165,10 @@ impl Dir {
         match std::fs::remove_dir_all(self.handle().join(name)) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => self.remove(name),
+            // Moved as well when it has become a directory since.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                self.remove(name).or_else(|_| self.move_aside(name))
+            }
             Err(_) => self.move_aside(name),
         }
     }

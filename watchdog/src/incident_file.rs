@@ -1,8 +1,9 @@
-//! I/O: what outlives the watchdog: of which incident *down* was told, and whom. A small file beside the record of
-//! deliveries.
+//! I/O: what outlives the watchdog: who took a *down* and no *recovered* since, and of which incident. A small file beside
+//! the record of deliveries.
 //!
-//! It lies on the volume, where an agent can change it. By that it can have a *recovered* told or a *down* left out, once
-//! and at the next start; no word of it reaches a receiver.
+//! It lies on the volume, where an agent can change it. By that it can have a *down* or *recovered* told that is not true,
+//! or a *down* left out, at the next start. Nothing of the file reaches a receiver but one of our reasons and a time that
+//! is past.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,6 +17,8 @@ use tokio::time::timeout;
 
 use crate::deliver::RECORD_DIR;
 use crate::dir::{Dir, Found};
+use crate::judge::alerts::Announced;
+use crate::judge::machine::Incident;
 use crate::judge::reason::Reason;
 use crate::settings::Receiver;
 
@@ -26,14 +29,12 @@ const LIMIT: u64 = 4096;
 /// For how long a volume is waited for that hangs.
 const WITHIN: Duration = Duration::from_secs(2);
 
-/// An incident of which *down* was told and *recovered* was not yet.
+/// The last incident of which *down* was told, and who took that or an earlier one and no *recovered* since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// Why the gateway was called down.
-    pub reason: Reason,
-    /// When it began, by the watchdog's clock.
-    pub since: Duration,
-    /// Who was told.
+    /// The incident.
+    pub announced: Announced,
+    /// Who has a *recovered* to come.
     pub receivers: BTreeSet<Receiver>,
 }
 
@@ -43,39 +44,57 @@ struct Document {
     api_version: String,
     reason: String,
     since_seconds: u64,
+    told_seconds: u64,
+    over: bool,
     receivers: BTreeSet<String>,
 }
 
-/// The file, as far as it is known what is in it.
+/// What is in the file.
+#[derive(Debug, PartialEq, Eq)]
+enum Content {
+    /// It could not be read, so that whatever is true now has to be stored.
+    Unknown,
+    /// This; or there is no file.
+    Known(Option<Told>),
+}
+
+/// The file.
 #[derive(Debug)]
 pub struct IncidentFile {
     folder: PathBuf,
-    stored: Option<Told>,
+    content: Content,
     storing: Option<JoinHandle<(Option<Told>, io::Result<()>)>>,
 }
 
 impl IncidentFile {
-    /// Reads it; what can't be read is as if nothing had been told.
+    /// Reads it. What can't be read is as if nobody had been told anything.
     pub async fn open(state_dir: &Path) -> Self {
         let folder = state_dir.to_owned();
         let reading = spawn_blocking({
             let folder = folder.clone();
             move || read(&folder)
         });
-        let stored = match timeout(WITHIN, reading).await {
-            Ok(Ok(Ok(stored))) => stored,
-            Ok(Ok(Err(why))) => {
-                tracing::warn!(file = FILE, why, "who was told of an incident is not known any more");
-                None
-            }
-            Ok(Err(_)) | Err(_) => None,
+        let read = match timeout(WITHIN, reading).await {
+            Ok(Ok(read)) => read,
+            Ok(Err(died)) => Err(died.to_string()),
+            Err(_) => Err(format!("the volume did not answer within {} s", WITHIN.as_secs())),
         };
-        Self { folder, stored, storing: None }
+        let content = read.map_or_else(
+            |why| {
+                tracing::warn!(file = FILE, why, "who was told of an incident is not known any more");
+                Content::Unknown
+            },
+            Content::Known,
+        );
+        Self { folder, content, storing: None }
     }
 
-    /// What is stored.
+    /// What is stored, as far as it is known.
     pub fn stored(&self) -> Option<&Told> {
-        self.stored.as_ref()
+        match &self.content {
+            Content::Known(stored) => stored.as_ref(),
+            Content::Unknown => None,
+        }
     }
 
     /// Stores what is true now, on a thread of its own and never on two: a volume that hangs must not collect threads.
@@ -87,11 +106,14 @@ impl IncidentFile {
         let ended = self.storing.take().and_then(FutureExt::now_or_never);
         if let Some(Ok((stored, outcome))) = ended {
             match outcome {
-                Ok(()) => self.stored = stored,
+                Ok(()) => self.content = Content::Known(stored),
                 Err(error) => tracing::debug!(file = FILE, %error, "not stored"),
             }
         }
-        if told != self.stored {
+        let wanted = Content::Known(told);
+        if wanted != self.content
+            && let Content::Known(told) = wanted
+        {
             let folder = self.folder.clone();
             self.storing = Some(spawn_blocking(move || {
                 let outcome = write(&folder, told.as_ref());
@@ -116,11 +138,14 @@ fn read(state_dir: &Path) -> Result<Option<Told>, String> {
 fn write(state_dir: &Path, told: Option<&Told>) -> io::Result<()> {
     let folder = Dir::open(state_dir)?.ensure_subdir(RECORD_DIR)?;
     let Some(told) = told else { return folder.remove(FILE) };
+    let Told { announced: Announced { incident, told, over }, receivers } = told;
     let document = Document {
         api_version: API_VERSION.to_owned(),
-        reason: told.reason.as_str().to_owned(),
-        since_seconds: told.since.as_secs(),
-        receivers: told.receivers.iter().map(|receiver| receiver.as_str().to_owned()).collect(),
+        reason: incident.reason.as_str().to_owned(),
+        since_seconds: incident.since.as_secs(),
+        told_seconds: told.as_secs(),
+        over: *over,
+        receivers: receivers.iter().map(|receiver| receiver.as_str().to_owned()).collect(),
     };
     folder.write(FILE, &serde_json::to_vec(&document)?)
 }
@@ -135,11 +160,14 @@ fn parse(bytes: &[u8]) -> Result<Told, String> {
     let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == document.reason);
     let receivers =
         Receiver::ALL.into_iter().filter(|receiver| document.receivers.contains(receiver.as_str()));
-    Ok(Told {
-        reason: reason.ok_or("it has an unknown reason")?,
+    let incident = Incident {
+        number: 0,
         since: Duration::from_secs(document.since_seconds),
-        receivers: receivers.collect(),
-    })
+        reason: reason.ok_or("it has an unknown reason")?,
+    };
+    let told = Duration::from_secs(document.told_seconds);
+    let announced = Announced { incident, told, over: document.over };
+    Ok(Told { announced, receivers: receivers.collect() })
 }
 
 #[cfg(test)]
@@ -150,9 +178,10 @@ mod tests {
     fn it_is_read_as_it_was_written_and_what_an_agent_makes_of_it_is_refused() {
         let state = tempfile::tempdir().unwrap();
         assert_eq!(read(state.path()), Ok(None));
+        let since = Duration::from_hours(500_000);
+        let incident = Incident { number: 0, since, reason: Reason::GatewayFrozen };
         let told = Told {
-            reason: Reason::GatewayFrozen,
-            since: Duration::from_hours(500_000),
+            announced: Announced { incident, told: since + Duration::from_mins(5), over: true },
             receivers: [Receiver::Owner].into(),
         };
         write(state.path(), Some(&told)).unwrap();
@@ -164,11 +193,29 @@ mod tests {
         for hostile in [
             "",
             "{}",
-            r#"{"apiVersion":"kr8tiv.ai/incident/v1","reason":"canary","sinceSeconds":1,"receivers":[]}"#,
+            r#"{"apiVersion":"kr8tiv.ai/incident/v1","reason":"canary","sinceSeconds":1,"toldSeconds":1,"over":false,
+                "receivers":[]}"#,
         ] {
             std::fs::write(&file, hostile).unwrap();
             let why = read(state.path()).unwrap_err();
             assert!(!why.contains("canary"), "{why}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_read_is_stored_anew_whatever_is_true() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = state.path().join(RECORD_DIR);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join(FILE), "{}").unwrap();
+        let mut file = IncidentFile::open(state.path()).await;
+        assert_eq!(file.stored(), None);
+        file.store(None);
+        file.storing.take().unwrap().await.unwrap().1.unwrap();
+        assert!(!folder.join(FILE).exists());
+
+        let mut file = IncidentFile::open(state.path()).await;
+        file.store(None);
+        assert!(file.storing.is_none(), "it is known that there is none");
     }
 }

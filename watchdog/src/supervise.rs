@@ -1,6 +1,5 @@
 //! I/O: watches the gateway. Asks it, has the answers judged, publishes what is known, and has webhooks told.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,16 +16,16 @@ use crate::gateway::prober::{Prober, Round};
 use crate::gateway_status::{ConfigStatus, GatewayStatus, Memory, channel_statuses};
 use crate::http::Snapshot;
 use crate::incident_file::{IncidentFile, Told};
-use crate::judge::alerts::{Alert, Alerts};
+use crate::judge::alerts::{Alert, Alerts, Announced};
 use crate::judge::applied::{Applied, Verdict};
-use crate::judge::machine::{Event, Incident, Machine, Thresholds};
+use crate::judge::machine::{Event, Machine, Thresholds};
 use crate::judge::symptoms::{Surroundings, observe};
 use crate::local::{Local, Looker};
 use crate::metrics::{Levels, Metrics};
 use crate::names::Digest;
 use crate::secret::Redactor;
 use crate::seen::Seen;
-use crate::settings::{Receiver, Settings};
+use crate::settings::Settings;
 use crate::tell::Tellers;
 
 /// Watches one gateway.
@@ -38,8 +37,8 @@ pub struct Supervisor {
     prober: Prober,
     machine: Machine,
     alerts: Alerts,
-    /// The incident of which *down* was told before the start, and whom, until it is known who is told now.
-    told_before: Option<(Incident, BTreeSet<Receiver>)>,
+    /// What was told before the start, until it is known who is told now.
+    told_before: Option<Told>,
     applied: Applied,
     settings: Settings,
     /// The `watchdog.json` that was last looked at.
@@ -105,10 +104,12 @@ impl Supervisor {
     /// Watches for ever.
     pub async fn run(mut self) -> Infallible {
         let mut file = IncidentFile::open(&self.state_dir).await;
-        if let Some(Told { reason, since, receivers }) = file.stored().cloned() {
-            let incident = Incident { number: 0, since: since.min(self.clock.now()), reason };
-            self.alerts.restore(incident);
-            self.told_before = Some((incident, receivers));
+        if let Some(mut before) = file.stored().cloned() {
+            let (now, Announced { incident, told, .. }) = (self.clock.now(), &mut before.announced);
+            *told = now.min(*told);
+            incident.since = now.min(incident.since);
+            self.alerts.restore(before.announced);
+            self.told_before = Some(before);
         }
         loop {
             let on_disk = self.deliveries.borrow_and_update().status.on_disk();
@@ -121,14 +122,19 @@ impl Supervisor {
             let pause = if settled { probe_interval } else { probe_interval_unsettled.min(probe_interval) };
             let mut next_round = self.clock.now() + pause;
             loop {
-                self.tell();
-                self.remember(&mut file);
-                let serving = self.machine.is_serving_now();
-                let due = self.alerts.next_due(self.machine.incident(), serving, &self.settings.rules);
+                // Until it is known who is told, there is nobody to tell, and what was told before must not be lost.
+                let due = self.told_before.is_none().then(|| {
+                    self.tell();
+                    self.remember(&mut file);
+                    let serving = self.machine.is_serving_now();
+                    self.alerts.next_due(self.machine.incident(), serving, &self.settings.rules)
+                });
+                let due = due.flatten();
                 let wake = due.map_or(next_round, |due| due.min(next_round));
                 tokio::select! {
                     () = sleep_until(self.clock.instant(wake)) => {}
                     () = self.prober.idle() => {}
+                    () = self.tellers.taken() => {}
                     changed = self.deliveries.changed() => {
                         // Its sender outlives this loop; should it not, rounds go on by time.
                         if changed.is_err() {
@@ -154,8 +160,8 @@ impl Supervisor {
             Mounted::Bytes(bytes) => match Settings::parse(bytes) {
                 Ok(settings) => {
                     self.tellers.configure(&settings);
-                    if let Some((incident, receivers)) = self.told_before.take() {
-                        self.tellers.restore(&incident, &receivers);
+                    if let Some(Told { announced, receivers }) = self.told_before.take() {
+                        self.tellers.restore(&announced.incident, &receivers);
                     }
                     self.redactor = environment::redactor(&settings);
                     self.settings = settings;
@@ -238,24 +244,18 @@ impl Supervisor {
         let serving = self.machine.is_serving_now();
         let mut alerts = self.alerts.step(now, self.machine.incident(), serving, &self.settings.rules);
         // For a receiver that there was not when it was told.
-        alerts.extend(self.alerts.announced().copied().map(Alert::Down));
+        alerts.extend(self.alerts.open().map(Alert::Down));
         for alert in alerts {
             let version = self.seen.version.as_deref();
             self.tellers.tell(&alert, &self.settings, &self.machine, version, now);
         }
     }
 
-    /// Has the next watchdog know who was told of the incident.
+    /// Has the next watchdog know who took *down*, and no *recovered* since.
     fn remember(&self, file: &mut IncidentFile) {
-        // Who was told before is not known of the tellers yet.
-        if self.told_before.is_some() {
-            return;
-        }
-        let told = self.alerts.announced().map(|incident| {
-            let receivers = self.tellers.told_of(incident);
-            Told { reason: incident.reason, since: incident.since, receivers }
-        });
-        file.store(told.filter(|told| !told.receivers.is_empty()));
+        let receivers = self.tellers.believe_down();
+        let announced = self.alerts.announced().filter(|_| !receivers.is_empty());
+        file.store(announced.map(|announced| Told { announced: *announced, receivers }));
     }
 
     fn log(&self, event: Event) {

@@ -13,9 +13,9 @@ use crate::judge::alerts::Alert;
 use crate::judge::machine::{Incident, Machine};
 use crate::metrics::Metrics;
 use crate::settings::{Receiver, Settings};
-use crate::webhook::message::{Context, Message};
+use crate::webhook::message::{Context, Kind, Message};
 use crate::webhook::post::{Poster, Target};
-use crate::webhook::sender::Sender;
+use crate::webhook::sender::{Sender, Taken};
 
 /// The tasks of both receivers.
 #[derive(Debug)]
@@ -24,12 +24,15 @@ pub struct Tellers {
     run: String,
     sequence: u64,
     receivers: BTreeMap<Receiver, Teller>,
+    taken: mpsc::UnboundedReceiver<Taken>,
 }
 
 #[derive(Debug)]
 struct Teller {
-    /// Number of the incident of which it was told *down*, and not *recovered* yet.
+    /// Number of the incident of which *down* was put into its queue, and *recovered* was not yet.
     told: Option<u64>,
+    /// Whether it took a *down*, and no *recovered* since.
+    believes_down: bool,
     target: watch::Sender<Option<Target>>,
     messages: mpsc::UnboundedSender<Message>,
 }
@@ -38,6 +41,7 @@ impl Tellers {
     /// Starts the tasks; they end with this value.
     pub fn start(clock: Clock, metrics: &Arc<Metrics>) -> Self {
         let poster = Arc::new(Poster::default());
+        let (reports, taken) = mpsc::unbounded_channel();
         let start = |receiver| {
             let (target, targets) = watch::channel(None);
             let (messages, arriving) = mpsc::unbounded_channel();
@@ -46,13 +50,15 @@ impl Tellers {
                 receiver,
                 target: targets,
                 messages: arriving,
+                taken: reports.clone(),
                 poster: Arc::clone(&poster),
                 metrics: Arc::clone(metrics),
             };
             tokio::spawn(sender.run());
-            (receiver, Teller { told: None, target, messages })
+            (receiver, Teller { told: None, believes_down: false, target, messages })
         };
-        Self { clock, run: run(), sequence: 0, receivers: Receiver::ALL.into_iter().map(start).collect() }
+        let receivers = Receiver::ALL.into_iter().map(start).collect();
+        Self { clock, run: run(), sequence: 0, receivers, taken }
     }
 
     /// Takes over who is told.
@@ -72,7 +78,7 @@ impl Tellers {
                 let url = |target: &Option<Target>| target.as_ref().map(|target| target.url.clone());
                 if url(current) != url(&target) {
                     // Somebody else, who knows of no incident.
-                    teller.told = None;
+                    (teller.told, teller.believes_down) = (None, false);
                 }
                 *current = target;
                 differs
@@ -80,16 +86,30 @@ impl Tellers {
         }
     }
 
-    /// Who was told of an incident *down*, and not *recovered* yet.
-    pub fn told_of(&self, incident: &Incident) -> BTreeSet<Receiver> {
-        let told = self.receivers.iter().filter(|(_, teller)| teller.told == Some(incident.number));
-        told.map(|(receiver, _)| *receiver).collect()
+    /// Who took a *down*, and no *recovered* since.
+    pub fn believe_down(&self) -> BTreeSet<Receiver> {
+        let believing = self.receivers.iter().filter(|(_, teller)| teller.believes_down);
+        believing.map(|(receiver, _)| *receiver).collect()
     }
 
-    /// These were told of an incident *down* before the watchdog's start.
+    /// These took a *down*, and no *recovered*, before the watchdog's start.
     pub fn restore(&mut self, incident: &Incident, receivers: &BTreeSet<Receiver>) {
-        for (_, teller) in self.receivers.iter_mut().filter(|(receiver, _)| receivers.contains(receiver)) {
-            teller.told = Some(incident.number);
+        for (receiver, teller) in &mut self.receivers {
+            if receivers.contains(receiver) && teller.target.borrow().is_some() {
+                (teller.told, teller.believes_down) = (Some(incident.number), true);
+            }
+        }
+    }
+
+    /// Waits until a receiver has taken a *down* or *recovered*, and takes that over.
+    pub async fn taken(&mut self) {
+        let Some(Taken { receiver, url, kind }) = self.taken.recv().await else {
+            return std::future::pending().await;
+        };
+        if let Some(teller) = self.receivers.get_mut(&receiver)
+            && teller.target.borrow().as_ref().is_some_and(|target| target.url == url)
+        {
+            teller.believes_down = kind == Kind::Down;
         }
     }
 

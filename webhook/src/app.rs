@@ -9,6 +9,7 @@ use kr8tiv_operator::queue::Queues;
 use kr8tiv_operator::readiness::Readiness;
 use kr8tiv_operator::stores::{Stores, Writers};
 use kr8tiv_operator::watch;
+use kr8tiv_operator::watched::Watched;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -41,6 +42,8 @@ pub enum Error {
 pub struct Parts {
     /// The way to the API server.
     pub client: Client,
+    /// What is judged.
+    pub watched: Watched,
     /// What the operator was installed with.
     pub platform: Platform,
     /// Where the certificate is.
@@ -55,14 +58,14 @@ pub struct Parts {
 
 /// Runs until `stop`, then finishes the reviews that have begun.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
-    let Parts { client, platform, place, source, reviews, probes } = parts;
+    let Parts { client, watched, platform, place, source, reviews, probes } = parts;
     let (stores, writers) = Stores::new();
     let stores = Arc::new(stores);
     let (readiness, metrics, served) = (Readiness::default(), Metrics::default(), Served::default());
     // Before anything is ready: some ten milliseconds, once.
     tokio::task::spawn_blocking(judge::warm_up).await.map_err(Error::TaskPanicked)?;
     let mut tasks = JoinSet::new();
-    spawn_watches(&mut tasks, &client, &stores, &readiness, writers);
+    spawn_watches(&mut tasks, &watched, &stores, &readiness, writers);
     let gate = readiness.gate("Certificate");
     let (of_keeper, of_metrics) = (client.clone(), metrics.clone());
     let keeper =
@@ -106,21 +109,23 @@ fn spawn(
 
 fn spawn_watches(
     tasks: &mut JoinSet<&'static str>,
-    client: &Client,
+    watched: &Watched,
     stores: &Arc<Stores>,
     readiness: &Readiness,
     writers: Writers,
 ) {
     // Nobody waits for passes here: what the watches ask for is dropped.
     let (queues, _) = Queues::new();
-    let parts = |kind| (client.clone(), Arc::clone(stores), queues.clone(), readiness.gate(kind));
-    let Writers { tenants, harnesses, agents } = writers;
-    let (client, stores, queues, gate) = parts("Tenant");
-    spawn(tasks, "watch of kind Tenant", watch::custom(client, stores, queues, gate, tenants));
-    let (client, stores, queues, gate) = parts("Harness");
-    spawn(tasks, "watch of kind Harness", watch::custom(client, stores, queues, gate, harnesses));
-    let (client, stores, queues, gate) = parts("Agent");
-    spawn(tasks, "watch of kind Agent", watch::custom(client, stores, queues, gate, agents));
-    let (client, stores, queues, gate) = parts("Namespace");
-    spawn(tasks, "watch of kind Namespace", watch::namespaces(client, stores, queues, gate));
+    let parts = |kind| (watched.clone(), Arc::clone(stores), queues.clone(), readiness.gate(kind));
+    let (namespaces, Writers { tenants, harnesses, agents }) = (watched.namespaces(), writers);
+    let (watched, stores, queues, gate) = parts("Tenant");
+    spawn(tasks, "watch of kind Tenant", watch::custom(watched, stores, queues, gate, tenants));
+    let (watched, stores, queues, gate) = parts("Harness");
+    spawn(tasks, "watch of kind Harness", watch::custom(watched, stores, queues, gate, harnesses));
+    let (watched, stores, queues, gate) = parts("Agent");
+    spawn(tasks, "watch of kind Agent", watch::custom(watched, stores, queues, gate, agents));
+    if let Some(api) = namespaces {
+        let (_, stores, queues, gate) = parts("Namespace");
+        spawn(tasks, "watch of kind Namespace", watch::namespaces(api, stores, queues, gate));
+    }
 }

@@ -1,5 +1,5 @@
-//! Takes connections: their number, their greeting and their silence are bounded, as whoever reaches the port may
-//! connect. I/O: sockets.
+//! Takes connections: their number, their greeting, their silence and how long they leave an answer unread are bounded, as
+//! whoever reaches the port may connect. I/O: sockets.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::impatient::Impatient;
 use crate::tls::Served;
 
 /// What is read of a request before its body is asked for. An API server's has some hundred bytes before that.
@@ -33,11 +34,14 @@ pub struct Limits {
     /// From the end of a request to the end of the next one's headers. An API server closes a connection after 90 s
     /// without a request; who closes first may cut a request off.
     pub silence: Duration,
+    /// Whoever asks reads some of the answer within this time.
+    pub unread: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 256, greeting: Duration::from_secs(5), silence: Duration::from_mins(2) }
+        let (greeting, unread) = (Duration::from_secs(5), Duration::from_secs(10));
+        Self { connections: 256, greeting, silence: Duration::from_mins(2), unread }
     }
 }
 
@@ -47,7 +51,7 @@ struct Service {
     acceptor: TlsAcceptor,
     http: http1::Builder,
     router: Router,
-    greeting: Duration,
+    limits: Limits,
 }
 
 /// Serves until `stop`, then finishes the requests that have begun.
@@ -62,7 +66,7 @@ pub async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.silence).max_buf_size(BUFFER);
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let service = Service { acceptor, http, router, greeting: limits.greeting };
+    let service = Service { acceptor, http, router, limits };
     let places = Arc::new(Semaphore::new(limits.connections));
     let connections = GracefulShutdown::new();
     loop {
@@ -86,7 +90,8 @@ pub async fn serve(
 
 impl Service {
     async fn connection(self, stream: TcpStream, address: SocketAddr, watcher: Watcher) {
-        let stream = match timeout(self.greeting, self.acceptor.accept(stream)).await {
+        let stream = Impatient::new(stream, self.limits.unread);
+        let stream = match timeout(self.limits.greeting, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 tracing::warn!(%address, %error, "a connection failed to greet");

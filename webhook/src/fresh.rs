@@ -5,12 +5,15 @@
 //! judged by the operator.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt};
 use k8s_openapi::api::core::v1::Namespace;
-use kr8tiv_compiler::{credential_claims, tenant_id};
+use kr8tiv_compiler::credential_claims;
 use kr8tiv_crds::reference::SecretKeyReference;
+use kr8tiv_crds::sharing::SharedFrom;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use kr8tiv_operator::client::said;
 use kr8tiv_operator::guard::{CustomKind, Guarded};
@@ -18,6 +21,7 @@ use kr8tiv_operator::index::harness_of;
 use kr8tiv_operator::key::Key;
 use kube::api::ListParams;
 use kube::{Api, Client};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::neighbours::{Neighbours, User, living};
@@ -25,6 +29,8 @@ use crate::review::{Change, Question};
 
 /// A Harness in use is looked for in this many of its Tenants.
 const USERS: usize = 20;
+/// So many of them are read at the same time.
+const AT_ONCE: usize = 10;
 /// Longer than any of this takes, and short beside what the API server waits.
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -108,13 +114,10 @@ async fn of_tenant(
         neighbours.harness_before =
             if is_same { neighbours.harness.clone() } else { get(client, &before).await? };
     }
-    if let Some((id, holder)) = &known.rival {
-        let has_it = |tenant: &Guarded<Tenant>| match tenant.readable() {
-            Ok(tenant) => tenant_id(tenant).as_ref() == Some(id),
-            Err(unreadable) => unreadable.tenant_id.as_ref() == Some(id),
-        };
-        let found = get::<Tenant>(client, holder).await?;
-        neighbours.rival = known.rival.clone().filter(|_| found.is_some_and(|tenant| has_it(&tenant)));
+    if let Some(taken) = &known.taken {
+        let holder = get::<Tenant>(client, &taken.holder).await?;
+        let has_it = holder.and_then(|holder| taken.property.of(&holder)).as_ref() == Some(&taken.value);
+        neighbours.taken = known.taken.clone().filter(|_| has_it);
     }
     let taken = &mut neighbours.surroundings.taken_tokens;
     let holders: BTreeSet<_> = taken.values().map(|holder| holder.tenant.clone()).collect();
@@ -163,30 +166,46 @@ async fn around(client: &Client, tenant: &Tenant, known: &Neighbours) -> Result<
     Ok(neighbours)
 }
 
-/// Of the Tenants that were seen to use a Harness, those that still do and may.
+/// Of the Tenants that were seen to use a Harness, the first that still does and may, and all behind it: one is enough to
+/// know that it is in use.
 async fn users(client: &Client, harness: &Harness, known: &[User]) -> Result<Vec<User>, Error> {
-    let own = Key::of(&harness.metadata);
-    let mut users = Vec::new();
-    for (position, user) in known.iter().enumerate() {
-        // One is enough to know that it is in use.
-        if !users.is_empty() || position == USERS {
-            users.extend(known[position..].iter().cloned());
-            break;
-        }
-        let is_using = |tenant: &Guarded<Tenant>| match tenant.readable() {
-            Ok(tenant) => harness_of(tenant) == own,
-            Err(unreadable) => unreadable.refers_to.as_ref() == Some(&own),
-        };
-        let found = get::<Tenant>(client, &user.key).await?.and_then(living);
-        if !found.is_some_and(|tenant| is_using(&tenant)) {
-            continue;
-        }
-        let namespace = &user.key.namespace;
-        if *namespace == own.namespace
-            || kr8tiv_compiler::is_shared(&harness.spec.sharing, &labels_of(client, namespace).await?)
-        {
-            users.push(user.clone());
+    let (looked_at, rest) = known.split_at(known.len().min(USERS));
+    let labels = looked_at.iter().map(|user| (user.key.namespace.as_str(), OnceCell::new())).collect();
+    let answers: Vec<_> = looked_at.iter().map(|user| holds(client, &user.key, harness, &labels)).collect();
+    let mut answers = pin!(stream::iter(answers).buffered(AT_ONCE).enumerate());
+    while let Some((position, holds)) = answers.next().await {
+        if holds? {
+            return Ok(known[position..].to_vec());
         }
     }
-    Ok(users)
+    Ok(rest.to_vec())
+}
+
+/// Whether a Tenant uses a Harness and may. `labels` are those of namespaces, which are read once each.
+async fn holds(
+    client: &Client,
+    tenant: &Key,
+    harness: &Harness,
+    labels: &BTreeMap<&str, OnceCell<BTreeMap<String, String>>>,
+) -> Result<bool, Error> {
+    let (own, sharing) = (Key::of(&harness.metadata), &harness.spec.sharing);
+    let Some(found) = get::<Tenant>(client, tenant).await?.and_then(living) else { return Ok(false) };
+    let used = match found.readable() {
+        Ok(tenant) => Some(harness_of(tenant)),
+        Err(unreadable) => unreadable.refers_to.clone(),
+    };
+    if used.is_none_or(|used| used != own) {
+        return Ok(false);
+    }
+    if tenant.namespace == own.namespace {
+        return Ok(true);
+    }
+    let none = BTreeMap::new();
+    let labels = match labels.get(tenant.namespace.as_str()) {
+        Some(labels) if sharing.from == SharedFrom::Selector => {
+            labels.get_or_try_init(|| labels_of(client, &tenant.namespace)).await?
+        }
+        _ => &none,
+    };
+    Ok(kr8tiv_compiler::is_shared(sharing, labels))
 }

@@ -13,6 +13,7 @@ pub mod certificate;
 pub mod connections;
 pub mod fresh;
 pub mod http;
+pub mod impatient;
 pub mod judge;
 pub mod keeper;
 pub mod metrics;

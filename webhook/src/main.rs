@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use kr8tiv_operator::watched::Watched;
 use kr8tiv_operator::{client, metrics, process};
 use kr8tiv_webhook::app::{self, Parts};
 use kr8tiv_webhook::settings::Settings;
@@ -29,7 +30,8 @@ async fn run(settings: Settings) -> Result<(), Error> {
     let probes = process::listen(settings.probes).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %settings.listen, "starting");
     let (platform, place, source) = (settings.platform(), settings.place(), settings.source());
-    app::run(Parts { client, platform, place, source, reviews, probes }, stop).await?;
+    let watched = Watched::new(client.clone(), settings.watch_namespace);
+    app::run(Parts { client, watched, platform, place, source, reviews, probes }, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

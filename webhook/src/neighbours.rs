@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use kr8tiv_compiler::{Surroundings, TokenHolder, credential_claims};
 use kr8tiv_crds::{Agent, Harness, Tenant};
+use kr8tiv_operator::claims::{Claim, Taken};
 use kr8tiv_operator::guard::{CustomKind, Guarded};
-use kr8tiv_operator::index::{Claim, harness_of};
+use kr8tiv_operator::index::harness_of;
 use kr8tiv_operator::key::Key;
 use kr8tiv_operator::stores::{Stores, custom};
 use kube::Resource;
@@ -16,7 +17,7 @@ use crate::review::{Change, Question};
 /// wrong. All of them together take about as long as the API server should ever be kept waiting.
 const USERS: usize = 50;
 
-/// What there is around an object. Objects whose deletion has begun are not there any more.
+/// What there is around an object. Tenants and Agents whose deletion has begun are not there any more.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     /// The Tenant of an Agent, or one that uses a Harness.
@@ -29,8 +30,8 @@ pub struct Neighbours {
     pub agents: Vec<Arc<Guarded<Agent>>>,
     /// What the cluster says around the Tenant.
     pub surroundings: Surroundings,
-    /// The tenant id, and the Tenant that has had it before.
-    pub rival: Option<(String, Key)>,
+    /// What the Tenant asks for and another one has had before.
+    pub taken: Option<Taken>,
     /// Who uses a Harness.
     pub users: Vec<User>,
 }
@@ -69,10 +70,9 @@ fn of_tenant(stores: &Stores, change: &Change<Tenant>) -> Neighbours {
     let before = change.old.as_ref().map(|old| harness_of(old));
     neighbours.harness_before = before.and_then(|harness| custom(&stores.harnesses, &harness));
     let (own, claim) = (Key::of(&tenant.metadata), Claim::of(&tenant.metadata));
-    neighbours.rival = kr8tiv_compiler::tenant_id(tenant).and_then(|id| {
-        let holder = stores.index.earlier_claim(&id, &claim).filter(|holder| *holder != own)?;
-        Some((id, holder))
-    });
+    let (id, tag) = (kr8tiv_compiler::tenant_id(tenant), tenant.spec.container_tag.as_deref());
+    let taken = stores.index.taken(id.as_deref(), tag, &claim);
+    neighbours.taken = taken.filter(|taken| taken.holder != own);
     // The operator compares what is in the Secrets. Here they are not read: two Tenants that name the same one are seen.
     let wanted = credential_claims(&tenant.spec);
     if wanted.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use k8s_openapi::jiff::SignedDuration;
-use kr8tiv_compiler::installation::registry;
+use kr8tiv_compiler::installation::{namespace, registry};
 use kr8tiv_compiler::{OperatorPods, Platform, PluginSource};
 
 use crate::certificate::Policy;
@@ -37,6 +37,9 @@ pub struct Settings {
         value_parser = lifetime
     )]
     pub certificate_lifetime: Duration,
+    /// The only namespace whose objects are judged, as the operator has it.
+    #[arg(long, env = "KR8TIV_WATCH_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace)]
+    pub watch_namespace: Option<String>,
     /// Mirror of the npm registry from which gateways install plugins, as the operator has it.
     #[arg(long, env = "KR8TIV_PLUGIN_REGISTRY", value_name = "URL", value_parser = registry)]
     pub plugin_registry: Option<String>,

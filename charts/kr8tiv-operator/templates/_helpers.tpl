@@ -17,6 +17,20 @@
 {{- default (include "kr8tiv-operator.fullname" .) .Values.serviceAccount.name }}
 {{- end }}
 
+{{- /* Where the tenants are: in any namespace, or in one. */ -}}
+{{- define "kr8tiv-operator.roleKind" -}}
+{{ ternary "Role" "ClusterRole" (not (empty .Values.watchNamespace)) }}
+{{- end }}
+
+{{- /* In its own namespace, the operator has another Role, for its Lease. */ -}}
+{{- define "kr8tiv-operator.tenantsRoleName" -}}
+{{- if .Values.watchNamespace }}
+{{- include "kr8tiv-operator.fullname" . | trunc 55 | trimSuffix "-" }}-tenants
+{{- else }}
+{{- include "kr8tiv-operator.fullname" . }}
+{{- end }}
+{{- end }}
+
 {{- /* Immutable in a Deployment: nothing that a value or a new version changes. */ -}}
 {{- define "kr8tiv-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "kr8tiv-operator.name" . }}

@@ -23,7 +23,7 @@ fn one(input: &Input, problem: &Problem, renderer: &Renderer) -> String {
         Severity::Note => Level::NOTE,
     };
     // The texts repeat values of the files, which must not steer a terminal.
-    let subject = normalize_untrusted_str(&shown(&subject(problem)));
+    let subject = normalize_untrusted_str(&subject(problem));
     let mut elements = place(input, problem, &subject);
     elements.push(Level::HELP.message(normalize_untrusted_str(&shown(&problem.fix))).into());
     let title = level.primary_title(normalize_untrusted_str(&shown(&problem.problem))).id(problem.code);
@@ -33,8 +33,11 @@ fn one(input: &Input, problem: &Problem, renderer: &Renderer) -> String {
 /// The object and the field, such as `Harness desk, spec.tools.allow[1]`.
 fn subject(problem: &Problem) -> String {
     let object = problem.object.as_ref().map(|id| format!("{} {}", id.kind, id.name).trim_end().to_owned());
-    let parts: Vec<String> =
-        object.into_iter().chain([problem.field.clone()]).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<String> = object
+        .into_iter()
+        .chain([shown(&problem.field).into_owned()])
+        .filter(|part| !part.is_empty())
+        .collect();
     parts.join(", ")
 }
 

@@ -42,7 +42,10 @@ const NODE: i64 = 1000;
 /// A stopping gateway finishes its running turns, which it gives 315 s, and then cleans up for 10 s.
 const GRACE_SECONDS: i64 = 330;
 /// Seconds that a gateway has to end which does not serve: it has no turns to finish.
-pub const DOWN_GRACE_SECONDS: i64 = 30;
+pub const DOWN_GRACE_SECONDS: u32 = 30;
+/// Seconds after which kubelet has ended a gateway that answers nothing, at the latest: the failures of its liveness probe, of
+/// which the last takes its time-out, and [`DOWN_GRACE_SECONDS`].
+pub const FROZEN_SECONDS: u64 = 155;
 /// Share of the memory limit that the JavaScript heap may take; the rest is for the helper processes (170 MB) and
 /// what Node keeps outside its heap.
 const HEAP_SHARE: (u64, u64) = (5, 8);
@@ -131,7 +134,7 @@ fn gateway(resolved: &Resolved<'_>, platform: &Platform) -> Container {
         // Not /readyz: that fails when a chat service is down, and the gateway still works.
         readiness_probe: Some(probe("/startupz", 5, 3)),
         liveness_probe: Some(Probe {
-            termination_grace_period_seconds: Some(DOWN_GRACE_SECONDS),
+            termination_grace_period_seconds: Some(DOWN_GRACE_SECONDS.into()),
             ..probe("/healthz", 20, 6)
         }),
         ..from_gateway_image(tenant, platform)

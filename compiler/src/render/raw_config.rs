@@ -8,7 +8,6 @@ use crate::openclaw::literal;
 /// Sections that belong to the operator as a whole: who may reach the gateway, who may talk, which code is loaded,
 /// which agents there are, where their tools run. A path in them that the operator does not set today is not free either.
 const OWNED: &[&str] = &[
-    INCLUDE,
     "$schema",
     "agents.defaults.sandbox",
     "agents.entries",
@@ -59,7 +58,11 @@ impl Merge<'_> {
         let Value::Object(config) = config else { return };
         for (key, value) in own {
             let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-            if OWNED.contains(&path.as_str()) || key == INCLUDE {
+            if key == INCLUDE {
+                self.refuse_include(&path);
+                continue;
+            }
+            if OWNED.contains(&path.as_str()) {
                 self.refuse(&path);
                 continue;
             }
@@ -69,8 +72,11 @@ impl Merge<'_> {
                 }
                 (Some(_), _) => self.refuse(&path),
                 (None, value) => {
-                    if let Some(place) = included(value, &path) {
-                        self.refuse(&place);
+                    let places = includes(value, &path);
+                    if !places.is_empty() {
+                        for place in &places {
+                            self.refuse_include(place);
+                        }
                         continue;
                     }
                     config.insert(key.clone(), literals(value));
@@ -81,28 +87,44 @@ impl Merge<'_> {
     }
 
     fn refuse(&mut self, path: &str) {
+        self.problem(
+            path,
+            format!("the operator sets {path} itself"),
+            "remove it, and use the fields of the Harness, the Tenant or the Agent for it",
+        );
+    }
+
+    fn refuse_include(&mut self, path: &str) {
+        let problem = "OpenClaw would put a file of the volume in its place, which agents can write";
+        self.problem(path, problem.into(), "write what is in the file here instead");
+    }
+
+    fn problem(&mut self, path: &str, problem: String, fix: &str) {
         self.diagnostics.push(Diagnostic {
             code: Code::ConfigPathOwned,
             object: self.tenant.clone(),
             field: format!("spec.gateway.config.{path}"),
-            problem: format!("the operator sets {path} itself"),
-            fix: "remove it, and use the fields of the Harness, the Tenant or the Agent for it".into(),
+            problem,
+            fix: fix.into(),
         });
     }
 }
 
-/// The first place below a path where a file would be included.
-fn included(value: &Value, path: &str) -> Option<String> {
+/// The places below a path where a file would be included.
+fn includes(value: &Value, path: &str) -> Vec<String> {
     match value {
-        Value::Array(list) => list
-            .iter()
-            .enumerate()
-            .find_map(|(position, value)| included(value, &format!("{path}[{position}]"))),
-        Value::Object(map) => map.iter().find_map(|(key, value)| {
-            let path = format!("{path}.{key}");
-            if key == INCLUDE { Some(path) } else { included(value, &path) }
-        }),
-        _ => None,
+        Value::Array(list) => {
+            let entries = list.iter().enumerate();
+            entries.flat_map(|(position, value)| includes(value, &format!("{path}[{position}]"))).collect()
+        }
+        Value::Object(map) => {
+            let below = |(key, value): (&String, &Value)| {
+                let path = format!("{path}.{key}");
+                if key == INCLUDE { vec![path] } else { includes(value, &path) }
+            };
+            map.iter().flat_map(below).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -176,13 +198,17 @@ mod tests {
     fn a_file_is_included_nowhere() {
         let own = json!({
             "$include": "./a.json",
-            "session": {"$include": "./b.json", "reset": [{"params": {"$include": "./c.json"}}]},
+            "session": {"$include": "./b.json", "reset": [{"params": {"$include": "./c.json"}}, {"$include": "./e.json"}]},
             "agents": {"defaults": {"params": {"$include": "./d.json"}}},
         });
         let (config, added, refused) = merged(&own);
         assert!(added.is_empty() && !config.to_string().contains("include"), "{config}");
-        let fields =
-            ["agents.defaults.params.$include", "session.$include", "session.reset[0].params.$include"];
+        let fields = [
+            "agents.defaults.params.$include",
+            "session.$include",
+            "session.reset[0].params.$include",
+            "session.reset[1].$include",
+        ];
         let fields: Vec<String> =
             ["$include"].iter().chain(&fields).map(|path| format!("spec.gateway.config.{path}")).collect();
         assert_eq!(refused, fields);

@@ -1,9 +1,11 @@
-//! Secrets are planted wherever one can be, everything is walked that works and that fails, and then every place is looked
-//! through where a value could have come out. Runs alone: it stops and kills the operator.
+//! Secrets are planted wherever a Tenant can name one that a gateway reads, and where none belongs; everything is walked that
+//! works and that fails, and then every place is looked through where a value could have come out. Runs alone: it stops and
+//! kills the operator.
 
 mod paths;
 mod places;
 mod plants;
+mod programs;
 
 use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::scope::Scope;
@@ -42,6 +44,7 @@ impl Walk<'_> {
 }
 
 pub async fn nowhere(context: &Context) -> Outcome {
+    Plants::are_everywhere()?;
     let scope = Scope::named(&context.cluster, NAMESPACE).await?;
     let other = context.scope("canaries-other").await?;
     let plants = Plants::new()?;

@@ -19,15 +19,12 @@ use crate::context::Context;
 type Right = (String, String, String);
 
 /// Rights that no test needs, and why they are given.
-const UNUSED: [(&str, &str, &str); 17] = [
+const UNUSED: [(&str, &str, &str); 14] = [
     (
         "tenants/finalizers",
         "update",
         "for clusters that guard owner references (OpenShift): asked for by admission",
     ),
-    ("tenants", "get", "nothing asks for one by name: the chart could do without"),
-    ("harnesses", "get", "the same"),
-    ("agents", "get", "the same"),
     (
         "persistentvolumeclaims",
         "get",

@@ -2,7 +2,7 @@
 
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use kr8tiv_e2e::Outcome;
-use kr8tiv_e2e::conditions::Expected;
+use kr8tiv_e2e::conditions::{self, Expected};
 use kr8tiv_e2e::manifests::{MODEL, agent, default_agent, harness, tenant};
 use kr8tiv_e2e::scope::{SOON, Scope};
 use serde_json::json;
@@ -88,7 +88,13 @@ async fn broken(scope: &Scope, message: &str, guilty: &str, innocent: &str) -> O
 async fn healed(context: &Context, scope: &Scope, agents: &[&str]) -> Outcome {
     heals(context, scope).await?;
     for agent in agents {
-        scope.until_ready::<Agent>(agent, SOON).await?;
+        scope
+            .until(&format!("Agent {agent} Ready"), SOON, async || {
+                // What heals may be in the Pod: another one takes its place, and no kubelet starts it.
+                context.node.make_ready(scope).await?;
+                conditions::ready(&scope.api::<Agent>().get(agent).await?)
+            })
+            .await?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Observation stage, pure: whether a container ends again and again, and what it said last.
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus};
 use k8s_openapi::jiff::SignedDuration;
 use kr8tiv_crds::status::Reason;
 
@@ -13,15 +13,15 @@ const LOOP_RESTARTS: i32 = 2;
 /// kubelet starts its back-off anew for a container that ran for this long.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
-/// Exit codes from this on stand for a signal.
-const SIGNALLED: i32 = 128;
+/// Exit codes of SIGINT, SIGKILL and SIGTERM, by which others end a container. What it said before is no reason for it.
+const ENDED_BY_OTHERS: [i32; 3] = [130, 137, 143];
 
 /// OpenClaw's exit code for a configuration or a state that it does not start with.
 const REFUSED: i32 = 78;
 
-/// Between two ends a container runs or waits; the loop is the same problem throughout.
-pub(super) fn crash_loop(container: &ContainerStatus, waiting_reason: &str) -> Option<Problem> {
-    let ended = |state: Option<&k8s_openapi::api::core::v1::ContainerState>| {
+/// Between two ends a container runs or waits; the loop is the same problem throughout. `limit` is of messages, in bytes.
+pub(super) fn crash_loop(container: &ContainerStatus, waiting_reason: &str, limit: usize) -> Option<Problem> {
+    let ended = |state: Option<&ContainerState>| {
         state.and_then(|state| state.terminated.clone()).filter(|terminated| terminated.exit_code != 0)
     };
     let last = ended(container.state.as_ref()).or_else(|| ended(container.last_state.as_ref()));
@@ -42,9 +42,9 @@ pub(super) fn crash_loop(container: &ContainerStatus, waiting_reason: &str) -> O
                 }
                 _ => last.reason.unwrap_or_else(|| "Error".into()),
             };
-            // What was said before a signal from outside is no reason for it.
-            let message = last.message.filter(|_| code < SIGNALLED);
-            (format!(" with exit code {code} ({reason})"), message.as_deref().and_then(last_words))
+            let message = last.message.filter(|_| !ENDED_BY_OTHERS.contains(&code));
+            let words = message.as_deref().and_then(|message| last_words(message, limit));
+            (format!(" with exit code {code} ({reason})"), words)
         }
     };
     let words = words.unwrap_or_else(|| "its log says why".into());

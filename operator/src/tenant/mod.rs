@@ -1,7 +1,6 @@
 //! The pass over a tenant: observe → plan → diff → apply → status.
 
 pub mod apply;
-pub mod claims;
 pub mod diff;
 pub mod gateway_ready;
 pub mod observe;
@@ -9,6 +8,7 @@ pub mod plan;
 pub mod rollout;
 pub mod status;
 pub mod stop;
+pub mod token_claims;
 pub mod told;
 
 use std::collections::BTreeMap;
@@ -23,9 +23,10 @@ use kube::runtime::controller::Action;
 
 use crate::backoff::{Pace, jittered};
 use crate::context::Context;
-use crate::controller::{Panicked, Reconciler};
+use crate::controller::{Reconciler, fault};
 use crate::delivery::Known;
 use crate::guard::Guarded;
+use crate::health::State;
 use crate::index::Edition;
 use crate::key::Key;
 use crate::memory;
@@ -35,12 +36,12 @@ use crate::results::{Compiled, Failure, Progress, TenantResult};
 use crate::sandbox::{self, KeysFault};
 use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
-use crate::tenant::claims::Claimed;
 use crate::tenant::observe::{Observed, observe};
 use crate::tenant::plan::{Plan, Prepared, Told};
 use crate::tenant::rollout::{Announcement, Rollout, go_on, restart, roll_out, unstick};
 use crate::tenant::status::{Ending, Outcome, Served};
 use crate::tenant::stop::{Retry, Stop, verdict};
+use crate::tenant::token_claims::Claimed;
 use crate::tokens::channel_tokens;
 
 /// After this many failures in a row a hiccup is shown: one that is over by then would only make conditions flicker.
@@ -110,16 +111,14 @@ impl Reconciler for Tenants {
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
 
-    async fn panicked(&self, tenant: &Guarded<Tenant>, panic: &Panicked) -> Result<Action, statuses::Error> {
+    async fn panicked(&self, tenant: &Guarded<Tenant>) -> Result<Action, statuses::Error> {
         let context = &*self.0;
         let Ok(tenant) = tenant.readable() else { return Ok(Action::await_change()) };
         let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
         let stop = Stop {
             compiled: Err(Failure { diagnostics: Vec::new() }),
             reason: Reason::InternalError,
-            message: format!(
-                "the operator has a fault that this Tenant brings out: {panic}; please report it"
-            ),
+            message: fault("Tenant"),
             progress: Progress::Stalled,
             retry: Retry::Paced(Pace::Refused),
         };
@@ -146,7 +145,9 @@ impl Tenants {
         // After the status, which counts it: an operator that is killed in between has restarted too little, not too
         // much.
         if ending.served.recovery == Some(Decision::Restart) {
-            restart(&self.0.client, &observed.key, &observed.gateway).await;
+            let health = ending.served.known.health.as_ref();
+            let serves = health.is_some_and(|health| health.state != State::Down);
+            restart(&self.0.client, &observed.key, &observed.gateway, serves).await;
         }
         Ok(())
     }
@@ -277,7 +278,7 @@ async fn secured_plan(
     let problem = pod.and_then(|pod| pod.problem.as_ref());
     let in_doubt = problem.is_some_and(|problem| problem.reason == Reason::ContainerConfigFailed);
     let tokens = channel_tokens(observed.tenant);
-    let claimed = claims::claim(context, observed, &tokens, in_doubt).await;
+    let claimed = token_claims::claim(context, observed, &tokens, in_doubt).await;
     let before = match &claimed {
         Claimed::Waiting => return Ok(None),
         Claimed::Read(taken) | Claimed::Unread(taken, _) => taken.clone(),
@@ -299,7 +300,7 @@ async fn secured_plan(
     recalled.map_err(|error| Stop::by_memory(plan.compiled(), &error))?;
     let (rotation, sandbox_keys, problem) = secure(context, observed, &plan, in_doubt).await?;
     // A token that was missing until now may be somebody else's.
-    let taken_tokens = claims::compare(context, observed, &tokens);
+    let taken_tokens = token_claims::compare(context, observed, &tokens);
     let is_ours = plan.bundle.minted.token.is_some();
     let rotation = if is_ours { rotation } else { told.rotation.clone() };
     let now = Told { taken_tokens, rotation, sandbox_keys };

@@ -11,10 +11,11 @@ use kr8tiv_crds::{Agent, Harness, meta};
 use kube::Resource;
 
 use crate::backoff::Pace;
+use crate::claims::Claim;
 use crate::compiler::Compiler;
 use crate::guard::Guarded;
 use crate::images;
-use crate::index::{Claim, Index, id_taken, tag_taken};
+use crate::index::Index;
 use crate::memory::report::report;
 use crate::memory::wanted::wanted;
 use crate::memory::{Facts, Planned};
@@ -94,18 +95,13 @@ pub fn prepare(
         report: report(tenant, &bundle, facts, &observed.previous),
     };
     let plan = Plan { bundle, images, memory, stage: PhantomData };
-    let (claim, bundle) = (Claim::of(&observed.tenant.metadata), &plan.bundle);
-    let id = index.earlier_claim(&bundle.tenant_id, &claim).map(|other| id_taken(&bundle.tenant_id, &other));
-    let tag = || {
-        let other = index.earlier_tag(&bundle.container_tag, &observed.key, &claim)?;
-        Some(tag_taken(&bundle.container_tag, &other))
-    };
-    match id.or_else(tag) {
+    let (id, tag) = (&plan.bundle.tenant_id, &plan.bundle.container_tag);
+    match index.taken(Some(id), Some(tag), &Claim::of(&observed.tenant.metadata)) {
         None => Ok(plan),
-        Some(message) => Err(Stop {
+        Some(taken) => Err(Stop {
             compiled: Ok(plan.compiled()),
             reason: Reason::Conflict,
-            message,
+            message: taken.to_string(),
             progress: Progress::Stalled,
             retry: Retry::OnChange,
         }),

@@ -173,12 +173,13 @@ pub async fn go_on(context: &Context, observed: &Observed<'_>) -> Known {
     deliveries.follow(tenant, &Expected { pod_uid, ip, hash, token: Some(token) })
 }
 
-/// Has the StatefulSet make a Pod that does not serve anew. One that can't be deleted now is looked at again.
-pub async fn restart(client: &Client, tenant: &Key, gateway: &Gateway) {
+/// Has the StatefulSet make a gateway's Pod anew. One that can't be deleted now is looked at again. A gateway that serves has
+/// the time that its Pod gives it, for its running turns.
+pub async fn restart(client: &Client, tenant: &Key, gateway: &Gateway, serves: bool) {
     let Some((name, pod)) = &gateway.pod else { return };
     let Key { namespace, name: tenant_name } = tenant;
     let api = Api::<Pod>::namespaced(client.clone(), namespace);
-    match delete(&api, name, pod, u32::try_from(DOWN_GRACE_SECONDS).ok()).await {
+    match delete(&api, name, pod, (!serves).then_some(DOWN_GRACE_SECONDS)).await {
         Ok(()) => {
             tracing::warn!(kind = "Tenant", namespace, name = tenant_name, pod = name, "gateway restarted");
         }

@@ -169,6 +169,7 @@ impl World {
         });
         let parts = Parts {
             client: self.api.client(),
+            watch_namespace: None,
             compiler,
             ask: Arc::new(self.watchdogs.clone()),
             memory: Arc::new(self.memory.clone()),

@@ -177,7 +177,7 @@ async fn a_tenant_id_that_another_tenant_has() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_memorys_tag_that_a_tenant_elsewhere_has() {
+async fn a_memorys_tag_that_another_tenant_has() {
     let world = World::at_rest().await;
     let tag = world.api.get("Tenant", NAMESPACE, "acme").unwrap()["status"]["containerTag"].clone();
     let with_tag = |name: &str| {
@@ -186,18 +186,20 @@ async fn a_memorys_tag_that_a_tenant_elsewhere_has() {
         tenant
     };
     world.api.create("elsewhere", harness("desk"));
-    world.api.create("elsewhere", with_tag("thief"));
     let of = |world: &World, namespace: &str, name: &str| {
         let ready = world.api.get("Tenant", namespace, name).unwrap()["status"]["conditions"][0].clone();
         (ready["reason"].clone(), ready["message"].as_str().unwrap_or_default().to_owned())
     };
-    world.until("a conflict", |world| of(world, "elsewhere", "thief").0 == "Conflict").await;
-    let message = of(&world, "elsewhere", "thief").1;
-    assert!(message.contains("belongs to Tenant acme/acme, in another namespace"), "{message}");
+    for (namespace, name) in [(NAMESPACE, "sibling"), ("elsewhere", "thief")] {
+        world.api.create(namespace, with_tag(name));
+        world.until("a conflict", |world| of(world, namespace, name).0 == "Conflict").await;
+        let message = of(&world, namespace, name).1;
+        assert!(
+            message.contains("belongs to Tenant acme/acme; ") && message.ends_with("spec.containerTag"),
+            "{message}"
+        );
+    }
     assert_eq!(world.is("Tenant", "acme", "Ready"), "True", "the older one is not disturbed");
-    // Beside it, where the same keys may be used, the same tag may be as well.
-    world.api.create(NAMESPACE, with_tag("sibling"));
-    world.until("no conflict", |world| of(world, NAMESPACE, "sibling").0 == "Starting").await;
     world.api.delete("Tenant", NAMESPACE, "sibling");
     world.api.delete("Tenant", NAMESPACE, "acme");
     world.until("it heals", |world| of(world, "elsewhere", "thief").0 == "Starting").await;

@@ -37,6 +37,17 @@ pub struct Rules {
     pub dedupe: Duration,
 }
 
+/// An incident of which *down* was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    /// The incident.
+    pub incident: Incident,
+    /// When *down* was told.
+    pub told: Duration,
+    /// Whether the gateway has served since.
+    pub over: bool,
+}
+
 /// Decides what is told.
 #[derive(Debug, Default)]
 pub struct Alerts {
@@ -44,15 +55,18 @@ pub struct Alerts {
     alive_since: Option<Duration>,
     /// When *down* was last told, by its reason.
     told: BTreeMap<Reason, Duration>,
-    /// The incident of which *down* was told and *recovered* was not yet.
-    announced: Option<Incident>,
+    /// The last incident of which *down* was told.
+    announced: Option<Announced>,
+    /// Whether its *recovered* is to be told yet.
+    owed: bool,
 }
 
 impl Alerts {
-    /// Of this incident *down* was told before the watchdog's start.
-    pub fn restore(&mut self, incident: Incident) {
-        self.told.insert(incident.reason, incident.since);
-        self.announced = Some(incident);
+    /// Of this incident *down* was told before the watchdog's start, and *recovered* was not taken by everybody.
+    pub fn restore(&mut self, announced: Announced) {
+        self.told.insert(announced.incident.reason, announced.told);
+        self.announced = Some(announced);
+        self.owed = true;
     }
 
     /// What is to be told now. `incident` is the open one; `serving` is whether the gateway serves and answered when it
@@ -65,17 +79,23 @@ impl Alerts {
         rules: &Rules,
     ) -> Vec<Alert> {
         let mut alerts = Vec::new();
-        if let Some(over) = self.announced.filter(|_| serving && incident.is_none()) {
-            self.announced = None;
+        if let Some(announced) = &mut self.announced
+            && self.owed
+            && serving
+            && incident.is_none()
+        {
+            announced.over = true;
+            self.owed = false;
             self.alive_since = Some(now);
-            alerts.push(Alert::Recovered(over));
+            alerts.push(Alert::Recovered(announced.incident));
         }
         if let Some(incident) = incident
-            && self.announced.is_none()
+            && self.open().is_none()
             && now >= self.down_due(incident, rules)
         {
             self.told.insert(incident.reason, now);
-            self.announced = Some(*incident);
+            self.announced = Some(Announced { incident: *incident, told: now, over: false });
+            self.owed = true;
             alerts.push(Alert::Down(*incident));
         }
         let due = self.alive_due(rules);
@@ -90,15 +110,19 @@ impl Alerts {
 
     /// When there is something to tell if nothing changes.
     pub fn next_due(&self, incident: Option<&Incident>, serving: bool, rules: &Rules) -> Option<Duration> {
-        let down =
-            incident.filter(|_| self.announced.is_none()).map(|incident| self.down_due(incident, rules));
+        let down = incident.filter(|_| self.open().is_none()).map(|incident| self.down_due(incident, rules));
         let alive = self.alive_due(rules).filter(|_| serving);
         down.into_iter().chain(alive).min()
     }
 
-    /// The open incident of which *down* was told.
-    pub fn announced(&self) -> Option<&Incident> {
+    /// The last incident of which *down* was told.
+    pub fn announced(&self) -> Option<&Announced> {
         self.announced.as_ref()
+    }
+
+    /// The incident of which *down* was told, while it lasts.
+    pub fn open(&self) -> Option<Incident> {
+        self.announced.filter(|announced| !announced.over).map(|announced| announced.incident)
     }
 
     fn alive_due(&self, rules: &Rules) -> Option<Duration> {

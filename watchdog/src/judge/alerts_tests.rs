@@ -156,7 +156,7 @@ proptest! {
 fn an_incident_of_before_the_start_is_not_told_again_and_is_over_when_the_gateway_serves() {
     let before = incident(0, 1);
     let mut alerts = Alerts::default();
-    alerts.restore(before);
+    alerts.restore(Announced { incident: before, told: minutes(6), over: false });
     assert_eq!(alerts.step(minutes(10), None, false, &RULES), [], "it starts");
     let goes_on = incident(1, 11);
     assert_eq!(
@@ -166,5 +166,37 @@ fn an_incident_of_before_the_start_is_not_told_again_and_is_over_when_the_gatewa
     );
     let over = alerts.step(minutes(41), None, true, &RULES);
     assert_eq!(over, [Alert::Recovered(before)]);
-    assert_eq!(alerts.announced(), None);
+    assert_eq!(alerts.open(), None);
+}
+
+#[test]
+fn an_incident_that_was_over_before_the_start_is_not_the_one_that_begins() {
+    let before = incident(0, 1);
+    let restored = || {
+        let mut alerts = Alerts::default();
+        alerts.restore(Announced { incident: before, told: minutes(6), over: true });
+        alerts
+    };
+    let mut alerts = restored();
+    assert_eq!(alerts.step(minutes(10), None, false, &RULES), [], "it starts");
+    assert_eq!(alerts.open(), None, "nobody is told *down* of it any more");
+    let next = incident(1, 11);
+    assert_eq!(alerts.step(minutes(20), Some(&next), false, &RULES), [], "the window of 15 minutes");
+    assert_eq!(alerts.next_due(Some(&next), false, &RULES), Some(minutes(21)));
+    assert_eq!(alerts.step(minutes(21), Some(&next), false, &RULES), [Alert::Down(next)]);
+    assert_eq!(alerts.step(minutes(30), None, true, &RULES), [Alert::Recovered(next)]);
+
+    let mut alerts = restored();
+    assert_eq!(alerts.step(minutes(10), None, true, &RULES), [Alert::Recovered(before)]);
+    assert_eq!(alerts.step(minutes(11), None, true, &RULES), [Alert::Alive]);
+}
+
+#[test]
+fn the_window_of_a_down_before_the_start_begins_when_it_was_told() {
+    let mut alerts = Alerts::default();
+    alerts.restore(Announced { incident: incident(0, 0), told: minutes(5), over: false });
+    alerts.step(minutes(8), None, true, &RULES);
+    let next = incident(1, 9);
+    assert_eq!(alerts.step(minutes(19), Some(&next), false, &RULES), []);
+    assert_eq!(alerts.step(minutes(20), Some(&next), false, &RULES), [Alert::Down(next)]);
 }

@@ -11,11 +11,23 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Sent};
+use crate::secret::Secret;
 use crate::settings::Receiver;
-use crate::webhook::message::Message;
+use crate::webhook::message::{Kind, Message};
 use crate::webhook::post::{PostError, Poster, Target};
 use crate::webhook::queue::Queue;
 use crate::webhook::retry::{Backoff, Failed};
+
+/// A *down* or *recovered* that a receiver took.
+#[derive(Debug)]
+pub struct Taken {
+    /// Who took it.
+    pub receiver: Receiver,
+    /// Where.
+    pub url: Secret,
+    /// Which of the two.
+    pub kind: Kind,
+}
 
 /// What the task is given.
 pub struct Sender {
@@ -27,6 +39,8 @@ pub struct Sender {
     pub target: watch::Receiver<Option<Target>>,
     /// What is to be sent. It has no bound of its own: what comes out is put into the bounded queue at once.
     pub messages: mpsc::UnboundedReceiver<Message>,
+    /// Where it is said what the receiver took: at most two for each incident.
+    pub taken: mpsc::UnboundedSender<Taken>,
     /// Shared by the receivers.
     pub poster: Arc<Poster>,
     /// Where the results are counted.
@@ -71,6 +85,11 @@ impl Sender {
             }
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             let result = self.poster.post(&target, &message, now).await;
+            if result.is_ok() && message.kind != Kind::Alive {
+                let taken = Taken { receiver: self.receiver, url: target.url, kind: message.kind };
+                // Nobody listens any more when all is over.
+                let _ = self.taken.send(taken);
+            }
             if self.is_done(result, &message, &mut backoff) {
                 queue.remove(&message.id);
             }

@@ -169,6 +169,15 @@ fn a_forged_record_reaches_nothing_outside() {
 }
 
 /// While one thread swaps the workspace between a directory and a symlink, as fast as it can.
+/// Ends the attacker of a race, also when the test fails: the scope of its thread waits for it.
+pub(crate) struct Stop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_race_for_the_workspace_writes_nothing_outside() {
     let pod = Pod::new();
@@ -178,6 +187,7 @@ fn a_race_for_the_workspace_writes_nothing_outside() {
     fs::create_dir(&workspace).unwrap();
     symlink(outside.path(), &spare).unwrap();
     thread::scope(|scope| {
+        let _stop = Stop(&stop);
         scope.spawn(|| {
             let (dir, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
             while !stop.load(Ordering::Relaxed) {
@@ -195,7 +205,6 @@ fn a_race_for_the_workspace_writes_nothing_outside() {
             // It may fail, which the next pass repairs; it must not follow.
             let _ = Deliverer::new(pod.paths.clone()).pass();
         }
-        stop.store(true, Ordering::Relaxed);
     });
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     assert!(delivered(&pod), "once the race is over the next pass is right");

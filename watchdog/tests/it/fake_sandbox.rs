@@ -14,7 +14,7 @@ use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{PrivateKey, PublicKey};
 use russh::server::{self, Auth, ChannelOpenHandle, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, Error};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, duplex, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
@@ -149,7 +149,15 @@ async fn answer(mut stream: TcpStream, script: Script) -> Result<(), Error> {
         auth_rejection_time: Duration::ZERO,
         ..server::Config::default()
     };
-    server::run_stream(Arc::new(config), stream, Sshd(script)).await?.await
+    let (pipe, end) = duplex(64 * 1024);
+    tokio::spawn(async move { server::run_stream(Arc::new(config), end, Sshd(script)).await?.await });
+    let ((mut said, mut answers), (mut heard, mut said_here)) = (stream.split(), split(pipe));
+    // A server that hangs reads nothing more; that its client has gone is to be seen in any case.
+    tokio::select! {
+        ended = copy(&mut said, &mut said_here) => ended?,
+        ended = copy(&mut heard, &mut answers) => ended?,
+    };
+    Ok(())
 }
 
 struct Sshd(Script);

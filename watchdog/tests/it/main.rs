@@ -18,3 +18,4 @@ mod skills_attacks;
 mod support;
 mod watching;
 mod webhooks;
+mod webhooks_restart;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use ring::hmac;
@@ -45,8 +45,15 @@ impl Received {
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
-    /// Heads of the next answers and the lengths of their bodies; then it takes everything.
-    answers: Arc<Mutex<VecDeque<(String, usize)>>>,
+    answers: Arc<Mutex<Answers>>,
+}
+
+/// Heads and the lengths of their bodies.
+#[derive(Default)]
+struct Answers {
+    next: VecDeque<(String, usize)>,
+    /// What is answered when there is no next one; without it everything is taken.
+    then: Option<String>,
 }
 
 impl Receiver {
@@ -81,7 +88,21 @@ impl Receiver {
     /// The same, with as many bytes behind each head.
     pub(crate) fn answer_at_length(&self, heads: &[&str], length: usize) {
         let answers = heads.iter().map(|head| ((*head).to_owned(), length));
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).extend(answers);
+        self.answers().next.extend(answers);
+    }
+
+    /// How every request is answered from now on.
+    pub(crate) fn answer_always(&self, head: &str) {
+        self.answers().then = Some(head.to_owned());
+    }
+
+    /// From now on it takes everything.
+    pub(crate) fn take_again(&self) {
+        self.answers().then = None;
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -102,11 +123,7 @@ impl Receiver {
 trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
 
-fn take(
-    stream: Box<dyn Stream>,
-    received: &Mutex<Vec<Received>>,
-    answers: &Mutex<VecDeque<(String, usize)>>,
-) -> Option<()> {
+fn take(stream: Box<dyn Stream>, received: &Mutex<Vec<Received>>, answers: &Mutex<Answers>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
@@ -122,8 +139,11 @@ fn take(
     reader.read_exact(&mut body).ok()?;
     let body = String::from_utf8(body).ok()?;
     received.lock().unwrap_or_else(PoisonError::into_inner).push(Received { path, headers, body });
-    let answer = answers.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let (head, length) = answer.unwrap_or_else(|| ("204 No Content".to_owned(), 0));
+    let (head, length) = {
+        let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let then = answers.then.clone().unwrap_or_else(|| "204 No Content".to_owned());
+        answers.next.pop_front().unwrap_or((then, 0))
+    };
     let stream = reader.get_mut();
     write!(stream, "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").ok()?;
     stream.write_all(&vec![b'x'; length]).ok()?;

@@ -14,11 +14,11 @@ use crate::receiver::Receiver;
 use crate::support::{Bundle, Pod, Watchdog, eventually};
 use crate::watching::watch;
 
-const URL: &str = "OWNER_WEBHOOK_URL";
-const KEY: &str = "OWNER_WEBHOOK_SIGNING_KEY";
+pub(crate) const URL: &str = "OWNER_WEBHOOK_URL";
+pub(crate) const KEY: &str = "OWNER_WEBHOOK_SIGNING_KEY";
 
 /// A pod with a `watchdog.json`: a heartbeat each second, down after two.
-fn pod(webhooks: &Value) -> Pod {
+pub(crate) fn pod(webhooks: &Value) -> Pod {
     let mut pod = Pod::new();
     pod.settings = Some(json!({
         "apiVersion": "kr8tiv.ai/watchdog/v1",
@@ -33,11 +33,11 @@ fn pod(webhooks: &Value) -> Pod {
     pod
 }
 
-fn owner() -> Value {
+pub(crate) fn owner() -> Value {
     json!([{"name": "owner", "urlVariable": URL, "signingKeyVariable": KEY}])
 }
 
-fn wait_for_state(watchdog: &Watchdog, state: &str) {
+pub(crate) fn wait_for_state(watchdog: &Watchdog, state: &str) {
     watchdog.gateway_when(state, |gateway| gateway["state"] == state);
 }
 
@@ -312,32 +312,4 @@ fn a_webhook_without_its_variable_is_named_and_the_rest_goes_on() {
     let watchdog = watch(&pod, &gateway, &[], &[(URL, "http://127.0.0.1:1/")]);
     assert!(watchdog.line_with("not told anything").contains("OWNER_WEBHOOK_SIGNING_KEY is not set"));
     management.wait_for("alive");
-}
-
-#[test]
-fn whoever_was_told_down_is_told_recovered_by_the_next_watchdog() {
-    let (gateway, receiver) = (FakeGateway::start(), Receiver::start(None));
-    let pod = pod(&owner());
-    let url = format!("http://{}/", receiver.address);
-    let start = || watch(&pod, &gateway, &[], &[(URL, &url), (KEY, "signing-key")]);
-    let watchdog = start();
-    receiver.wait_for("alive");
-    gateway.script().gone = true;
-    let down = receiver.wait_for("down").json();
-    let file = pod.paths.state_dir.join(".kr8tiv/incident.json");
-    eventually("it is remembered", || file.exists());
-    drop(watchdog);
-
-    let watchdog = start();
-    wait_for_state(&watchdog, "Starting");
-    gateway.script().gone = false;
-    let recovered = receiver.wait_for("recovered").json();
-    assert_eq!(
-        recovered["incident"],
-        json!({
-            "reason": "GatewayUnreachable", "since": down["incident"]["since"], "seconds": recovered["incident"]["seconds"]
-        })
-    );
-    eventually("it is forgotten", || !file.exists());
-    assert_eq!((receiver.with_status("down").len(), receiver.with_status("recovered").len()), (1, 1));
 }

@@ -2,7 +2,6 @@
 
 use kr8tiv_compiler::Platform;
 use kr8tiv_crds::Tenant;
-use kr8tiv_operator::index::id_taken;
 
 use super::{Parts, Refusal, Verdict, readable, readable_if, verdict};
 use crate::neighbours::Neighbours;
@@ -11,9 +10,9 @@ use crate::review::Change;
 /// Judges a Tenant. It answers for what is wrong in itself; what it makes wrong in its Agents is told, because they may
 /// be applied next.
 pub fn tenant(change: &Change<Tenant>, neighbours: &Neighbours, platform: &Platform) -> Verdict {
-    if let (None, Some((id, holder))) = (&change.old, &neighbours.rival) {
+    if let (None, Some(taken)) = (&change.old, &neighbours.taken) {
         let name = change.new.metadata.name.as_deref().unwrap_or_default();
-        let text = format!("Tenant {name}, spec.tenantId: {}", id_taken(id, holder));
+        let text = format!("Tenant {name}, {}: {taken}", taken.property.field());
         return Verdict { refusal: Some(Refusal::Invalid(text)), warnings: Vec::new() };
     }
     let own = &change.new.metadata;

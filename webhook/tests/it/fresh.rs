@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::http::{Request, Response, StatusCode};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 use tower::service_fn;
 
 use crate::cluster::{Cluster, agent, harness, moved, tenant, with};
 use crate::rules::{refused, silent, telegram};
 
-/// An API server that has these objects.
-fn server(objects: &[Value]) -> Client {
+/// What an API server that has these objects answers.
+fn answers(objects: &[Value]) -> impl Fn(&Request<Body>) -> Response<Body> + Clone + Send + 'static {
     let path = |object: &Value| {
         let (metadata, text) = (&object["metadata"], |value: &Value| value.as_str().unwrap().to_owned());
         let (kind, name) = (text(&object["kind"]), text(&metadata["name"]));
@@ -26,7 +29,7 @@ fn server(objects: &[Value]) -> Client {
         }
     };
     let objects: BTreeMap<_, _> = objects.iter().map(|object| (path(object), object.clone())).collect();
-    let answer = move |request: Request<Body>| {
+    move |request| {
         let path = request.uri().path();
         let (status, answer) = if path.ends_with("/agents") {
             let below = format!("{path}/");
@@ -40,8 +43,14 @@ fn server(objects: &[Value]) -> Client {
             (StatusCode::NOT_FOUND, status)
         };
         let answer = Response::builder().status(status).body(Body::from(answer.to_string().into_bytes()));
-        std::future::ready(Ok::<_, Infallible>(answer.unwrap()))
-    };
+        answer.unwrap()
+    }
+}
+
+/// An API server that has these objects.
+fn server(objects: &[Value]) -> Client {
+    let answers = answers(objects);
+    let answer = move |request| std::future::ready(Ok::<_, Infallible>(answers(&request)));
     Client::new(service_fn(answer), "default")
 }
 
@@ -50,15 +59,17 @@ fn namespaced(namespace: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_id_is_free_when_its_tenant_is_gone() {
+async fn an_id_and_a_tag_are_free_when_their_tenant_is_gone() {
     let h = harness("h");
-    let first = with(tenant("first", "h"), "tenantId", json!("acme-00000001"));
-    let second = with(tenant("second", "h"), "tenantId", json!("acme-00000001"));
-    let mut cluster = Cluster::with(&[h.clone(), first.clone()]);
-    cluster.client = Some(server(&[h.clone(), first]));
-    refused(&cluster.create(&second).await, "belongs to Tenant a/first");
-    cluster.client = Some(server(&[h]));
-    silent(&cluster.create(&second).await);
+    for (field, value) in [("tenantId", "acme-00000001"), ("containerTag", "shared")] {
+        let first = with(tenant("first", "h"), field, json!(value));
+        let second = with(tenant("second", "h"), field, json!(value));
+        let mut cluster = Cluster::with(&[h.clone(), first.clone()]);
+        cluster.client = Some(server(&[h.clone(), first]));
+        refused(&cluster.create(&second).await, "belongs to Tenant a/first");
+        cluster.client = Some(server(std::slice::from_ref(&h)));
+        silent(&cluster.create(&second).await);
+    }
 }
 
 #[tokio::test]
@@ -96,6 +107,44 @@ async fn labels_of_a_namespace_count_as_they_are() {
     refused(&cluster.delete(&h).await, "is in use by Tenant b/acme");
     cluster.client = Some(server(&[h.clone(), borrowed, bare]));
     silent(&cluster.delete(&h).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_who_left_a_harness_are_read_in_time_and_labels_where_they_count() {
+    let selector = json!({"from": "Selector", "matchLabels": {"team": "blue"}});
+    for (sharing, labels_read) in [(json!({"from": "All"}), 0), (selector, 1)] {
+        let h = with(harness("h"), "sharing", sharing);
+        let mut cluster = Cluster::with(std::slice::from_ref(&h));
+        let blue = json!({"kind": "Namespace", "metadata": {
+            "name": "b", "labels": {"team": "blue"}, "resourceVersion": "9"}});
+        cluster.add(&blue);
+        let mut now = vec![h.clone()];
+        for number in 0..20 {
+            let mut user = moved(tenant(&format!("t{number:02}"), "h"), "b");
+            user["spec"]["harnessRef"]["namespace"] = json!("a");
+            cluster.add(&user);
+            if number > 17 {
+                now.push(user);
+            }
+        }
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (log, answers) = (Arc::clone(&asked), answers(&now));
+        let slow = move |request: Request<Body>| {
+            log.lock().unwrap().push(request.uri().path().to_owned());
+            let answer = answers(&request);
+            async {
+                sleep(Duration::from_millis(100)).await;
+                Ok::<_, Infallible>(answer)
+            }
+        };
+        cluster.client = Some(Client::new(service_fn(slow), "default"));
+        let verdict = cluster.delete(&h).await;
+        assert!(cluster.metrics.text(0).contains("kr8tiv_webhook_unread_total 0\n"));
+        let read = asked.lock().unwrap().iter().filter(|path| *path == "/api/v1/namespaces/b").count();
+        assert_eq!(read, labels_read);
+        // The namespace has lost its labels.
+        if labels_read == 0 { refused(&verdict, "is in use by Tenants b/t18") } else { silent(&verdict) }
+    }
 }
 
 #[tokio::test]

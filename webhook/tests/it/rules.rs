@@ -127,9 +127,10 @@ async fn a_conflict_of_others_is_not_an_agents() {
 }
 
 #[tokio::test]
-async fn a_token_and_an_id_are_for_one_tenant() {
+async fn a_token_an_id_and_a_tag_are_for_one_tenant() {
     let first = telegram(tenant("first", "h"), "bot");
     let claimed = with(tenant("third", "h"), "tenantId", json!("acme-00000001"));
+    let claimed = with(claimed, "containerTag", json!("shared"));
     let cluster = Cluster::with(&[harness("h"), first.clone(), claimed]);
     let second = telegram(tenant("second", "h"), "bot");
     refused(
@@ -146,7 +147,15 @@ async fn a_token_and_an_id_are_for_one_tenant() {
     }
     refused(&crowded.create(&telegram(tenant("last", "h"), "bot")).await, "Tenant first, ");
     let id = with(tenant("fourth", "h"), "tenantId", json!("acme-00000001"));
-    refused(&cluster.create(&id).await, "the tenant id acme-00000001 belongs to Tenant a/third");
+    refused(
+        &cluster.create(&id).await,
+        "spec.tenantId: the tenant id acme-00000001 belongs to Tenant a/third",
+    );
+    let tag = with(tenant("fifth", "h"), "containerTag", json!("shared"));
+    refused(
+        &cluster.create(&tag).await,
+        "spec.containerTag: the memory tag shared belongs to Tenant a/third",
+    );
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 
 use super::policy;
 use super::world::{World, acme, concierge};
-use super::{Actor, Attack, attack};
+use super::{Actor, Attack, attack, tried};
 use crate::context::{CANARY, Context};
 use crate::neighbour::Neighbour;
 
@@ -96,7 +96,7 @@ pub async fn of_webhooks(context: &Context) -> Outcome {
     let neighbour = Neighbour::create(context, &world.scope).await?;
     context.until_ready(&world.scope, "acme").await?;
     for (attack, url, address) in webhooks() {
-        let Attack { name, actor, says, .. } = attack;
+        let Attack { name, actor, says, .. } = *tried(attack.name);
         let told = acme(json!({"watchdog": {"ownerWebhook": {"url": url}}}));
         let generation = world.apply::<Tenant>(actor, &told).await?.metadata.generation;
         world
@@ -183,6 +183,7 @@ pub async fn of_memory(context: &Context) -> Outcome {
 }
 
 async fn leads_to(world: &World, attack: Attack, url: &str, expected: &str) -> Outcome {
+    tried(attack.name);
     let memory =
         json!({"enabled": true, "baseUrl": url, "queries": ["What do they like?"], "refreshInterval": "60s"});
     world.apply::<Harness>(attack.actor, &concierge(json!({"supermemory": memory}))).await?;

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::world::{HARNESS, World, acme, concierge, with};
-use super::{Attack, attack};
+use super::{Attack, attack, tried};
 use crate::context::{CANARY, Context};
 use crate::neighbour::{Neighbour, Still};
 
@@ -131,7 +131,7 @@ pub async fn by_compiler(context: &Context) -> Outcome {
     context.until_ready(scope, "acme").await?;
     let still = Still::objects_of(scope, "acme").await?;
     for (attack, step) in rows() {
-        let Attack { name, actor, says, .. } = attack;
+        let Attack { name, actor, says, .. } = *tried(attack.name);
         let failed = |error| format!("{name}: {error}");
         match &step {
             Step::Tenant(object) => {

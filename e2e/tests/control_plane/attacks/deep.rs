@@ -1,5 +1,5 @@
-//! An object nested deeper than the operator reads: it is unreadable, and every other one is seen as before. Runs alone: the
-//! tests' own watches do not get over it.
+//! An object nested deeper than the operator reads: it is unreadable, and every other one is seen as before. Runs alone, and
+//! after whatever needs the tests' own watches: they do not get over it.
 
 use kr8tiv_crds::{Harness, Tenant};
 use kr8tiv_e2e::Outcome;
@@ -8,7 +8,7 @@ use kr8tiv_e2e::scope::{SOON, Scope};
 use serde_json::{Value, json};
 
 use super::world::{HARNESS, Request, World, acme, ours};
-use super::{Actor, Attack, attack};
+use super::{Actor, Attack, attack, tried};
 use crate::context::Context;
 
 /// The table.
@@ -38,9 +38,12 @@ pub async fn by_reader(context: &Context) -> Outcome {
             &called("deep-two", json!({"gateway": {"podTemplate": {"affinity": nested(200)}}})),
         ),
     ];
-    for (name, request) in ["deep-one", "deep-two"].into_iter().zip(&objects) {
-        world.accept(Actor::TenantAdmin, request).await?;
-        said(&world.scope, name).await?;
+    for ((name, attack), request) in
+        [("deep-one", "deep-tenant"), ("deep-two", "deep-pod-template")].into_iter().zip(&objects)
+    {
+        let attack = tried(attack);
+        world.accept(attack.actor, request).await?;
+        said(&world.scope, name, attack.says).await?;
         // Whoever comes later is seen, and whoever is there is served.
         bystander.merge::<Tenant>("first", json!({"spec": {"displayName": name}})).await?;
         context.until_ready(&bystander, "first").await?;
@@ -70,8 +73,7 @@ fn nested(levels: usize) -> Value {
 }
 
 /// Waits until the Tenant says that it can't be read.
-async fn said(scope: &Scope, name: &str) -> Outcome {
-    let expected = attacks()[0].says;
+async fn said(scope: &Scope, name: &str, expected: &str) -> Outcome {
     scope
         .until(&format!("{name} told that it is too deep"), SOON, async || {
             // As text: no client of this process reads it either.

@@ -12,10 +12,11 @@ use kr8tiv_cli::Exit;
 use kr8tiv_crds::Tenant;
 use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::cluster::variable;
+use kr8tiv_e2e::operator_process::refusal_of;
 use kr8tiv_e2e::scope::Scope;
 
 use super::world::World;
-use super::{Attack, attack};
+use super::{Attack, attack, tried};
 use crate::command_line::kr8tiv;
 use crate::context::Context;
 use crate::expect::STARTING;
@@ -88,7 +89,7 @@ pub async fn by_command_line(_: &Context) -> Outcome {
     let path = folder.path().join("bomb.yaml");
     let file = path.to_str().ok_or("a path that is no text")?;
     for (attack, text) in texts() {
-        let Attack { name, says, .. } = attack;
+        let Attack { name, says, .. } = *tried(attack.name);
         fs::write(&path, text())?;
         for arguments in [&["validate", "-f", file][..], &["compile", "-f", file, "--manifests"]] {
             let (command, (exit, output, errors)) = (arguments[0], kr8tiv(arguments).await?);
@@ -103,13 +104,10 @@ pub async fn by_command_line(_: &Context) -> Outcome {
 
 pub async fn by_settings(_: &Context) -> Outcome {
     for (attack, setting) in settings() {
-        let output = Command::new(variable("KR8TIV_E2E_OPERATOR")?)
-            .arg(setting)
-            .env("KR8TIV_WATCHDOG_IMAGE", "example.com/watchdog:1")
-            .output()?;
-        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(!output.status.success() && told.contains(attack.says), "{}: {told}", attack.name);
-        assert!(!told.contains("hunter2"), "{}: {told}", attack.name);
+        let Attack { name, says, .. } = *tried(attack.name);
+        let told = refusal_of(&[setting], &[("KR8TIV_WATCHDOG_IMAGE", "example.com/watchdog:1")]).await?;
+        assert!(told.contains(says), "{name}: {told}");
+        assert!(!told.contains("hunter2"), "{name}: {told}");
     }
     Ok(())
 }
@@ -167,7 +165,7 @@ pub async fn by_seed(context: &Context) -> Outcome {
     ]);
     let expected = bundle["workspaces/main"].get("AGENTS.md").ok_or("no AGENTS.md")?;
     for (attack, put) in ways() {
-        let name = attack.name;
+        let name = tried(attack.name).name;
         let (root, outside) = (tempfile::tempdir()?, tempfile::tempdir()?);
         fs::write(outside.path().join("victim"), "untouched")?;
         let volume = Volume::create(root.path(), &bundle)?;

@@ -12,7 +12,7 @@ use kr8tiv_e2e::scope::SOON;
 use serde_json::{Value, json};
 
 use super::world::{World, acme};
-use super::{Actor, Attack, attack};
+use super::{Actor, Attack, attack, tried};
 use crate::context::Context;
 use crate::neighbour::Neighbour;
 
@@ -40,8 +40,10 @@ pub async fn deleted(context: &Context) -> Outcome {
     world.apply::<Tenant>(Actor::TenantAdmin, &acme(json!({"suspend": true}))).await?;
     let secret = super::world::core(scope, "secrets", "acme-gateway-token");
     let status = world.refusal(Actor::Gateway, &super::world::Request::get(secret)).await?;
-    assert!(status.message.contains(attacks()[1].says), "{}", status.message);
+    let expected = tried("token-of-the-suspended").says;
+    assert!(status.message.contains(expected), "{}", status.message);
 
+    tried("heir-by-name");
     world.of(Actor::TenantAdmin).delete::<Tenant>("acme").await?;
     scope.until_gone::<Tenant>("acme", SOON).await?;
     world.apply::<Tenant>(Actor::TenantAdmin, &acme(json!({}))).await?;
@@ -76,6 +78,7 @@ pub async fn rotated(context: &Context) -> Outcome {
     let mark = context.cluster.audit.mark()?;
     let asked = |value: &str| json!({"metadata": {"annotations": {meta::ROTATE_TOKEN: value}}});
     let admin = world.of(Actor::TenantAdmin);
+    tried("rotation-storm");
     for time in 1..=TIMES {
         admin.merge::<Tenant>("acme", asked(&time.to_string())).await?;
     }
@@ -106,7 +109,7 @@ pub async fn rotated(context: &Context) -> Outcome {
 
     let long = admin.merge::<Tenant>("acme", asked(&"x".repeat(1_000_000))).await;
     let refusal = long.err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(refusal.contains(attacks()[3].says), "{refusal}");
+    assert!(refusal.contains(tried("rotation-of-a-megabyte").says), "{refusal}");
     neighbour.undisturbed().await?;
     world.discard().await
 }

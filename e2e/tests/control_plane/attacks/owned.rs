@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::world::{HARNESS, THEIRS, World, concierge, with};
-use super::{Actor, Attack, attack};
+use super::{Actor, Attack, attack, tried};
 use crate::context::Context;
 use crate::neighbour::{Neighbour, Still};
 
@@ -72,12 +72,6 @@ pub async fn by_guard(context: &Context) -> Outcome {
     world.discard().await
 }
 
-/// What is said of an attack.
-fn says(name: &str) -> Outcome<&'static str> {
-    let attack = attacks().into_iter().find(|attack| attack.name == name);
-    Ok(attack.ok_or_else(|| format!("no attack {name}"))?.says)
-}
-
 /// Somebody's object has a name that a new Tenant's will need.
 async fn in_the_way(context: &Context, world: &World) -> Outcome {
     let data = json!({"data": {"mine": "yes"}});
@@ -120,7 +114,7 @@ async fn one<K: Kind + Serialize>(context: &Context, world: &World, name: &str, 
     let before = content(&world.apply::<K>(Actor::TenantAdmin, object).await?)?;
     let way = with(tenant("way", HARNESS), json!({"tenantId": "way-0a1b2c3d"}));
     world.apply::<Tenant>(Actor::TenantAdmin, &way).await?;
-    let expected = says(name)?;
+    let expected = tried(name).says;
     scope
         .until(&format!("{name}: {expected}"), SOON, async || {
             context.node.make_ready(scope).await?;
@@ -192,15 +186,16 @@ async fn labelled(context: &Context, world: &World) -> Outcome {
         })
         .await?;
     context.until_ready(&world.scope, "acme").await?;
-    as_it_was(&world.scope, &map).await?;
+    as_it_was(&world.scope, &map, tried("labels-to-be-deleted")).await?;
     let now: StatefulSet = world.scope.api().get("private").await?;
-    assert_eq!(content(&set)?, content(&now)?, "labels-of-a-workload");
-    as_it_was(&world.other, &foreign).await
+    let Attack { name, .. } = tried("labels-of-a-workload");
+    assert_eq!(content(&set)?, content(&now)?, "{name}");
+    as_it_was(&world.other, &foreign, tried("labels-from-elsewhere")).await
 }
 
-async fn as_it_was(scope: &Scope, before: &ConfigMap) -> Outcome {
+async fn as_it_was(scope: &Scope, before: &ConfigMap, attack: &Attack) -> Outcome {
     let now: ConfigMap = scope.api().get(&before.name_any()).await?;
-    assert_eq!(before.resource_version(), now.resource_version(), "{} was written to", before.name_any());
+    assert_eq!(before.resource_version(), now.resource_version(), "{}: it was written to", attack.name);
     Ok(())
 }
 
@@ -216,7 +211,8 @@ async fn same_id(context: &Context, world: &World) -> Outcome {
     {
         let thief = with(kr8tiv_e2e::manifests::tenant("thief", THEIRS), json!({field: value}));
         theirs.apply::<Tenant>(&thief).await?;
-        let expected = format!("{}{value} belongs to Tenant {}/acme", says(name)?, world.scope.namespace);
+        let expected =
+            format!("{}{value} belongs to Tenant {}/acme", tried(name).says, world.scope.namespace);
         world
             .other
             .until(&expected, SOON, async || {

@@ -10,7 +10,7 @@ use kr8tiv_e2e::scope::SOON;
 use serde_json::{Value, json};
 
 use super::world::{World, acme, concierge, with};
-use super::{Attack, attack};
+use super::{Attack, attack, tried};
 use crate::context::Context;
 use crate::neighbour::Neighbour;
 
@@ -94,7 +94,7 @@ pub async fn as_texts(context: &Context) -> Outcome {
     scope.apply::<Agent>(&default_agent("desk", "acme")).await?;
     context.until_ready(scope, "acme").await?;
     for Row { attack, object, file, is_text } in rows() {
-        let name = attack.name;
+        let name = tried(attack.name).name;
         let object = object();
         match object["kind"].as_str() {
             Some("Harness") => drop(world.apply::<Harness>(attack.actor, &object).await?),

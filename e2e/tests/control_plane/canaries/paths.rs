@@ -1,25 +1,20 @@
 //! The walk: what works, and what fails, with the planted values within reach.
 
-use std::process::{Command, Stdio};
-
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kr8tiv_crds::{Harness, Tenant, meta};
 use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::canary::Canary;
-use kr8tiv_e2e::cluster::{NODE_ADDRESS, variable};
+use kr8tiv_e2e::cluster::NODE_ADDRESS;
 use kr8tiv_e2e::conditions::{Conditioned, condition};
-use kr8tiv_e2e::kubectl;
 use kr8tiv_e2e::manifests::{harness, tenant, tenant_with_bot};
 use kr8tiv_e2e::scope::{SOON, Scope};
-use kr8tiv_e2e::webhook_process::{JUDGED, WebhookProcess, configure};
 use kr8tiv_supermemory::stub::{Fault, Stub};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::plants::Plants;
-use super::{NAMESPACE, Walk};
-use crate::command_line::{kr8tiv, write};
+use super::{Walk, programs};
 
 /// All of it.
 pub async fn all(walk: &mut Walk<'_>) -> Outcome {
@@ -33,9 +28,9 @@ pub async fn all(walk: &mut Walk<'_>) -> Outcome {
     pasted(walk).await?;
     forgets(walk, &stub).await?;
     breaks(walk).await?;
-    admission(walk).await?;
-    command_line(walk, &memory).await?;
-    settings(walk)?;
+    programs::admission(walk).await?;
+    programs::command_line(walk, &memory).await?;
+    programs::settings(walk).await?;
     let mut operator = walk.context.operator.lock().await;
     operator.kill()?;
     operator.resume().await?;
@@ -82,10 +77,8 @@ async fn works(walk: &mut Walk<'_>, memory: &str) -> Outcome {
     scope.apply::<Tenant>(&Plants::tenant("acme")).await?;
     walk.context.until_ready(&scope, "acme").await?;
     says(&scope, "acme", "MemoryHealthy", "True", "").await?;
-    walk.walked("a Tenant with every kind of Secret becomes ready, and its memory is fetched");
-    let mut own = tenant("own", "concierge");
-    own["spec"]["gateway"] = json!({"tokenSecretRef": {"name": "own", "key": "token"}});
-    scope.apply::<Tenant>(&own).await?;
+    walk.walked("a Tenant with a Secret in every place becomes ready, and its memory is fetched");
+    scope.apply::<Tenant>(&Plants::own("own")).await?;
     walk.context.until_ready(&scope, "own").await?;
     walk.walked("a Tenant with a token of the user's");
     minted(walk).await?;
@@ -176,9 +169,10 @@ async fn lacks(walk: &mut Walk<'_>) -> Outcome {
 /// Secrets where none belongs: what is wrong is said without them.
 async fn pasted(walk: &mut Walk<'_>) -> Outcome {
     let scope = walk.scope.clone();
-    for (object, text, path) in wrong(&walk.plants) {
-        scope.apply::<Harness>(&Plants::pasted_harness(&walk.plants)).await?;
+    for Wrong { object, field, says: text, path } in wrong(&walk.plants) {
+        scope.apply::<Harness>(&Plants::pasted_harness(&walk.plants, "pasted")).await?;
         scope.apply::<Tenant>(&object).await?;
+        says(&scope, "pasted", "Compiled", "False", field).await?;
         says(&scope, "pasted", "Compiled", "False", text).await?;
         walk.walked(path);
         scope.delete::<Tenant>("pasted").await?;
@@ -193,8 +187,26 @@ async fn pasted(walk: &mut Walk<'_>) -> Outcome {
     Ok(())
 }
 
-/// Tenants with a key in the wrong place.
-fn wrong(plants: &Plants) -> Vec<(Value, &'static str, &'static str)> {
+/// A Tenant with a key in the wrong place.
+pub struct Wrong {
+    pub object: Value,
+    /// Where it is, or the beginning of that: a name that holds a key is not repeated.
+    pub field: &'static str,
+    /// What is said of it.
+    pub says: &'static str,
+    /// What is walked with it.
+    pub path: &'static str,
+}
+
+impl Wrong {
+    /// Whether it is the Harness that has the key, and not the Tenant.
+    pub fn is_in_harness(&self) -> bool {
+        self.object["spec"]["harnessRef"]["name"] == "pasted"
+    }
+}
+
+/// All of them.
+pub fn wrong(plants: &Plants) -> Vec<Wrong> {
     let pod = plants.of("pasted into a pod template");
     let template = |more: Value| {
         let mut object = tenant("pasted", "concierge");
@@ -205,38 +217,48 @@ fn wrong(plants: &Plants) -> Vec<(Value, &'static str, &'static str)> {
     variable["spec"]["gateway"] =
         json!({"env": [{"name": "KEY", "value": plants.of("pasted into a variable")}]});
     vec![
-        (
-            tenant("pasted", "pasted"),
-            "spec.soul.coreTruths[0]: the text holds",
-            "a key pasted into a text of a Harness",
-        ),
-        (variable, "spec.gateway.env[0].value: the text holds", "a key pasted into a variable"),
-        (
-            template(json!({"labels": {"key": pod}})),
-            "spec.gateway.podTemplate.labels.key: the text holds",
-            "a key pasted into a label",
-        ),
-        (
-            template(json!({"volumes": [{"name": "a", "mountPath": pod, "emptyDir": {}}]})),
-            "nothing can be mounted at",
-            "a key pasted into a path",
-        ),
-        (
-            template(json!({"affinity": {"nodeAffinity": pod}})),
-            "it is not as in a Pod",
-            "a key pasted where an object belongs",
-        ),
-        (
-            template(json!({"annotations": {format!("kr8tiv.ai/{pod}"): "x"}})),
-            "this annotation is the operator's",
-            "a key pasted into a name",
-        ),
+        Wrong {
+            object: tenant("pasted", "pasted"),
+            field: "spec.soul.coreTruths[0]",
+            says: "the text holds",
+            path: "a key pasted into a text of a Harness",
+        },
+        Wrong {
+            object: variable,
+            field: "spec.gateway.env[0].value",
+            says: "the text holds",
+            path: "a key pasted into a variable",
+        },
+        Wrong {
+            object: template(json!({"labels": {"key": pod}})),
+            field: "spec.gateway.podTemplate.labels.key",
+            says: "the text holds",
+            path: "a key pasted into a label",
+        },
+        Wrong {
+            object: template(json!({"volumes": [{"name": "a", "mountPath": pod, "emptyDir": {}}]})),
+            field: "spec.gateway.podTemplate.volumes[0].mountPath",
+            says: "nothing can be mounted at",
+            path: "a key pasted into a path",
+        },
+        Wrong {
+            object: template(json!({"affinity": {"nodeAffinity": pod}})),
+            field: "spec.gateway.podTemplate.affinity",
+            says: "it is not as in a Pod",
+            path: "a key pasted where an object belongs",
+        },
+        Wrong {
+            object: template(json!({"annotations": {format!("kr8tiv.ai/{pod}"): "x"}})),
+            field: "spec.gateway.podTemplate.annotations[",
+            says: "this annotation is the operator's",
+            path: "a key pasted into a name",
+        },
     ]
 }
 
 impl Plants {
-    fn pasted_harness(plants: &Self) -> Value {
-        let mut object = harness("pasted");
+    pub fn pasted_harness(plants: &Self, name: &str) -> Value {
+        let mut object = harness(name);
         object["spec"]["soul"]["coreTruths"] =
             json!([format!("use {} for models", plants.of("pasted into a text"))]);
         object
@@ -311,124 +333,5 @@ async fn breaks(walk: &mut Walk<'_>) -> Outcome {
     pods.patch_status("dying-gateway-0", &PatchParams::default(), &Patch::Strategic(status)).await?;
     says(&scope, "dying", "Ready", "False", "provider refused").await?;
     walk.walked("a gateway dies with a key in its last words");
-    Ok(())
-}
-
-/// What the admission webhook says.
-async fn admission(walk: &mut Walk<'_>) -> Outcome {
-    let client = &walk.context.cluster.client;
-    let judged = json!({"metadata": {"labels": {JUDGED.0: JUDGED.1}}});
-    let namespaces = kube::Api::<k8s_openapi::api::core::v1::Namespace>::all(client.clone());
-    namespaces.patch(NAMESPACE, &PatchParams::default(), &Patch::Merge(judged)).await?;
-    let webhook = WebhookProcess::start(client, 18443, 18083, "90d").await?;
-    webhook.serve(client).await?;
-    configure(client, json!({"failurePolicy": "Fail"})).await?;
-    let folder = tempfile::tempdir()?;
-    let tenants = wrong(&walk.plants).into_iter().map(|(object, ..)| object);
-    // What is wrong in a Harness, its Tenants are not refused for.
-    let mut all: Vec<Value> = tenants.filter(|it| it["spec"]["harnessRef"]["name"] == "concierge").collect();
-    all.push(Plants::pasted_harness(&walk.plants));
-    // A name of its own: what was wrong before would be told, and not refused.
-    all.iter_mut()
-        .filter(|object| object["kind"] == "Harness")
-        .for_each(|object| object["metadata"]["name"] = json!("pasted-2"));
-    for (number, object) in all.iter().enumerate() {
-        let path = write(folder.path(), &format!("{number}.yaml"), &[object])?;
-        let told = walk
-            .scope
-            .until("what admission says", SOON, async || {
-                let output = kubectl::output(&[
-                    "apply",
-                    "--server-side",
-                    "--dry-run=server",
-                    "-n",
-                    NAMESPACE,
-                    "-f",
-                    &path,
-                ])
-                .await?;
-                let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-                if told.contains("K8T") { Ok(told) } else { Err(told.into()) }
-            })
-            .await?;
-        walk.heard("what admission says", told);
-    }
-    walk.heard("the webhook's metrics", webhook.get("/metrics").await?.1);
-    webhook.stop().await?;
-    configure(client, json!({"failurePolicy": "Ignore"})).await?;
-    walk.heard("the webhook's log", std::fs::read_to_string(WebhookProcess::log()?)?);
-    walk.walked("what was pasted, refused and told by the webhook");
-    Ok(())
-}
-
-/// What the command line says and writes of the same objects.
-async fn command_line(walk: &mut Walk<'_>, memory: &str) -> Outcome {
-    let folder = tempfile::tempdir()?;
-    let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bot"}});
-    secret["stringData"] = json!({"token": walk.plants.of("telegram token")});
-    let (concierge, acme) = (Plants::harness("concierge", memory), Plants::tenant("acme"));
-    let good = write(folder.path(), "good.yaml", &[&secret, &concierge, &acme])?;
-    let output = folder.path().join("bundle").to_string_lossy().into_owned();
-    let id = "acme-0a1b2c3d";
-    let image = "--watchdog-image=example.com/kr8tiv/watchdog:e2e";
-    let mut runs: Vec<Vec<&str>> = vec![
-        vec!["validate", "-f", &good],
-        vec!["validate", "-f", &good, "-o", "json"],
-        vec!["compile", "-f", &good, "--tenant-id", id, image, "--manifests"],
-        vec!["compile", "-f", &good, "--tenant-id", id, image, "--output", &output],
-        vec!["diff", "-f", &good, "-n", NAMESPACE],
-    ];
-    let mut files = Vec::new();
-    for (number, (object, ..)) in wrong(&walk.plants).into_iter().enumerate() {
-        let pasted = Plants::pasted_harness(&walk.plants);
-        files.push(write(folder.path(), &format!("wrong-{number}.yaml"), &[&pasted, &concierge, &object])?);
-    }
-    let mut url = harness("pasted-3");
-    url["spec"]["supermemory"] =
-        json!({"baseUrl": format!("https://a:{}@example.com", walk.plants.of("pasted into a url"))});
-    files.push(write(folder.path(), "url.yaml", &[&url])?);
-    for file in &files {
-        runs.push(vec!["validate", "-f", file]);
-        runs.push(vec!["validate", "-f", file, "-o", "json"]);
-        runs.push(vec!["compile", "-f", file, "--tenant-id", id, image, "--manifests"]);
-        runs.push(vec!["diff", "-f", file, "-n", NAMESPACE]);
-    }
-    for arguments in runs {
-        let (_, output, errors) = kr8tiv(&arguments).await?;
-        let from = format!("kr8tiv {}", arguments[0]);
-        walk.heard(&from, format!("{output}{errors}"));
-    }
-    for text in files_below(&folder.path().join("bundle"))? {
-        walk.heard("files of kr8tiv compile", text);
-    }
-    walk.walked("the command line over the same objects, good and wrong");
-    Ok(())
-}
-
-fn files_below(folder: &std::path::Path) -> Outcome<Vec<String>> {
-    let mut texts = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            texts.extend(files_below(&path)?);
-        } else {
-            texts.push(std::fs::read_to_string(&path)?);
-        }
-    }
-    Ok(texts)
-}
-
-/// A mirror with a password, given to the operator as a setting.
-fn settings(walk: &mut Walk<'_>) -> Outcome {
-    let mirror = format!("https://robot:{}@npm.example.com/", walk.plants.of("registry password"));
-    let output = Command::new(variable("KR8TIV_E2E_OPERATOR")?)
-        .args(["--watchdog-image=example.com/w:1"])
-        .env("KR8TIV_PLUGIN_REGISTRY", mirror)
-        .stdin(Stdio::null())
-        .output()?;
-    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(!output.status.success() && told.contains("plugin-registry"), "{told}");
-    walk.heard("the operator about its settings", told);
-    walk.walked("a password in the operator's own setting, which it refuses");
     Ok(())
 }

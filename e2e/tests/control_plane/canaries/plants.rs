@@ -1,12 +1,16 @@
 //! What is planted, and in which Secret. I/O: the API server, random bytes.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use kr8tiv_crds::Tenant;
 use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::canary::Canary;
 use kr8tiv_e2e::manifests::{harness, tenant};
 use kr8tiv_e2e::scope::Scope;
 use kr8tiv_e2e::search::Spot;
+use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
 /// The planted values.
@@ -16,14 +20,17 @@ pub struct Plants {
 }
 
 /// What each is called, and what it begins with.
-const PLANTED: [(&str, &str); 20] = [
+const PLANTED: [(&str, &str); 23] = [
     ("model key", "sk-ant-api03-"),
     ("telegram token", "123456789:AA"),
     ("slack bot token", "xoxb-1"),
     ("slack app token", "xapp-1"),
+    ("discord token", "MTIz"),
     ("supermemory key", "sm"),
     ("webhook url", "hook"),
     ("signing key", "sign"),
+    ("management's webhook url", "mhook"),
+    ("management's signing key", "msign"),
     ("variable's secret", "env"),
     ("variables' secret", "all"),
     ("mission control token", "mc"),
@@ -41,10 +48,26 @@ const PLANTED: [(&str, &str); 20] = [
 ];
 
 /// The Secrets that they are planted in.
-const HOLDERS: [&str; 13] = [
-    "model", "bot", "slack", "memory", "hooks", "app", "more", "mission", "own", "misspelt", "registry",
-    "broken", "copy",
+const HOLDERS: [&str; 15] = [
+    "model",
+    "bot",
+    "slack",
+    "discord",
+    "memory",
+    "hooks",
+    "management",
+    "app",
+    "more",
+    "mission",
+    "own",
+    "misspelt",
+    "registry",
+    "broken",
+    "copy",
 ];
+
+/// Where a Tenant names a Secret that nothing is planted in: the Ingress names it too, and its controller alone reads it.
+const NOT_PLANTED: &str = "spec.gateway.ingress.tlsSecretName";
 
 impl Plants {
     /// Makes all values.
@@ -69,6 +92,7 @@ impl Plants {
             ("model", json!({"key": of("model key")})),
             ("bot", json!({"token": of("telegram token")})),
             ("slack", json!({"bot": of("slack bot token"), "app": of("slack app token")})),
+            ("discord", json!({"token": of("discord token")})),
             (
                 "memory",
                 json!({"key": of("supermemory key"), "line": format!("{}\nx-more: 1", of("key with a line feed"))}),
@@ -76,6 +100,13 @@ impl Plants {
             (
                 "hooks",
                 json!({"url": format!("https://hooks.example.com/{}", of("webhook url")), "key": of("signing key")}),
+            ),
+            (
+                "management",
+                json!({
+                    "url": format!("https://hooks.example.com/{}", of("management's webhook url")),
+                    "key": of("management's signing key")
+                }),
             ),
             ("app", json!({"value": of("variable's secret")})),
             ("more", json!({"ANY": of("variables' secret")})),
@@ -105,10 +136,23 @@ impl Plants {
         Ok(())
     }
 
+    /// They are planted in every place where a Tenant can name a Secret, by its schema, but for the one.
+    pub fn are_everywhere() -> Outcome {
+        let definition = serde_json::to_value(Tenant::crd())?;
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let (mut places, mut planted) = (BTreeSet::new(), BTreeSet::from([NOT_PLANTED.to_owned()]));
+        places_of(schema, "spec", &mut places);
+        for tenant in [Self::tenant("acme"), Self::own("own")] {
+            names_in(&tenant["spec"], "spec", &mut planted);
+        }
+        assert_eq!(planted, places, "where secrets are planted, and where they could be");
+        Ok(())
+    }
+
     /// A Harness under which a Tenant can use all of them.
     pub fn harness(name: &str, memory: &str) -> Value {
         let mut object = harness(name);
-        object["spec"]["channels"] = json!({"allow": ["telegram", "slack"]});
+        object["spec"]["channels"] = json!({"allow": ["telegram", "slack", "discord"]});
         object["spec"]["supermemory"] = json!({
             "enabled": true, "baseUrl": memory, "queries": ["What do they like?"], "refreshInterval": "60s", "timeout": "1s"
         });
@@ -116,7 +160,14 @@ impl Plants {
         object
     }
 
-    /// A Tenant that uses all of them.
+    /// A Tenant with a token of the user's.
+    pub fn own(name: &str) -> Value {
+        let mut object = tenant(name, "concierge");
+        object["spec"]["gateway"] = json!({"tokenSecretRef": {"name": "own", "key": "token"}});
+        object
+    }
+
+    /// A Tenant that uses all the others.
     pub fn tenant(name: &str) -> Value {
         let secret = |name: &str, key: &str| json!({"name": name, "key": key});
         let mut object = tenant(name, "concierge");
@@ -126,13 +177,15 @@ impl Plants {
             "telegram": {"accounts": [{"botTokenSecretRef": secret("bot", "token"), "groupAllowFrom": ["1"]}]},
             "slack": {"accounts": [{
                 "botTokenSecretRef": secret("slack", "bot"), "appTokenSecretRef": secret("slack", "app")
-            }]}
+            }]},
+            "discord": {"accounts": [{"tokenSecretRef": secret("discord", "token")}]}
         });
         object["spec"]["supermemory"] = json!({"apiKeySecretRef": secret("memory", "key")});
         object["spec"]["missionControl"] = json!({"tokenSecretRef": secret("mission", "token")});
-        object["spec"]["watchdog"] = json!({"ownerWebhook": {
-            "urlSecretRef": secret("hooks", "url"), "signingKeySecretRef": secret("hooks", "key")
-        }});
+        let webhook =
+            |name| json!({"urlSecretRef": secret(name, "url"), "signingKeySecretRef": secret(name, "key")});
+        object["spec"]["watchdog"] =
+            json!({"ownerWebhook": webhook("hooks"), "managementWebhook": webhook("management")});
         object["spec"]["gateway"] = json!({
             "env": [{"name": "APP", "valueFrom": {"secretKeyRef": secret("app", "value")}}],
             "envFrom": [{"prefix": "MORE_", "secretRef": {"name": "more"}}],
@@ -156,6 +209,38 @@ impl Plants {
             _ => false,
         }
     }
+}
+
+/// The fields of a schema that name Secrets: their own names say so.
+fn places_of(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        places_of(field, &path, found);
+        if is_named(name) {
+            found.insert(path);
+        }
+    }
+    if let Some(items) = schema.get("items") {
+        places_of(items, path, found);
+    }
+}
+
+/// The fields of an object that do.
+fn names_in(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    for (name, field) in value.as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        names_in(field, &path, found);
+        if is_named(name) {
+            found.insert(path);
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        names_in(item, path, found);
+    }
+}
+
+fn is_named(field: &str) -> bool {
+    field.contains("ecret")
 }
 
 fn base64(bytes: &[u8]) -> Value {

@@ -116,6 +116,7 @@ pub fn answer(state: &mut State, call: &Call, verb: &str) -> Answer {
             if !wanted.is_null() && *wanted != existing["metadata"]["uid"] {
                 return Answer::Status(StatusCode::CONFLICT, "uid precondition".into());
             }
+            state.graces.push((call.id.clone(), call.body["gracePeriodSeconds"].as_i64()));
             state.remove(&call.id);
             Answer::Object(existing)
         }

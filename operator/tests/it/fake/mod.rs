@@ -138,6 +138,12 @@ impl Fake {
         self.state.lock().wasted.clone()
     }
 
+    /// How long each deletion of these objects has given them to end, in seconds.
+    pub fn graces(&self, plural: &str) -> Vec<Option<i64>> {
+        let state = self.state.lock();
+        state.graces.iter().filter(|(id, _)| id.0 == plural).map(|(_, grace)| *grace).collect()
+    }
+
     pub fn all_requests(&self) -> Vec<Seen> {
         self.state.lock().requests.clone()
     }

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) requests: Vec<Seen>,
     /// Statuses that were written although they were there already.
     pub(super) wasted: Vec<Id>,
+    /// How long each deletion has given its object to end, in seconds.
+    pub(super) graces: Vec<(Id, Option<i64>)>,
     pub(super) fault: Option<Fault>,
     pub(super) absent: BTreeSet<String>,
 }

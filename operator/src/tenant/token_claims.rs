@@ -6,8 +6,8 @@ use kr8tiv_compiler::{SecretReference, TokenHolder};
 use kr8tiv_crds::reference::SecretKeyReference;
 
 use crate::backoff::Pace;
+use crate::claims::Claim;
 use crate::context::Context;
-use crate::index::Claim;
 use crate::secrets::Error;
 use crate::tenant::observe::Observed;
 use crate::tenant::stop::{Retry, pace_of};
