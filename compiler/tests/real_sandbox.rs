@@ -34,18 +34,11 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the stub was sent.
-enum Sent {
-    /// The gateway wrote this into a chat.
-    Message(String),
-    /// The model was asked this.
-    Question(Value),
-}
-
 /// A Telegram and a model behind one port.
 struct Stub {
     port: u16,
-    sent: Receiver<Sent>,
+    /// What the model is asked.
+    questions: Receiver<Value>,
     news: Arc<Mutex<News>>,
 }
 
@@ -53,6 +46,9 @@ struct Stub {
 struct News {
     updates: VecDeque<Value>,
     next: u64,
+    /// The call by which the model runs the command when it is asked next, and how many there have been.
+    call: Option<String>,
+    calls: usize,
 }
 
 impl Stub {
@@ -60,7 +56,7 @@ impl Stub {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let news = Arc::new(Mutex::new(News::default()));
-        let (sender, sent) = channel();
+        let (sender, questions) = channel();
         let shared = Arc::clone(&news);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -68,7 +64,7 @@ impl Stub {
                 thread::spawn(move || serve(stream, &news, &sender));
             }
         });
-        Self { port, sent, news }
+        Self { port, questions, news }
     }
 
     /// Somebody writes to the bot, which is all that has happened since the last message.
@@ -87,35 +83,42 @@ impl Stub {
         }));
     }
 
-    /// Waits until the gateway has written into a chat; gives its message, and what the model was told of its tool.
-    fn answer(&self) -> (String, String) {
+    /// Has the model run the command when it is asked next; gives what it is told of it.
+    fn run(&self, write: impl FnOnce()) -> String {
+        let call = {
+            let mut news = self.news.lock().unwrap();
+            news.calls += 1;
+            let call = format!("call{:04}", news.calls);
+            news.call = Some(call.clone());
+            call
+        };
+        write();
         let end = Instant::now() + DEADLINE;
-        let mut told = String::new();
         loop {
-            match self.sent.recv_timeout(end.saturating_duration_since(Instant::now())).unwrap() {
-                // A draft, which the answer takes the place of.
-                Sent::Message(text) if text.contains("Working") => {}
-                Sent::Message(text) => return (text, told),
-                Sent::Question(request) => {
-                    let messages = request["messages"].as_array().cloned().unwrap_or_default();
-                    let results = messages.iter().filter(|message| message["role"] == "tool");
-                    told = results.map(|message| message["content"].to_string()).collect();
-                }
+            let asked = self.questions.recv_timeout(end.saturating_duration_since(Instant::now())).unwrap();
+            let messages = asked["messages"].as_array().cloned().unwrap_or_default();
+            // OpenClaw gives calls ids of its own.
+            let calls =
+                messages.iter().flat_map(|message| message["tool_calls"].as_array().into_iter().flatten());
+            let mut calls = calls.filter(|made| made["function"].to_string().contains(&call));
+            let Some(id) = calls.next().map(|made| &made["id"]) else { continue };
+            if let Some(result) = messages.iter().find(|message| message["tool_call_id"] == *id) {
+                return result["content"].to_string();
             }
         }
     }
 }
 
-fn serve(mut stream: TcpStream, news: &Mutex<News>, sender: &Sender<Sent>) -> Option<()> {
+fn serve(mut stream: TcpStream, news: &Mutex<News>, sender: &Sender<Value>) -> Option<()> {
     let (path, body) = request(&stream)?;
     let (kind, body) = if path.ends_with("/chat/completions") {
         let asked: Value = serde_json::from_str(&body).ok()?;
-        let said = completion(&asked);
-        sender.send(Sent::Question(asked)).ok()?;
+        let said = completion(&asked, news);
+        sender.send(asked).ok()?;
         ("text/event-stream", said)
     } else {
         let asked: Value = serde_json::from_str(&body).unwrap_or_default();
-        let result = telegram(&path, &asked, news, sender);
+        let result = telegram(&path, &asked, news);
         ("application/json", json!({"ok": true, "result": result}).to_string())
     };
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close");
@@ -144,7 +147,7 @@ fn request(stream: &TcpStream) -> Option<(String, String)> {
     Some((path, body))
 }
 
-fn telegram(path: &str, asked: &Value, news: &Mutex<News>, sender: &Sender<Sent>) -> Value {
+fn telegram(path: &str, asked: &Value, news: &Mutex<News>) -> Value {
     match path.rsplit('/').next() {
         Some("getMe") => json!({"id": 123_456, "is_bot": true, "first_name": "Bot", "username": "a_bot"}),
         Some("getUpdates") => {
@@ -161,9 +164,8 @@ fn telegram(path: &str, asked: &Value, news: &Mutex<News>, sender: &Sender<Sent>
             }
         }
         Some("sendMessage" | "editMessageText" | "sendRichMessage") => {
-            let text = asked["text"].as_str().map_or_else(|| asked.to_string(), str::to_owned);
-            let _ = sender.send(Sent::Message(text.clone()));
-            json!({"message_id": 1000, "date": 1_790_000_000, "chat": asked["chat_id"], "text": text})
+            println!("to {}: {}", asked["chat_id"], asked["text"]);
+            json!({"message_id": 1000, "date": 1_790_000_000, "chat": asked["chat_id"], "text": asked["text"]})
         }
         Some("getMyCommands") => json!([]),
         Some("getWebhookInfo") => {
@@ -173,15 +175,17 @@ fn telegram(path: &str, asked: &Value, news: &Mutex<News>, sender: &Sender<Sent>
     }
 }
 
-/// The model runs the command when somebody has written last, and then says that it is done.
-fn completion(asked: &Value) -> String {
-    let last = asked["messages"].as_array().and_then(|messages| messages.last());
-    let (delta, end) = if last.is_some_and(|last| last["role"] == "tool") {
-        (json!({"role": "assistant", "content": "Done."}), "stop")
-    } else {
-        let function = json!({"name": "exec", "arguments": json!({"command": COMMAND}).to_string()});
-        let call = json!({"index": 0, "id": "call_1", "type": "function", "function": function});
+/// The model runs the command once for each time that it is to.
+fn completion(asked: &Value, news: &Mutex<News>) -> String {
+    let tools = asked["tools"].as_array();
+    let offered = tools.is_some_and(|tools| tools.iter().any(|tool| tool["function"]["name"] == "exec"));
+    let call = if offered { news.lock().unwrap().call.take() } else { None };
+    let (delta, end) = if let Some(call) = call {
+        let function = json!({"name": "exec", "arguments": json!({"command": format!("{COMMAND} # {call}")}).to_string()});
+        let call = json!({"index": 0, "id": call, "type": "function", "function": function});
         (json!({"role": "assistant", "tool_calls": [call]}), "tool_calls")
+    } else {
+        (json!({"role": "assistant", "content": "Done."}), "stop")
     };
     let chunk = |delta: &Value, end: Value| {
         json!({
@@ -211,15 +215,12 @@ fn start(stub: &Stub, tools: &str, change: impl FnOnce(&mut Value)) -> Gateway {
     Gateway::with_telegram(&case.compile().unwrap(), stub.port, change).0
 }
 
-/// Somebody writes something, and then has the agent run the command; gives what the model is told of it.
+/// Somebody writes something, and then has the agent run the command; gives what the model is told of it. A command to the
+/// gateway of somebody who may give none is answered with nothing.
 fn told(stub: &Stub, who: u64, leave: &str) -> String {
     stub.write(who, leave);
-    let (said, _) = stub.answer();
-    println!("{who}: {leave}: {said}");
-    stub.write(who, "run it");
-    let (said, told) = stub.answer();
-    println!("{who}: {said}: {told}");
-    assert!(!told.is_empty(), "the model ran nothing: {said}");
+    let told = stub.run(|| stub.write(who, "run it"));
+    println!("{who}, {leave}: {told}");
     told
 }
 
@@ -240,19 +241,18 @@ fn no_chat_leaves_the_sandbox() {
     }
 }
 
-/// What the test above would see: without what the compiler renders against it, everybody could.
+/// What the test above would see: without what the compiler renders against it, everybody who may give commands could. A
+/// guest may where no owner is named.
 #[test]
-fn otherwise_every_chat_could() {
+fn otherwise_an_owner_could() {
     let _alone = alone();
     let stub = Stub::start();
     let _gateway = start(&stub, "", |config| {
         config["commands"].as_object_mut().unwrap().remove("allowFrom").unwrap();
         config["tools"]["exec"] = json!({"host": "sandbox"});
     });
-    for who in [OWNER, GUEST] {
-        assert!(!told(&stub, who, "hello").contains(RAN), "by itself it does not leave");
-        assert!(told(&stub, who, "/exec host=gateway").contains(RAN), "{who}");
-    }
+    assert!(!told(&stub, OWNER, "hello").contains(RAN), "by itself it does not leave");
+    assert!(told(&stub, OWNER, "/exec host=gateway").contains(RAN));
 }
 
 /// Whoever has the gateway's token can move a session; with `Refused` nothing runs there all the same.
@@ -270,6 +270,6 @@ fn a_session_that_was_moved_runs_nothing_in_the_gateway() {
     let moved = gateway.call("operator.admin", "sessions.patch", &parameters);
     assert_eq!(moved["ok"], true, "{moved}");
     let told = told(&stub, GUEST, "hello again");
-    assert!(told.contains("host=gateway") || told.contains("allowlist"), "it was moved: {told}");
+    assert!(told.contains("exec denied: allowlist miss"), "it was moved: {told}");
     assert!(!told.contains(RAN), "{told}");
 }
