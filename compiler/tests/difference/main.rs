@@ -85,8 +85,8 @@ const CASES: &[Case] = &[
         objects: &[(
             "StatefulSet",
             &[
-                "spec.template.spec.volumes[tmp].emptyDir.sizeLimit",
                 "spec.template.spec.volumes[workspaces].emptyDir.sizeLimit",
+                "spec.template.spec.volumes[tmp].emptyDir.sizeLimit",
             ],
         )],
     },
