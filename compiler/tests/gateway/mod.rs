@@ -152,7 +152,8 @@ impl Gateway {
         config["channels"]["telegram"]["apiRoot"] = json!(format!("http://127.0.0.1:{telegram}"));
         change(&mut config);
         let is_gateway = |object: &&Object| {
-            object.kind() == "StatefulSet" && object.metadata().name.as_deref() == Some("acme-gateway")
+            let name = object.metadata().name.as_deref();
+            object.kind() == "StatefulSet" && name.is_some_and(|name| name.ends_with("-gateway"))
         };
         let workload = serde_json::to_value(bundle.objects.iter().find(is_gateway).unwrap()).unwrap();
         let variables = workload.pointer("/spec/template/spec/containers/0/env").unwrap().as_array().unwrap();
