@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 
 use crate::conditions::Conditioned;
 
+/// The API server's code for a version that it does not know any more.
+const EXPIRED: u16 = 410;
+
 /// What was seen so far.
 #[derive(Clone, Default)]
 pub struct Invariants {
@@ -72,6 +75,8 @@ async fn look<K: Conditioned>(
                 seen.statuses += 1;
                 seen.violations.extend(violations(&kind, &object));
             }
+            // A watch of a kind of which nothing is written for minutes. It lists anew, and has missed nothing.
+            Err(watcher::Error::WatchError(status)) if status.code == EXPIRED => {}
             Err(error) => {
                 seen.violations.insert(format!("{kind}: the watch of statuses failed: {error}"));
             }

@@ -44,6 +44,7 @@ pub struct Statuses {
 struct Written {
     uid: Option<String>,
     version: u64,
+    resource_version: Option<String>,
     status: Value,
 }
 
@@ -113,6 +114,15 @@ impl Statuses {
         Ok(written)
     }
 
+    /// The version of the object that a status belongs to: the one that was seen, or that of our own last write to it.
+    fn newest<K: CustomKind>(&self, metadata: &kube::core::ObjectMeta) -> Option<String> {
+        let written = self.written.lock();
+        let newer = written
+            .get(&(TypeId::of::<K>(), Key::of(metadata)))
+            .filter(|written| written.uid == metadata.uid && written.version > version_of(metadata));
+        newer.map_or_else(|| metadata.resource_version.clone(), |written| written.resource_version.clone())
+    }
+
     /// The object is gone.
     pub fn forget<K: CustomKind>(&self, key: &Key) {
         self.written.lock().remove(&(TypeId::of::<K>(), key.clone()));
@@ -126,19 +136,21 @@ impl Statuses {
     ) -> Result<bool, Error> {
         let key = Key::of(metadata);
         let api = Api::<Guarded<K>>::namespaced(self.client.clone(), &key.namespace);
-        // The uid keeps this from landing on a new object of the same name.
-        let body = json!({"metadata": {"uid": metadata.uid}, "status": patch});
+        // It keeps this from landing on what the pass has not seen: a new object of the same name, of which an API server
+        // takes a status whatever uid comes with it, or another generation.
+        let body = json!({"metadata": {"resourceVersion": self.newest::<K>(metadata)}, "status": patch});
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         match api.patch_status(&key.name, &parameters, &Patch::Merge(body)).await {
             Ok(answer) => {
-                let written =
-                    Written { uid: metadata.uid.clone(), version: version_of(answer.meta()), status };
+                let (uid, answered) = (metadata.uid.clone(), answer.meta());
+                let resource_version = answered.resource_version.clone();
+                let written = Written { uid, version: version_of(answered), resource_version, status };
                 self.written.lock().insert((TypeId::of::<K>(), key), written);
                 Ok(true)
             }
-            // Deleted, or deleted and made anew, in the meantime: the watch brings what there is to do.
+            // Deleted or changed in the meantime: the watch brings what there is to do.
             Err(kube::Error::Api(answer)) if answer.code == 404 || answer.code == 409 => {
-                tracing::debug!(kind = %K::kind(&()), namespace = key.namespace, name = key.name, "gone before its status");
+                tracing::debug!(kind = %K::kind(&()), namespace = key.namespace, name = key.name, "gone or changed before its status");
                 Ok(false)
             }
             Err(source) => Err(Error::Write { kind: K::kind(&()).into(), key, source: Box::new(source) }),

@@ -129,7 +129,9 @@ fn patch(state: &mut State, call: &Call, existing: Option<Value>) -> Answer {
         let wanted = &call.body["metadata"][field];
         !wanted.is_null() && *wanted != existing["metadata"][field]
     };
-    if existing.as_ref().is_some_and(|it| is_other(it, "uid") || is_other(it, "resourceVersion")) {
+    // An API server takes a status whatever uid comes with it.
+    let is_another = |existing| call.subresource != "status" && is_other(existing, "uid");
+    if existing.as_ref().is_some_and(|it| is_another(it) || is_other(it, "resourceVersion")) {
         return Answer::Status(StatusCode::CONFLICT, "precondition".into());
     }
     let apply = call.content_type.contains("apply-patch");
