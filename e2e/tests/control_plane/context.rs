@@ -3,7 +3,7 @@
 use kr8tiv_crds::Tenant;
 use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::cluster::{Cluster, Mode};
-use kr8tiv_e2e::conditions;
+use kr8tiv_e2e::conditions::{self, condition};
 use kr8tiv_e2e::invariants::Invariants;
 use kr8tiv_e2e::operator_process::OperatorProcess;
 use kr8tiv_e2e::pretend_node::PretendNode;
@@ -40,14 +40,17 @@ impl Context {
         Scope::create(&self.cluster, purpose).await
     }
 
-    /// Waits until a tenant is Ready, with the stand-in's help.
+    /// Waits until a tenant is Ready, with the stand-in's help, and its sandbox is no more on its way: that may come up later.
     pub async fn until_ready(&self, scope: &Scope, tenant: &str) -> Outcome<Tenant> {
         scope
             .until(&format!("Tenant {tenant} Ready"), SOON, async || {
                 self.node.make_ready(scope).await?;
                 let object: Tenant = scope.api().get(tenant).await?;
                 conditions::ready(&object)?;
-                Ok(object)
+                match condition(&object, "SandboxReady") {
+                    Some(sandbox) if sandbox.status == "Unknown" => Err(sandbox.message.clone().into()),
+                    _ => Ok(object),
+                }
             })
             .await
     }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use kr8tiv_crds::{Tenant, meta};
 use kr8tiv_e2e::Outcome;
-use kr8tiv_e2e::conditions::condition;
 use kr8tiv_e2e::manifests::{harness, tenant};
 use kr8tiv_e2e::scope::{SOON, Scope};
 use kube::ResourceExt;
@@ -63,14 +62,6 @@ impl Neighbour {
         scope.apply::<kr8tiv_crds::Harness>(&harness("neighbours")).await?;
         scope.apply::<Tenant>(&tenant(Self::NAME, "neighbours")).await?;
         context.until_ready(scope, Self::NAME).await?;
-        // It may come up after the gateway.
-        scope
-            .until("the neighbour's sandbox", SOON, async || {
-                let tenant = scope.api::<Tenant>().get(Self::NAME).await?;
-                let told = condition(&tenant, "SandboxReady").ok_or("no condition SandboxReady")?;
-                if told.status == "True" { Ok(()) } else { Err(told.message.clone().into()) }
-            })
-            .await?;
         let objects = Still::objects_of(scope, Self::NAME).await?;
         let version = scope.api::<Tenant>().get(Self::NAME).await?.resource_version();
         Ok(Self { objects, version })
