@@ -32,6 +32,7 @@ pub struct Context {
     skilled: OnceCell<Gateway>,
     sandboxed: OnceCell<Gateway>,
     patient: OnceCell<Patient>,
+    room: OnceCell<()>,
 }
 
 impl Context {
@@ -46,6 +47,7 @@ impl Context {
             skilled: OnceCell::new(),
             sandboxed: OnceCell::new(),
             patient: OnceCell::new(),
+            room: OnceCell::new(),
         })
     }
 
@@ -77,6 +79,19 @@ impl Context {
     /// A tenant to whose gateway things happen.
     pub async fn patient(&self) -> Outcome<&Patient> {
         self.patient.get_or_try_init(|| Patient::start(self)).await
+    }
+
+    /// Has the gateways deleted which no test asks for after the first fault: a node with two processors does not take those
+    /// of the faults beside them.
+    pub async fn make_room(&self) -> Outcome {
+        let delete = async || {
+            let gateways = [&self.first, &self.two_agents, &self.skilled, &self.sandboxed];
+            for gateway in gateways.into_iter().filter_map(OnceCell::get) {
+                gateway.scope.clone().discard().await?;
+            }
+            Ok(())
+        };
+        self.room.get_or_try_init(delete).await.copied()
     }
 
     /// The Harness of the scripted tenant.

@@ -63,6 +63,7 @@ impl Patient {
         scope: Scope,
         more: impl FnOnce(&mut Value, &mut Value),
     ) -> Outcome<Self> {
+        context.make_room().await?;
         let receiver = Receiver::start().await?;
         scope.apply::<Secret>(&secret("keys", "house", "a-key-for-the-scripted-model")).await?;
         let mut harness = context.scripted_harness();
