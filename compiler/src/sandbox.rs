@@ -10,9 +10,21 @@ use kr8tiv_crds::sandbox::SandboxScope;
 use crate::hash;
 use crate::resolve::{Resolved, ResolvedAgent, ResolvedTenant};
 
-/// Tools that OpenClaw runs in a sandbox.
-const SANDBOXED: [&str; 8] =
-    ["apply_patch", "code_execution", "edit", "exec", "ls", "process", "read", "write"];
+/// Tools that OpenClaw runs in a sandbox, and those that take files from it: without one, they fail.
+const SANDBOXED: [&str; 12] = [
+    "apply_patch",
+    "edit",
+    "exec",
+    "image_generate",
+    "ls",
+    "music_generate",
+    "pdf",
+    "process",
+    "read",
+    "video_generate",
+    "view_image",
+    "write",
+];
 
 /// The port of a sandbox's sshd: a user without rights can't have one below 1024.
 pub const SANDBOX_PORT: i32 = 2222;

@@ -51,9 +51,15 @@ fn objects(bundle: &Bundle) -> Vec<String> {
 fn there_is_a_sandbox_where_a_tool_needs_one() {
     let all = ["NetworkPolicy acme-sandbox", "Service acme-sandbox", "StatefulSet acme-sandbox"];
     assert_eq!(objects(&compiled(&with("", "", &[]))), all);
-    for without in
-        ["tools: {allow: [exec, read], sandboxNonMainSessions: false}", "tools: {allow: [message]}"]
-    {
+    for tool in ["exec", "read", "view_image", "pdf", "image_generate"] {
+        let bundle = compiled(&with(&format!("tools: {{allow: [{tool}]}}"), "", &[]));
+        assert_eq!(objects(&bundle), all, "{tool} works on files in it");
+    }
+    for without in [
+        "tools: {allow: [exec, read], sandboxNonMainSessions: false}",
+        "tools: {allow: [message]}",
+        "tools: {allow: [code_execution, web_fetch]}",
+    ] {
         let bundle = compiled(&with(without, "", &[]));
         assert_eq!(objects(&bundle), [""; 0], "{without}");
         assert!(bundle.sandboxes.is_empty(), "{without}");
