@@ -195,8 +195,10 @@ fn reflection(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> String {
     }
     let template = code(&reinforcement.reflection_template);
     if agent.may_write() {
+        // Elsewhere the line would be written to a copy.
+        let of = if sandbox::of_agent(resolved, agent).is_some() { " of your main session" } else { "" };
         format!(
-            "- When a task taught you something, add one line to `MEMORY.md`: {template}\n- Read these lines before a task of the same kind.\n"
+            "- When a task{of} taught you something, add one line to `MEMORY.md`: {template}\n- Read these lines before a task of the same kind.\n"
         )
     } else {
         format!("- Look back before you call a task done: {template}\n")
@@ -232,6 +234,12 @@ fn workspace(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> String {
     } else {
         "- `USER.md` says who you work for, `MEMORY.md`, where there is one, what you should remember.\n"
     });
+    if agent.may_write() && sandbox::of_agent(resolved, agent).is_some() {
+        text.push_str(
+            "- Only what you write there in your main session lasts. In any other conversation these files are copies: \
+             do not promise to remember what you write there.\n",
+        );
+    }
     for WorkspaceFile { name, description, content: _ } in
         resolved.harness.workspace.files.iter().chain(agent.own_files)
     {
