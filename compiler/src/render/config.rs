@@ -334,6 +334,7 @@ fn exec(resolved: &Resolved<'_>) -> Value {
         _ if !policy.sandbox_non_main_sessions => json!({"host": "gateway"}),
         // Where the session has a sandbox, nowhere else.
         MainSessionCommands::Gateway => json!({"host": "auto"}),
+        // The list below would hold back elevated commands too.
         MainSessionCommands::Refused if elevated_owners(resolved).is_some() => json!({"host": "sandbox"}),
         // Those of the main session are then refused: they have no sandbox. A sandbox takes no notice of the list, and
         // the gateway runs only what is on it, which is nothing: also in a session that somebody has moved there.
@@ -341,7 +342,8 @@ fn exec(resolved: &Resolved<'_>) -> Value {
     }
 }
 
-/// Owners by channel may leave the sandbox for a command, where the harness lets them.
+/// Owners by channel may leave the sandbox for a command, where the harness lets them. OpenClaw asks whose message a
+/// turn answers: the same call in a guest's turn is refused.
 fn elevated(resolved: &Resolved<'_>) -> Value {
     match elevated_owners(resolved) {
         None => json!({"enabled": false}),
@@ -367,13 +369,12 @@ fn commands(resolved: &Resolved<'_>) -> Value {
         "native": false, "nativeSkills": false, "text": true, "bash": false, "config": false, "mcp": false,
         "plugins": false, "debug": false, "restart": false, "ownerAllowFrom": owners(&resolved.tenant.spec.channels),
     });
-    // With `/exec host=gateway` everybody who may give commands would move a chat's tools out of the sandbox, and there
-    // is no switch for that command alone: where an agent may run commands, nobody gives any to the gateway.
+    // With `/exec host=gateway` everybody who may give commands would move a chat's tools out of the sandbox, for
+    // whoever writes in that chat, and there is no switch for that command alone: where an agent may run commands,
+    // nobody gives any to the gateway. Elevated commands need none: that is an argument of a call.
     let runs_commands = resolved.agents.iter().any(|agent| agent.tools.allow.contains("exec"));
     if resolved.harness.tools.sandbox_non_main_sessions && runs_commands {
-        let mut allowed = elevated_owners(resolved).unwrap_or_default();
-        allowed.insert("*".into(), BTreeSet::new());
-        commands["allowFrom"] = json!(allowed);
+        commands["allowFrom"] = json!({"*": []});
     }
     commands
 }

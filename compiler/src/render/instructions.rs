@@ -152,9 +152,12 @@ pub(crate) fn tools(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Strin
         if runs_commands && policy.main_session_commands == MainSessionCommands::Refused {
             text.push_str("- In your main session you can't run commands.\n");
         }
-    }
-    if policy.elevated && !owners(&resolved.tenant.spec.channels).is_empty() {
-        text.push_str("- Only an owner may have you run a command outside of the sandbox, and only when they ask for just that.\n");
+        if runs_commands && policy.elevated && !owners(&resolved.tenant.spec.channels).is_empty() {
+            text.push_str(
+                "- Only an owner may have you run a command outside of the sandbox, and only when they ask for just \
+                 that: `exec` with `elevated`.\n",
+            );
+        }
     }
     text.push_str("- When a tool is refused, say what you could not do. Do not look for a way around it.\n");
     text
