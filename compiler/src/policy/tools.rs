@@ -25,13 +25,13 @@ pub(super) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
             "remove it",
         );
     }
-    let runs_commands = resolved.tools.allow.contains("exec") || resolved.tools.allow.contains("process");
+    let runs_commands = resolved.agents.iter().any(|agent| agent.tools.allow.contains("exec"));
     if !policy.sandbox_non_main_sessions && runs_commands {
         findings.add(
             Code::SandboxOff,
             "spec.tools.sandboxNonMainSessions",
             "commands that a chat leads to run in the gateway, beside the tenant's keys and conversations",
-            "set it to true, or take exec and process away from the tools",
+            "set it to true, or take exec away from the tools",
         );
     }
     let tenant = &resolved.tenant;
