@@ -148,11 +148,10 @@ pub(crate) fn tools(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Strin
              from when it was first used. What you write there stays there, until it is cleared. When these tools \
              fail for want of it, say so instead of trying again.\n",
         );
-        let runs_commands = agent.tools.allow.contains("exec");
-        if runs_commands && policy.main_session_commands == MainSessionCommands::Refused {
+        if agent.runs_commands() && policy.main_session_commands == MainSessionCommands::Refused {
             text.push_str("- In your main session you can't run commands.\n");
         }
-        if runs_commands && policy.elevated && !owners(&resolved.tenant.spec.channels).is_empty() {
+        if agent.runs_commands() && policy.elevated && !owners(&resolved.tenant.spec.channels).is_empty() {
             text.push_str(
                 "- Only an owner may have you run a command outside of the sandbox, and only when they ask for just \
                  that: `exec` with `elevated`.\n",

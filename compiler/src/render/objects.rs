@@ -21,7 +21,6 @@ use crate::render::object_names::{claim_name, config_name, gateway_name, labels,
 use crate::render::plugins::Plugins;
 use crate::render::{ingress, network, pod, sandbox, settings};
 use crate::resolve::{Resolved, ResolvedTenant};
-use crate::sandbox::sandboxes;
 use crate::skills::Pack;
 use crate::{hash, openclaw};
 
@@ -40,7 +39,7 @@ pub(crate) struct Contents<'a> {
 pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Contents<'_>) -> Vec<Object> {
     let tenant = &resolved.tenant;
     let mut objects = vec![Object::ServiceAccount(Box::new(service_account(tenant)))];
-    let policy = network::policy(tenant, &platform.operator, !sandboxes(resolved).is_empty());
+    let policy = network::policy(tenant, &platform.operator, !resolved.sandboxes.is_empty());
     objects.extend(policy.map(|policy| Object::NetworkPolicy(Box::new(policy))));
     objects.extend([
         Object::PersistentVolumeClaim(Box::new(claim(tenant))),

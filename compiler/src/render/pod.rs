@@ -26,7 +26,6 @@ use crate::render::plugins::Plugins;
 use crate::render::{mission_control, plugins, pod_additions, sandbox_keys, settings, skills};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::resources::Amounts;
-use crate::sandbox::sandboxes;
 use crate::skills::Pack;
 
 /// Where the watchdog finds the mounted ConfigMaps.
@@ -64,12 +63,11 @@ pub(crate) fn template(
     // After the configuration is there, by which it is judged whether the plugins are.
     init_containers.extend(plugins::init_containers(resolved, platform, plugins));
     init_containers.extend(skills::containers(packs, platform));
-    let sandboxes = sandboxes(resolved);
     let mut watchdog = watchdog(resolved, platform, "watchdog", "run");
-    sandbox_keys::give_watchdog(&mut watchdog, &sandboxes);
+    sandbox_keys::give_watchdog(&mut watchdog, &resolved.sandboxes);
     init_containers.push(sidecar(resolved, watchdog));
     let mut gateway = gateway(resolved, platform);
-    sandbox_keys::give_gateway(&mut gateway, &sandboxes);
+    sandbox_keys::give_gateway(&mut gateway, &resolved.sandboxes);
     gateway.volume_mounts.get_or_insert_default().extend(skills::gateway_mount(packs));
     for container in init_containers.iter_mut().chain([&mut gateway]) {
         // What a container said last is in the Pod's status: the operator reads no logs.
@@ -78,7 +76,7 @@ pub(crate) fn template(
     let mut volumes = volumes(resolved);
     volumes.extend(plugins::volume(plugins));
     volumes.extend(skills::volumes(packs));
-    volumes.extend(sandbox_keys::volumes(&sandboxes));
+    volumes.extend(sandbox_keys::volumes(&resolved.sandboxes));
     // The gateway has its token in its environment: another one is another Pod.
     let rotation = tenant.token_rotation.map(|value| (meta::ROTATE_TOKEN.to_owned(), value.to_owned()));
     let mut template = PodTemplateSpec {

@@ -23,10 +23,10 @@ use crate::render::sandbox_keys::{keys_volume, server_keys};
 use crate::render::{network, pod_additions};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::resources::SandboxAmounts;
-use crate::sandbox::{SANDBOX_PORT, Sandbox, WORKSPACES, sandboxes, tenants_name};
+use crate::sandbox::{SANDBOX_PORT, Sandbox, WORKSPACES, tenants_name};
 
 /// Name of the container, of the port, and of the volume with the keys.
-const SANDBOX: &str = "sandbox";
+const CONTAINER: &str = "sandbox";
 const SSH: &str = "ssh";
 const KEYS: &str = "keys";
 /// Where sshd finds its keys.
@@ -38,9 +38,8 @@ const GRACE_SECONDS: i64 = 5;
 
 /// The sandboxes' objects, in the order in which they are applied.
 pub(super) fn objects(resolved: &Resolved<'_>, platform: &Platform) -> Vec<Object> {
-    let sandboxes = sandboxes(resolved);
-    let policy = (!sandboxes.is_empty()).then(|| Object::NetworkPolicy(Box::new(policy(resolved))));
-    let each = sandboxes.iter().flat_map(|sandbox| {
+    let policy = (!resolved.sandboxes.is_empty()).then(|| Object::NetworkPolicy(Box::new(policy(resolved))));
+    let each = resolved.sandboxes.iter().flat_map(|sandbox| {
         [
             Object::Service(Box::new(service(&resolved.tenant, sandbox))),
             Object::StatefulSet(Box::new(stateful_set(resolved, platform, sandbox))),
@@ -53,7 +52,7 @@ pub(super) fn objects(resolved: &Resolved<'_>, platform: &Platform) -> Vec<Objec
 fn policy(resolved: &Resolved<'_>) -> NetworkPolicy {
     let tenant = &resolved.tenant;
     NetworkPolicy {
-        metadata: metadata(tenant, tenants_name(tenant.name), SANDBOX),
+        metadata: metadata(tenant, tenants_name(tenant.name), meta::SANDBOX),
         spec: Some(network::of_sandboxes(tenant, &resolved.harness.tools.sandbox.egress)),
     }
 }
@@ -69,7 +68,7 @@ fn selector(tenant: &ResolvedTenant<'_>, sandbox: &Sandbox<'_>) -> BTreeMap<Stri
 /// and one without a Pod to no address at all, while this one is refused at once.
 fn service(tenant: &ResolvedTenant<'_>, sandbox: &Sandbox<'_>) -> Service {
     Service {
-        metadata: metadata(tenant, sandbox.name.clone(), SANDBOX),
+        metadata: metadata(tenant, sandbox.name.clone(), meta::SANDBOX),
         spec: Some(ServiceSpec {
             selector: Some(selector(tenant, sandbox)),
             ports: Some(vec![ServicePort {
@@ -88,7 +87,7 @@ fn service(tenant: &ResolvedTenant<'_>, sandbox: &Sandbox<'_>) -> Service {
 fn stateful_set(resolved: &Resolved<'_>, platform: &Platform, sandbox: &Sandbox<'_>) -> StatefulSet {
     let tenant = &resolved.tenant;
     StatefulSet {
-        metadata: metadata(tenant, sandbox.name.clone(), SANDBOX),
+        metadata: metadata(tenant, sandbox.name.clone(), meta::SANDBOX),
         spec: Some(StatefulSetSpec {
             replicas: Some(i32::from(!tenant.spec.suspend)),
             revision_history_limit: Some(3),
@@ -106,7 +105,7 @@ fn stateful_set(resolved: &Resolved<'_>, platform: &Platform, sandbox: &Sandbox<
 
 fn template(resolved: &Resolved<'_>, platform: &Platform, sandbox: &Sandbox<'_>) -> PodTemplateSpec {
     let tenant = &resolved.tenant;
-    let mut labels = labels(tenant, SANDBOX);
+    let mut labels = labels(tenant, meta::SANDBOX);
     labels.insert(meta::SANDBOX_NAME.into(), sandbox.name.clone());
     // sshd reads its host key when it starts: another one is another Pod.
     let keys = resolved.sandbox_keys.get(&sandbox.name);
@@ -145,7 +144,7 @@ fn template(resolved: &Resolved<'_>, platform: &Platform, sandbox: &Sandbox<'_>)
 
 fn container(resolved: &Resolved<'_>, platform: &Platform) -> Container {
     Container {
-        name: SANDBOX.into(),
+        name: CONTAINER.into(),
         image: Some(platform.sandbox_image.clone()),
         image_pull_policy: Some("IfNotPresent".into()),
         ports: Some(vec![ContainerPort {
