@@ -42,9 +42,15 @@ const NODE: i64 = 1000;
 const GRACE_SECONDS: i64 = 330;
 /// Seconds that a gateway has to end which does not serve: it has no turns to finish.
 pub const DOWN_GRACE_SECONDS: u32 = 30;
+/// Seconds that kubelet waits for the answer to a probe.
+const PROBE_TIMEOUT: u16 = 5;
+/// Seconds between two questions whether the gateway lives, and the failures in a row after which it is ended.
+const LIVENESS_PERIOD: u16 = 20;
+const LIVENESS_FAILURES: u16 = 6;
 /// Seconds after which kubelet has ended a gateway that answers nothing, at the latest: the failures of its liveness probe, of
 /// which the last takes its time-out, and [`DOWN_GRACE_SECONDS`].
-pub const FROZEN_SECONDS: u64 = 155;
+pub const FROZEN_SECONDS: u64 =
+    (LIVENESS_PERIOD * LIVENESS_FAILURES + PROBE_TIMEOUT) as u64 + DOWN_GRACE_SECONDS as u64;
 /// Share of the memory limit that the JavaScript heap may take; the rest is for the helper processes (170 MB) and
 /// what Node keeps outside its heap.
 const HEAP_SHARE: (u64, u64) = (5, 8);
@@ -133,7 +139,7 @@ fn gateway(resolved: &Resolved<'_>, platform: &Platform) -> Container {
         readiness_probe: Some(probe("/startupz", 5, 3)),
         liveness_probe: Some(Probe {
             termination_grace_period_seconds: Some(DOWN_GRACE_SECONDS.into()),
-            ..probe("/healthz", 20, 6)
+            ..probe("/healthz", LIVENESS_PERIOD.into(), LIVENESS_FAILURES.into())
         }),
         ..from_gateway_image(tenant, platform)
     }
@@ -355,7 +361,7 @@ fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(period_seconds),
-        timeout_seconds: Some(5),
+        timeout_seconds: Some(PROBE_TIMEOUT.into()),
         failure_threshold: Some(failures),
         ..Probe::default()
     }
