@@ -87,7 +87,7 @@ pub(crate) fn template(
     let rotation = tenant.token_rotation.map(|value| (meta::ROTATE_TOKEN.to_owned(), value.to_owned()));
     let mut template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(labels(tenant, "gateway")),
+            labels: Some(labels(tenant, meta::GATEWAY)),
             annotations: rotation.map(|rotation| BTreeMap::from([rotation])),
             ..ObjectMeta::default()
         }),
