@@ -1,4 +1,5 @@
-//! The keys between a gateway and its sandboxes: who has which, and where. Pure.
+//! How a gateway reaches its sandboxes: what openclaw.json and the watchdog are told of them, and the keys between them,
+//! who has which, and where. Pure.
 //!
 //! Both halves are in one Secret, so that they are made and replaced in one write. Each Pod takes from it only the keys
 //! that are its own.
