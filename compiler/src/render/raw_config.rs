@@ -20,6 +20,7 @@ const OWNED: &[&str] = &[
     "agents.list",
     "agents.ownership",
     "bindings",
+    "broadcast",
     "browser",
     "channels",
     "cloudWorkers",
