@@ -30,7 +30,7 @@ pub struct Sandbox {
     #[serde(default = "default_scratch_size")]
     #[schemars(default = "default_scratch_size")]
     pub scratch_size: Quantity,
-    /// Where the commands in a sandbox may connect to, to which name servers are added. When empty: nowhere.
+    /// Where the commands in a sandbox may connect to; name servers come with it. When empty: nowhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub egress: Vec<EgressRule>,
