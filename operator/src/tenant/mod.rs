@@ -141,10 +141,10 @@ impl Reconciler for Tenants {
 impl Tenants {
     /// Reports how a pass ended, and restarts the gateway where that is due.
     async fn conclude(&self, observed: &Observed<'_>, ending: &Ending) -> Result<(), statuses::Error> {
-        self.report(observed, ending).await?;
+        let is_reported = self.report(observed, ending).await?;
         // After the status, which counts it: an operator that is killed in between has restarted too little, not too
-        // much.
-        if ending.served.recovery == Some(Decision::Restart) {
+        // much. A restart changes every status: one that was not written has counted nothing.
+        if is_reported && ending.served.recovery == Some(Decision::Restart) {
             let health = ending.served.known.health.as_ref();
             let serves = health.is_some_and(|health| health.state != State::Down);
             restart(&self.0.client, &observed.key, &observed.gateway, serves).await;
@@ -152,14 +152,16 @@ impl Tenants {
         Ok(())
     }
 
-    /// Writes the status, and tells whoever shares the tenant's fate.
-    async fn report(&self, observed: &Observed<'_>, ending: &Ending) -> Result<(), statuses::Error> {
+    /// Writes the status, and tells whoever shares the tenant's fate. Says whether there was something to write and it was
+    /// taken.
+    async fn report(&self, observed: &Observed<'_>, ending: &Ending) -> Result<bool, statuses::Error> {
         let context = &*self.0;
         let tenant = observed.tenant;
         let previous = &observed.previous;
         let summary = status::summarise(tenant, previous, &observed.gateway, ending);
         let status = status::status(observed, ending, &summary, &now());
-        if context.statuses.write(tenant, &status).await? {
+        let is_written = context.statuses.write(tenant, &status).await?;
+        if is_written {
             let key = &observed.key;
             let reason = summary.reason.as_str();
             tracing::info!(
@@ -184,7 +186,7 @@ impl Tenants {
             reason: summary.reason,
         };
         context.record(&observed.key, result);
-        Ok(())
+        Ok(is_written)
     }
 }
 

@@ -25,5 +25,6 @@ mod objects;
 mod reports;
 mod sandbox;
 mod sharing;
+mod statuses;
 mod tokens;
 mod wrong_inputs;
