@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kr8tiv_compiler::SandboxKeys;
 use kr8tiv_crds::TenantStatus;
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason};
 use serde::Deserialize;
@@ -140,9 +139,9 @@ impl Login {
     }
 }
 
-/// What is to be said of the sandboxes of a plan; `None` when there are none.
+/// What is to be said of the sandboxes of these names; `None` when there are none.
 pub fn finding(
-    planned: &[SandboxKeys],
+    names: &[&str],
     there: &BTreeMap<String, Gateway>,
     keys: Option<&KeysFault>,
     known: &Known,
@@ -152,7 +151,7 @@ pub fn finding(
     let found = |status, reason, message: String| {
         Some(Finding { type_: ConditionType::SandboxReady, status, reason, message })
     };
-    if planned.is_empty() {
+    if names.is_empty() {
         return None;
     }
     if suspended {
@@ -169,7 +168,7 @@ pub fn finding(
         Some(fault) => troubles.push((fault.reason, fault.message.clone())),
         None => {}
     }
-    for SandboxKeys { sandbox, .. } in planned {
+    for sandbox in names.iter().copied() {
         let pod = there.get(sandbox).and_then(|there| there.pod.as_ref()).map(|(_, pod)| pod);
         let pod = pod.filter(|pod| !pod.deleting);
         if let Some(problem) = pod.and_then(|pod| pod.problem.as_ref()) {
@@ -212,8 +211,8 @@ pub fn finding(
     found(ConditionStatus::True, Reason::Succeeded, well)
 }
 
-/// What was said before, for a pass that did not get as far.
-pub fn kept(previous: &TenantStatus) -> Option<Finding> {
+/// What was said before.
+fn kept(previous: &TenantStatus) -> Option<Finding> {
     let mut conditions = previous.conditions.iter();
     conditions
         .find(|condition| condition.type_ == ConditionType::SandboxReady.as_str())
@@ -231,10 +230,6 @@ mod tests {
     use crate::pod::{GatewayPod, Problem};
 
     const NAME: &str = "acme-sandbox";
-
-    fn planned() -> [SandboxKeys; 1] {
-        [SandboxKeys { sandbox: NAME.into(), secret: "s".into(), host: "h".into() }]
-    }
 
     fn there(pod: GatewayPod) -> BTreeMap<String, Gateway> {
         let pod = Some((format!("{NAME}-0"), Arc::new(pod)));
@@ -269,7 +264,7 @@ mod tests {
     }
 
     fn brief(pod: GatewayPod, known: &Known, previous: &TenantStatus) -> String {
-        let found = finding(&planned(), &there(pod), None, known, previous, false).unwrap();
+        let found = finding(&[NAME], &there(pod), None, known, previous, false).unwrap();
         format!("{} {}: {}", found.status.as_str(), found.reason.as_str(), found.message)
     }
 
@@ -290,14 +285,14 @@ mod tests {
         }
         assert!(brief(ready(), &told("OfALaterRelease"), &none).starts_with("Unknown Starting"));
         assert_eq!(finding(&[], &there(ready()), None, &told("Ok"), &none, false), None);
-        let suspended = finding(&planned(), &BTreeMap::new(), None, &told("Ok"), &none, true).unwrap();
+        let suspended = finding(&[NAME], &BTreeMap::new(), None, &told("Ok"), &none, true).unwrap();
         assert_eq!((suspended.status, suspended.reason), (ConditionStatus::Unknown, Reason::Suspended));
     }
 
     #[test]
     fn a_first_start_is_no_failure_and_a_later_loss_is_one() {
         let gone = |previous: &TenantStatus| {
-            let found = finding(&planned(), &BTreeMap::new(), None, &told("Unreachable"), previous, false);
+            let found = finding(&[NAME], &BTreeMap::new(), None, &told("Unreachable"), previous, false);
             found.unwrap().status
         };
         assert_eq!(gone(&TenantStatus::default()), ConditionStatus::Unknown);
@@ -360,7 +355,7 @@ mod tests {
     fn keys_that_can_not_be_made_are_told_of_unless_it_is_over_in_a_moment() {
         let fault = |transient| KeysFault { reason: Reason::Conflict, message: "taken".into(), transient };
         let found = |fault: &KeysFault, previous: &TenantStatus| {
-            let found = finding(&planned(), &there(ready()), Some(fault), &told("Ok"), previous, false);
+            let found = finding(&[NAME], &there(ready()), Some(fault), &told("Ok"), previous, false);
             let found = found.unwrap();
             format!("{} {}: {}", found.status.as_str(), found.reason.as_str(), found.message)
         };

@@ -144,21 +144,20 @@ pub fn status(observed: &Observed<'_>, ending: &Ending, summary: &Summary, now: 
     let generation = tenant.metadata.generation;
     let mut findings =
         vec![ready(summary), compiled(&ending.outcome), gateway_finding(tenant, previous, gateway, ending)];
-    let brought = match &ending.outcome {
+    let (mut brought, sandboxes): (Vec<_>, Vec<&str>) = match &ending.outcome {
         Outcome::Stopped(_) => {
             let kept = reports::kept(previous).into_iter().chain(memory::report::kept(previous));
-            kept.chain(sandbox::kept(previous)).collect()
+            (kept.collect(), observed.sandboxes.keys().map(String::as_str).collect())
         }
         Outcome::Applied(plan) => {
             let mut brought = brought(tenant, previous, gateway, plan);
             brought.extend(plan.memory.report.finding.clone());
-            let Served { known, keys, .. } = &ending.served;
-            let (planned, there) = (&plan.bundle.sandboxes, &observed.sandboxes);
-            let suspended = tenant.spec.suspend;
-            brought.extend(sandbox::finding(planned, there, keys.as_ref(), known, previous, suspended));
-            brought
+            (brought, plan.bundle.sandboxes.iter().map(|keys| keys.sandbox.as_str()).collect())
         }
     };
+    let Served { known, keys, .. } = &ending.served;
+    let (there, suspended_too) = (&observed.sandboxes, tenant.spec.suspend);
+    brought.extend(sandbox::finding(&sandboxes, there, keys.as_ref(), known, previous, suspended_too));
     findings.extend(inner_life(tenant, previous, gateway, ending, &brought));
     findings.extend(brought);
     findings.extend(suspended(tenant));

@@ -159,6 +159,25 @@ async fn a_sandbox_that_is_lost_is_told_of_and_takes_nobody_down() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sandboxes_are_looked_at_while_what_is_asked_for_is_not_applied() {
+    let world = with_sandbox().await;
+    world.api.update("Harness", NAMESPACE, "desk", |harness| {
+        harness["spec"]["tools"] = json!({"allow": ["teleport"]});
+    });
+    world.until("it is refused", |world| is(world, "Compiled") == "False").await;
+    assert_eq!(is(&world, "SandboxReady"), "True");
+    world.api.delete("Pod", NAMESPACE, "acme-sandbox-0");
+    told(&world, Login::Unreachable);
+    world.until("it is shown", |world| is(world, "SandboxReady") == "False").await;
+    let reason = |condition| world.reason("Tenant", "acme", condition);
+    assert_eq!((reason("SandboxReady"), reason("Degraded")), ("Unreachable".into(), "Unreachable".into()));
+    run(&world, &ready());
+    told(&world, Login::Ok);
+    world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
+    assert_eq!((is(&world, "Compiled"), is(&world, "Degraded")), ("False".into(), "absent".into()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pod_that_can_not_start_says_why_and_is_replaced_when_it_is_mended() {
     let world = World::at_rest().await;
     assert_eq!((is(&world, "SandboxReady"), is(&world, "Degraded")), ("Unknown".into(), "absent".into()));
