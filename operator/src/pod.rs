@@ -157,7 +157,10 @@ fn problem(pod: &Pod) -> Option<Problem> {
     }
     let status = pod.status.as_ref()?;
     let init = status.init_container_statuses.iter().flatten();
-    let containers = |spec: &PodSpec| spec.containers.len() + spec.init_containers.iter().flatten().count();
+    let containers = |spec: &PodSpec| {
+        let (init, ephemeral) = (spec.init_containers.as_ref(), spec.ephemeral_containers.as_ref());
+        spec.containers.len() + init.map_or(0, Vec::len) + ephemeral.map_or(0, Vec::len)
+    };
     let limit = message_limit(pod.spec.as_ref().map_or(0, containers));
     init.chain(status.container_statuses.iter().flatten())
         .find_map(|container| of_container(container, own_names(pod), limit))
@@ -352,6 +355,22 @@ mod tests {
             "container gateway ends again and again with exit code 78 (the gateway refuses its configuration or its \
              state): starting gateway.auth.token: [redacted] is no reference"
         );
+    }
+
+    /// kubelet gives each container an equal share, those for debugging too: it cuts where the first line begins.
+    #[test]
+    fn what_kubelet_has_cut_is_known_by_all_containers_of_the_pod() {
+        let share = 12_288 / 8;
+        let cut = format!("half a line\n{}", "x".repeat(share - 12));
+        let end = json!({"exitCode": 1, "reason": "Error", "message": cut});
+        let status = looping(&json!({"running": {}}), &end);
+        let containers = |count: usize| vec![json!({"name": "c", "image": "i"}); count];
+        let spec = json!({
+            "containers": containers(2), "initContainers": containers(3), "ephemeralContainers": containers(3)
+        });
+        let object = json!({"metadata": {"name": "gw-0"}, "spec": spec, "status": status});
+        let pod = GatewayPod::of(&serde_json::from_value(object).unwrap());
+        assert!(!pod.problem.unwrap().message.contains("half a line"));
     }
 
     #[test]
