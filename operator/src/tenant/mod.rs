@@ -75,10 +75,7 @@ impl Reconciler for Tenants {
         let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
         let (ending, again) = match advance(context, &observed).await {
             Ok(Some((ending, again))) => {
-                // Otherwise they have been counted.
-                if ending.served.keys.is_none() {
-                    context.failures.forget(&observed.key);
-                }
+                context.failures.forget(&observed.key);
                 (ending, again)
             }
             Ok(None) => return Ok(Action::await_change()),
@@ -225,13 +222,17 @@ async fn advance(
     };
     let rolled_out = roll_out(context, &observed.key, &observed.gateway, announced).await;
     let Rollout { known, again } = rolled_out.map_err(stopped)?;
-    unstick(&context.client, &observed.key, &observed.sandboxes).await.map_err(stopped)?;
+    let is_stuck = unstick(&context.client, &observed.key, &observed.sandboxes).await;
+    if keys_fault.is_none() && !is_stuck {
+        context.sandbox_failures.forget(&observed.key);
+    }
+    let stuck_again = is_stuck.then(|| context.sandbox_failures.pause(&observed.key, Pace::Transient));
     let was_ready = status::was_ready(observed.tenant, &observed.previous);
     let lacks_context = context.memories.lacks_context(&observed.key, &plan.bundle, was_ready, &known);
     let recovery = recovery_of(observed, &known);
     let (keys, keys_again) = keys_fault.unzip();
     let awaited = sandbox::is_awaited(&observed.sandboxes, &known).then_some(LOG_IN_PAUSE);
-    let again = [again, recovery.and_then(Decision::again), keys_again.flatten(), awaited];
+    let again = [again, recovery.and_then(Decision::again), keys_again.flatten(), stuck_again, awaited];
     let again = again.into_iter().flatten().min();
     let served = Served { known, lacks_context, recovery, keys };
     Ok(Some((Ending { outcome: Outcome::Applied(Box::new(plan)), served }, again)))
@@ -370,7 +371,7 @@ async fn secure(
         let again = match retry {
             Retry::OnChange => None,
             Retry::After(pause) => Some(pause),
-            Retry::Paced(pace) => Some(context.failures.pause(&observed.key, pace)),
+            Retry::Paced(pace) => Some(context.sandbox_failures.pause(&observed.key, pace)),
         };
         (fault, again)
     });

@@ -137,22 +137,36 @@ pub async fn roll_out(
     }
 }
 
-/// Has the StatefulSets of sandboxes make those Pods anew that they would not replace by themselves.
-pub async fn unstick(
-    client: &Client,
-    tenant: &Key,
-    sandboxes: &BTreeMap<String, Gateway>,
-) -> Result<(), kube::Error> {
-    let api = Api::<Pod>::namespaced(client.clone(), &tenant.namespace);
+/// Has the StatefulSets of sandboxes make those Pods anew that they would not replace by themselves. Says whether one could
+/// not be deleted now: the gateway serves all the same.
+pub async fn unstick(client: &Client, tenant: &Key, sandboxes: &BTreeMap<String, Gateway>) -> bool {
+    let Key { namespace, name: tenant } = tenant;
+    let api = Api::<Pod>::namespaced(client.clone(), namespace);
+    let mut is_left = false;
     for sandbox in sandboxes.values() {
         let Some((name, pod)) = &sandbox.pod else { continue };
-        if is_stuck(sandbox.workload.as_deref(), pod) {
-            delete(&api, name, pod, None).await?;
-            let Key { namespace, name: tenant } = tenant;
-            tracing::info!(kind = "Tenant", namespace, name = tenant, pod = name, "stuck Pod deleted");
+        if !is_stuck(sandbox.workload.as_deref(), pod) {
+            continue;
+        }
+        match delete(&api, name, pod, None).await {
+            Ok(()) => {
+                tracing::info!(kind = "Tenant", namespace, name = tenant, pod = name, "stuck Pod deleted");
+            }
+            Err(error) => {
+                is_left = true;
+                let error = said(&error);
+                tracing::warn!(
+                    kind = "Tenant",
+                    namespace,
+                    name = tenant,
+                    pod = name,
+                    error,
+                    "stuck Pod not deleted"
+                );
+            }
         }
     }
-    Ok(())
+    is_left
 }
 
 /// What is known of a gateway that goes on with the bundle that its Pod was told of last.

@@ -1,5 +1,6 @@
 //! Sandboxes: their keys are made once and rotated together, and what is wrong with one is a condition of its own.
 
+use http::StatusCode;
 use k8s_openapi::jiff::Timestamp;
 use kr8tiv_operator::sandbox::{Login, Probed};
 use serde_json::{Value, json};
@@ -199,10 +200,16 @@ async fn a_pod_that_can_not_start_says_why_and_is_replaced_when_it_is_mended() {
     });
     let generation_before = generation(&world, "acme-sandbox");
     world.until("it is applied", |world| generation(world, "acme-sandbox") > generation_before).await;
+    world.api.set_fault(|seen| (seen.verb == "delete").then_some(StatusCode::FORBIDDEN));
     let generation = generation(&world, "acme-sandbox");
     world.api.update("StatefulSet", NAMESPACE, "acme-sandbox", |set| {
         set["status"] = json!({"observedGeneration": generation, "replicas": 1, "updateRevision": "another"});
     });
+    let refused = |world: &World| world.api.requests().iter().filter(|seen| seen.verb == "delete").count();
+    world.until("it can't be deleted", |world| refused(world) > 3).await;
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    world.until("the gateway serves all the same", |world| is(world, "Ready") == "True").await;
+    world.api.clear_fault();
     world
         .until("the stuck Pod goes", |world| world.api.get("Pod", NAMESPACE, "acme-sandbox-0").is_none())
         .await;
