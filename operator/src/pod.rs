@@ -21,6 +21,8 @@ const REVISION: &str = "controller-revision-hash";
 pub struct GatewayPod {
     /// `metadata.uid`.
     pub uid: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
     /// Address of the Pod, once it has one.
     pub ip: Option<String>,
     /// Whether it has been given a node.
@@ -98,6 +100,7 @@ impl GatewayPod {
         let ready = ready.is_some();
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
+            created: metadata.creation_timestamp.as_ref().map(|created| created.0),
             ip: pod.status.as_ref().and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty()),
             scheduled: pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()),
             ready,

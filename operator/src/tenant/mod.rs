@@ -38,7 +38,7 @@ use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
 use crate::tenant::observe::{Observed, observe};
 use crate::tenant::plan::{Plan, Prepared, Told};
-use crate::tenant::rollout::{Announcement, Rollout, go_on, restart, roll_out, unstick};
+use crate::tenant::rollout::{Current, Rollout, go_on, restart, roll_out, unstick};
 use crate::tenant::status::{Ending, Outcome, Served};
 use crate::tenant::stop::{Retry, Stop, verdict};
 use crate::tenant::token_claims::Claimed;
@@ -214,13 +214,13 @@ async fn advance(
         let ending = Ending { outcome: Outcome::Applied(Box::new(plan)), served: Served::default() };
         return Ok(Some((ending, None)));
     }
-    let keys = keys_in_one(&context.secrets.sandbox_keys(&observed.key));
-    let announced = Announcement { hash: &plan.bundle.hash, sandbox_keys: keys.as_deref() };
+    let keys = context.secrets.sandbox_keys(&observed.key);
+    let current = Current { hash: &plan.bundle.hash, sandbox_keys: &keys };
     let stopped = |source| {
         let (kind, name) = ("Pod", format!("of {}", observed.key.name));
         Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
     };
-    let rolled_out = roll_out(context, &observed.key, &observed.gateway, announced).await;
+    let rolled_out = roll_out(context, &observed.key, &observed.gateway, current).await;
     let Rollout { known, again } = rolled_out.map_err(stopped)?;
     let is_stuck = unstick(&context.client, &observed.key, &observed.sandboxes).await;
     if keys_fault.is_none() && !is_stuck {
@@ -236,11 +236,6 @@ async fn advance(
     let again = again.into_iter().flatten().min();
     let served = Served { known, lacks_context, recovery, keys };
     Ok(Some((Ending { outcome: Outcome::Applied(Box::new(plan)), served }, again)))
-}
-
-/// What the gateway's Pod is told of its sandboxes' keys; `None` when it has no sandbox.
-fn keys_in_one(keys: &BTreeMap<String, String>) -> Option<String> {
-    (!keys.is_empty()).then(|| keys.values().map(String::as_str).collect::<Vec<_>>().join("-"))
 }
 
 /// How a gateway is that goes on with what it has, because the current generation can't be applied. A fault of its own

@@ -60,8 +60,10 @@ fn end_state(world: &World) -> BTreeMap<String, Value> {
             let template = object.pointer_mut("/spec/template/metadata/annotations").unwrap();
             template.as_object_mut().unwrap().remove("kr8tiv.ai/sandbox-keys");
         }
-        if object["kind"] == "Pod" {
-            object["metadata"]["annotations"].as_object_mut().unwrap().remove("kr8tiv.ai/sandbox-keys");
+        if object["kind"] == "Pod"
+            && let Some(annotations) = object["metadata"]["annotations"].as_object_mut()
+        {
+            annotations.remove("kr8tiv.ai/sandbox-keys");
         }
         if object["kind"] == "Secret" {
             let keys: Vec<String> = object["data"].as_object().unwrap().keys().cloned().collect();

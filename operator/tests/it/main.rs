@@ -10,6 +10,7 @@ mod fake;
 mod world;
 
 mod command_line;
+mod costs;
 mod crashes;
 mod dependants;
 mod election;

@@ -5,7 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use kr8tiv_operator::sandbox::{Login, Probed};
 use serde_json::{Value, json};
 
-use crate::world::{NAMESPACE, World, harness, tenant};
+use crate::world::{NAMESPACE, World, harness, ready, tenant};
 
 const ROTATE: &str = "kr8tiv.ai/rotate-sandbox-keys";
 const KEYS: &str = "kr8tiv.ai/sandbox-keys";
@@ -34,25 +34,7 @@ fn on_the_gateway(world: &World) -> Value {
 
 /// A Pod of the sandbox's current revision, with this status.
 fn run(world: &World, status: &Value) {
-    let generation = generation(world, "acme-sandbox");
-    let revision = format!("acme-sandbox-{generation}");
-    let mut labels = set(world, "acme-sandbox")["spec"]["template"]["metadata"]["labels"].clone();
-    labels["controller-revision-hash"] = json!(revision);
-    if world.api.get("Pod", NAMESPACE, "acme-sandbox-0").is_some() {
-        world.api.delete("Pod", NAMESPACE, "acme-sandbox-0");
-    }
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "acme-sandbox-0", "labels": labels},
-        "spec": {"nodeName": "node", "containers": []}, "status": status
-    });
-    world.api.create(NAMESPACE, pod);
-    world.api.update("StatefulSet", NAMESPACE, "acme-sandbox", |set| {
-        set["status"] = json!({"observedGeneration": generation, "replicas": 1, "updateRevision": revision});
-    });
-}
-
-fn ready() -> Value {
-    json!({"podIP": "10.0.0.7", "conditions": [{"type": "Ready", "status": "True"}]})
+    world.run_pod_of("acme-sandbox", "2026-01-01T00:00:00Z", status);
 }
 
 fn told(world: &World, login: Login) {
@@ -69,7 +51,7 @@ fn is(world: &World, condition: &str) -> String {
 
 async fn with_sandbox() -> World {
     let world = World::at_rest().await;
-    run(&world, &ready());
+    run(&world, &ready("10.0.0.7"));
     told(&world, Login::Ok);
     world.until("the sandbox is ready", |world| is(world, "SandboxReady") == "True").await;
     world
@@ -129,7 +111,7 @@ async fn keys_that_were_changed_or_removed_are_made_anew_when_they_are_missed() 
     world.until("it is told of", |world| reason(world) == "HostKeyMismatch").await;
     assert_ne!(data(&world)["known_hosts"], json!("eA=="));
     assert_ne!(data(&world)["id_ed25519"], before.0["id_ed25519"], "all of a Secret is of one making");
-    run(&world, &ready());
+    run(&world, &ready("10.0.0.7"));
     told(&world, Login::Ok);
     world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
 
@@ -149,7 +131,7 @@ async fn a_sandbox_that_is_lost_is_told_of_and_takes_nobody_down() {
     assert_eq!(world.reason("Tenant", "acme", "SandboxReady"), "Unreachable");
     assert_eq!(world.reason("Tenant", "acme", "Degraded"), "Unreachable");
     assert_eq!((is(&world, "Ready"), is(&world, "GatewayReady")), ("True".to_owned(), "True".to_owned()));
-    run(&world, &ready());
+    run(&world, &ready("10.0.0.7"));
     told(&world, Login::Ok);
     world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
     assert_eq!(is(&world, "Degraded"), "absent");
@@ -172,7 +154,7 @@ async fn sandboxes_are_looked_at_while_what_is_asked_for_is_not_applied() {
     world.until("it is shown", |world| is(world, "SandboxReady") == "False").await;
     let reason = |condition| world.reason("Tenant", "acme", condition);
     assert_eq!((reason("SandboxReady"), reason("Degraded")), ("Unreachable".into(), "Unreachable".into()));
-    run(&world, &ready());
+    run(&world, &ready("10.0.0.7"));
     told(&world, Login::Ok);
     world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
     assert_eq!((is(&world, "Compiled"), is(&world, "Degraded")), ("False".into(), "absent".into()));
