@@ -231,7 +231,9 @@ async fn advance(
     let lacks_context = context.memories.lacks_context(&observed.key, &plan.bundle, was_ready, &known);
     let recovery = recovery_of(observed, &known);
     let (keys, keys_again) = keys_fault.unzip();
-    let awaited = sandbox::is_awaited(&observed.sandboxes, &known).then_some(LOG_IN_PAUSE);
+    // Without keys it comes with them; and that a watchdog is heard again is news.
+    let is_awaited = keys.is_none() && !known.silent && sandbox::is_awaited(&observed.sandboxes, &known);
+    let awaited = is_awaited.then_some(LOG_IN_PAUSE);
     let again = [again, recovery.and_then(Decision::again), keys_again.flatten(), stuck_again, awaited];
     let again = again.into_iter().flatten().min();
     let served = Served { known, lacks_context, recovery, keys };
@@ -358,15 +360,23 @@ async fn secure(
     let (keys, failed) = secrets.ensure_sandbox_keys(observed.tenant, id, sandboxes, in_doubt, running).await;
     let problem = failed.map(|error| {
         let (reason, _, retry) = verdict(&error);
-        let fault = KeysFault {
-            reason,
-            message: error.to_string(),
-            transient: reason == Reason::Starting || retry == Retry::Paced(Pace::Transient),
-        };
+        let (failures, message) = (context.sandbox_failures.count(&observed.key), error.to_string());
+        let Key { namespace, name } = &observed.key;
+        let reason_text = reason.as_str();
+        tracing::info!(
+            kind = "Tenant",
+            namespace,
+            name,
+            reason = reason_text,
+            detail = message,
+            "without keys"
+        );
+        let is_short = reason == Reason::Starting || retry == Retry::Paced(Pace::Transient);
+        let fault = KeysFault { reason, message, transient: is_short && failures < SHOWN_FROM };
         let again = match retry {
             Retry::OnChange => None,
             Retry::After(pause) => Some(pause),
-            Retry::Paced(pace) => Some(context.sandbox_failures.pause(&observed.key, pace)),
+            Retry::Paced(pace) => Some(jittered(pace.pause(failures))),
         };
         (fault, again)
     });

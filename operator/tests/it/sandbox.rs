@@ -1,10 +1,13 @@
 //! Sandboxes: their keys are made once and rotated together, and what is wrong with one is a condition of its own.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use http::StatusCode;
 use k8s_openapi::jiff::Timestamp;
 use kr8tiv_operator::sandbox::{Login, Probed};
 use serde_json::{Value, json};
 
+use crate::fake::Seen;
 use crate::world::{NAMESPACE, World, harness, ready, tenant};
 
 const ROTATE: &str = "kr8tiv.ai/rotate-sandbox-keys";
@@ -49,6 +52,26 @@ fn is(world: &World, condition: &str) -> String {
     world.is("Tenant", "acme", condition)
 }
 
+/// Answers the first writes of these objects with an error that is usually over in a moment.
+fn fail(resource: &'static str, times: usize) -> impl Fn(&Seen) -> Option<StatusCode> + Send {
+    let failures = AtomicUsize::new(0);
+    move |seen| {
+        let is_hit = seen.verb == "patch" && seen.resource == resource;
+        (is_hit && failures.fetch_add(1, Ordering::SeqCst) < times).then_some(StatusCode::SERVICE_UNAVAILABLE)
+    }
+}
+
+/// Events with this reason.
+fn told_of(world: &World, reason: &str) -> usize {
+    world.api.all("Event").iter().filter(|event| event["reason"] == reason).count()
+}
+
+fn rotate(world: &World, value: &str) {
+    world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
+        tenant["metadata"]["annotations"][ROTATE] = json!(value);
+    });
+}
+
 async fn with_sandbox() -> World {
     let world = World::at_rest().await;
     run(&world, &ready("10.0.0.7"));
@@ -75,9 +98,7 @@ async fn keys_are_made_once_and_rotated_together_without_the_gateway() {
     world.rest().await;
     assert_eq!((data(&world), generation(&world, "acme-sandbox")), (first.clone(), sandbox));
 
-    world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
-        tenant["metadata"]["annotations"][ROTATE] = json!("1");
-    });
+    rotate(&world, "1");
     world.until("the sandbox is rolled", |world| on_the_sandbox(world) != before).await;
     world.rest().await;
     let second = data(&world);
@@ -239,7 +260,7 @@ async fn a_log_in_before_the_pod_was_ready_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_of_somebody_else_is_not_taken_over_and_holds_the_gateway_up_for_nothing() {
+async fn a_secret_of_somebody_else_is_not_taken_over_and_does_not_hold_the_gateway_up() {
     let mut world = World::empty();
     let theirs = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": {"id_ed25519": "eA=="}
@@ -254,6 +275,17 @@ async fn a_secret_of_somebody_else_is_not_taken_over_and_holds_the_gateway_up_fo
     assert_eq!(world.reason("Tenant", "acme", "Ready"), "Starting", "all the rest is applied");
     assert!(set(&world, "acme-gateway").is_object());
     assert_eq!(data(&world), json!({"id_ed25519": "eA=="}));
+
+    // However often the keys have failed: a hiccup of something else is one.
+    world.rest().await;
+    world.api.set_fault(fail("configmaps", 2));
+    let before = world.bundle_hash("acme");
+    world
+        .api
+        .update("Harness", NAMESPACE, "desk", |harness| harness["spec"]["soul"]["vibe"] = json!("bright"));
+    world.until("it is applied", |world| world.bundle_hash("acme") != before).await;
+    world.rest().await;
+    assert_eq!(told_of(&world, "ApplyFailed"), 0);
     world.api.delete("Secret", NAMESPACE, SECRET);
     world.until("it heals", |world| on_the_sandbox(world).is_string()).await;
     assert_eq!(data(&world).as_object().map(serde_json::Map::len), Some(4));
@@ -274,4 +306,53 @@ async fn a_start_writes_nothing_to_a_sandbox_whose_secret_can_not_be_seen_to() {
     world.until("a conflict", |world| world.reason("Tenant", "acme", "SandboxReady") == "Conflict").await;
     world.rest().await;
     assert_eq!((on_the_sandbox(&world), generation(&world, "acme-sandbox")), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_can_not_be_written_are_told_of_when_it_lasts() {
+    let world = with_sandbox().await;
+    let before = on_the_sandbox(&world);
+    world.api.set_fault(fail("secrets", 2));
+    rotate(&world, "1");
+    world.until("the sandbox is rolled", |world| on_the_sandbox(world) != before).await;
+    world.rest().await;
+    assert_eq!(told_of(&world, "ApplyFailed"), 0, "a hiccup would only make it flicker");
+    world.api.set_fault(fail("secrets", usize::MAX));
+    rotate(&world, "2");
+    world.until("it is told", |world| world.reason("Tenant", "acme", "SandboxReady") == "ApplyFailed").await;
+    assert_eq!((is(&world, "Ready"), is(&world, "Degraded")), ("True".into(), "True".into()));
+    world.api.clear_fault();
+    world.until("it heals", |world| world.reason("Tenant", "acme", "SandboxReady") != "ApplyFailed").await;
+}
+
+/// A log-in is awaited only where there can be one.
+#[tokio::test(start_paused = true)]
+async fn nobody_looks_again_and_again_for_a_log_in_that_can_not_come() {
+    let mut world = with_sandbox().await;
+    let since = |time: &str| json!({"type": "Ready", "status": "True", "lastTransitionTime": time});
+    let at = "2026-01-01T00:00:10Z".parse::<Timestamp>().unwrap();
+    probed(&world, Probed { login: Login::Ok, keys: None, at: Some(at) });
+    world.rest().await;
+    world.watchdogs.silence(IP);
+    world.until("it is silent", |world| is(world, "WatchdogHealthy") == "False").await;
+    run(&world, &json!({"podIP": "10.0.0.7", "conditions": [since("2026-01-01T00:01:00Z")]}));
+    world.rest().await;
+    let before = world.passes();
+    world.rest().await;
+    assert!(world.passes() - before < 5, "{} passes in ten minutes", world.passes() - before);
+
+    world.stop().await.unwrap();
+    world.api.update("Secret", NAMESPACE, SECRET, |secret| {
+        secret["metadata"]["ownerReferences"] = json!([]);
+        secret["metadata"]["labels"] = json!({});
+    });
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    probed(&world, Probed { login: Login::Ok, keys: None, at: Some(at) });
+    world.start();
+    world.until("a conflict", |world| world.reason("Tenant", "acme", "SandboxReady") == "Conflict").await;
+    world.rest().await;
+    world.api.forget_requests();
+    world.rest().await;
+    let looks = world.api.requests().len();
+    assert!((7..=14).contains(&looks), "a look once a minute: {looks}");
 }
