@@ -232,7 +232,8 @@ async fn advance(
     let recovery = recovery_of(observed, &known);
     let (keys, keys_again) = keys_fault.unzip();
     // Without keys it comes with them; and that a watchdog is heard again is news.
-    let is_awaited = keys.is_none() && !known.silent && sandbox::is_awaited(&observed.sandboxes, &known);
+    let is_awaited =
+        keys.is_none() && !known.silent && sandbox::is_awaited(&observed.sandboxes, &known, now().0);
     let awaited = is_awaited.then_some(LOG_IN_PAUSE);
     let again = [again, recovery.and_then(Decision::again), keys_again.flatten(), stuck_again, awaited];
     let again = again.into_iter().flatten().min();

@@ -166,7 +166,7 @@ pub fn status(observed: &Observed<'_>, ending: &Ending, summary: &Summary, now: 
     };
     let Served { known, keys, .. } = &ending.served;
     let (there, suspended_too) = (&observed.sandboxes, tenant.spec.suspend);
-    brought.extend(sandbox::finding(&sandboxes, there, keys.as_ref(), known, previous, suspended_too));
+    brought.extend(sandbox::finding(&sandboxes, there, keys.as_ref(), known, previous, suspended_too, now.0));
     findings.extend(inner_life(observed, ending, is_starting, &brought));
     findings.extend(brought);
     findings.extend(suspended(tenant));
