@@ -30,7 +30,7 @@ async fn a_start_costs_one_status_and_one_event_however_many_steps_it_has() {
     set_ready(&world, "False");
     world.rest().await;
     assert_eq!(statuses(&world), 0, "its watchdog has not begun");
-    world.run_pod_of("acme-sandbox", "2026-01-01T00:00:00Z", &ready("10.0.0.7"));
+    world.run_pod_of("acme-sandbox", "2020-01-01T00:00:00Z", &ready("10.0.0.7"));
     world.rest().await;
     world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
     world.watchdogs.change(IP, |health| {

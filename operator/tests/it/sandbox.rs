@@ -37,7 +37,7 @@ fn on_the_gateway(world: &World) -> Value {
 
 /// A Pod of the sandbox's current revision, with this status.
 fn run(world: &World, status: &Value) {
-    world.run_pod_of("acme-sandbox", "2026-01-01T00:00:00Z", status);
+    world.run_pod_of("acme-sandbox", "2020-01-01T00:00:00Z", status);
 }
 
 fn told(world: &World, login: Login) {

@@ -305,7 +305,7 @@ impl World {
     /// every status.
     pub fn run_pod(&self, tenant: &str, ip: &str) {
         let set = format!("{tenant}-gateway");
-        self.run_pod_of(&set, "2026-01-01T00:00:00Z", &ready(ip));
+        self.run_pod_of(&set, "2020-01-01T00:00:00Z", &ready(ip));
     }
 
     /// A Pod of a StatefulSet's current revision, made at this time, with this status.
