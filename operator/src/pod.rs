@@ -270,6 +270,21 @@ mod tests {
         assert_eq!(bare, "container gateway: image img:1 can't be had");
     }
 
+    /// kubelet gives each container an equal share, those for debugging too: it cuts where the first line begins.
+    #[test]
+    fn what_kubelet_has_cut_is_known_by_all_containers_of_the_pod() {
+        let containers = |count: usize| vec![json!({"name": "c", "image": "i"}); count];
+        let spec = json!({
+            "containers": containers(2), "initContainers": containers(3), "ephemeralContainers": containers(3)
+        });
+        let cut = format!("half a line\n{}", "x".repeat(12_288 / 8 - 12));
+        let mut status = waiting("CrashLoopBackOff", "");
+        status["containerStatuses"][0]["lastState"] = json!({"terminated": {"exitCode": 1, "message": cut}});
+        let object = json!({"metadata": {"name": "gw-0"}, "spec": spec, "status": status});
+        let pod = GatewayPod::of(&serde_json::from_value(object).unwrap());
+        assert!(!pod.problem.unwrap().message.contains("half a line"));
+    }
+
     #[test]
     fn init_containers_are_known_by_what_they_came_to() {
         let container = |name: &str, state: Value| {
@@ -358,22 +373,6 @@ mod tests {
             "container gateway ends again and again with exit code 78 (the gateway refuses its configuration or its \
              state): starting gateway.auth.token: [redacted] is no reference"
         );
-    }
-
-    /// kubelet gives each container an equal share, those for debugging too: it cuts where the first line begins.
-    #[test]
-    fn what_kubelet_has_cut_is_known_by_all_containers_of_the_pod() {
-        let share = 12_288 / 8;
-        let cut = format!("half a line\n{}", "x".repeat(share - 12));
-        let end = json!({"exitCode": 1, "reason": "Error", "message": cut});
-        let status = looping(&json!({"running": {}}), &end);
-        let containers = |count: usize| vec![json!({"name": "c", "image": "i"}); count];
-        let spec = json!({
-            "containers": containers(2), "initContainers": containers(3), "ephemeralContainers": containers(3)
-        });
-        let object = json!({"metadata": {"name": "gw-0"}, "spec": spec, "status": status});
-        let pod = GatewayPod::of(&serde_json::from_value(object).unwrap());
-        assert!(!pod.problem.unwrap().message.contains("half a line"));
     }
 
     #[test]
