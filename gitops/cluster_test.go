@@ -81,7 +81,7 @@ func startOperator(t *testing.T) *operator {
 	}
 	defer log.Close()
 	process := exec.Command(os.Getenv("KR8TIV_E2E_OPERATOR"), "--watchdog-image=example.com/kr8tiv/watchdog:e2e",
-		"--listen="+operatorAddr)
+		"--sandbox-image=example.com/kr8tiv/sandbox:e2e", "--listen="+operatorAddr)
 	process.Env = append(os.Environ(), "KUBECONFIG="+os.Getenv("KR8TIV_E2E_OPERATOR_KUBECONFIG"))
 	process.Stdout, process.Stderr = log, log
 	if err := process.Start(); err != nil {

@@ -42,8 +42,10 @@ pub struct Context {
     pub memories: Memories,
     /// What the last passes over the tenants came to.
     pub results: Results,
-    /// Failures in a row, by Tenant.
+    /// Passes that failed in a row, by Tenant.
     pub failures: Failures,
+    /// Passes in a row that could not do all for the sandboxes, by Tenant.
+    pub sandbox_failures: Failures,
     /// Where passes are counted.
     pub metrics: Metrics,
 }
@@ -72,6 +74,7 @@ impl Context {
             ledger: Ledger::default(),
             results: Results::default(),
             failures: Failures::default(),
+            sandbox_failures: Failures::default(),
             client,
             stores,
             queues,
@@ -105,6 +108,7 @@ impl Context {
             memories,
             results,
             failures,
+            sandbox_failures,
             metrics: _,
         } = self;
         statuses.forget::<Tenant>(tenant);
@@ -116,6 +120,7 @@ impl Context {
         deliveries.forget(tenant);
         memories.forget(tenant);
         failures.forget(tenant);
+        sandbox_failures.forget(tenant);
         if let Some(result) = results.get(tenant) {
             queues.wake_harness(result.harness.0.clone());
         }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use kr8tiv_crds::Harness;
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Reason};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
@@ -157,7 +158,10 @@ impl Events {
         old: &Value,
         new: &Value,
     ) {
-        for transition in transitions(old, new) {
+        // That its tenants serve each of them tells: a Harness would tell of every start of each.
+        let is_harness = K::kind(&()) == Harness::kind(&());
+        let is_told_by_tenants = |told: &Transition| is_harness && told.reason == Reason::Serving.as_str();
+        for transition in transitions(old, new).into_iter().filter(|told| !is_told_by_tenants(told)) {
             let reference = ObjectReference {
                 api_version: Some(K::api_version(&()).into_owned()),
                 kind: Some(K::kind(&()).into_owned()),

@@ -21,6 +21,8 @@ const REVISION: &str = "controller-revision-hash";
 pub struct GatewayPod {
     /// `metadata.uid`.
     pub uid: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
     /// Address of the Pod, once it has one.
     pub ip: Option<String>,
     /// Whether it has been given a node.
@@ -98,6 +100,7 @@ impl GatewayPod {
         let ready = ready.is_some();
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
+            created: metadata.creation_timestamp.as_ref().map(|created| created.0),
             ip: pod.status.as_ref().and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty()),
             scheduled: pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()),
             ready,
@@ -157,7 +160,10 @@ fn problem(pod: &Pod) -> Option<Problem> {
     }
     let status = pod.status.as_ref()?;
     let init = status.init_container_statuses.iter().flatten();
-    let containers = |spec: &PodSpec| spec.containers.len() + spec.init_containers.iter().flatten().count();
+    let containers = |spec: &PodSpec| {
+        let (init, ephemeral) = (spec.init_containers.as_ref(), spec.ephemeral_containers.as_ref());
+        spec.containers.len() + init.map_or(0, Vec::len) + ephemeral.map_or(0, Vec::len)
+    };
     let limit = message_limit(pod.spec.as_ref().map_or(0, containers));
     init.chain(status.container_statuses.iter().flatten())
         .find_map(|container| of_container(container, own_names(pod), limit))
@@ -262,6 +268,21 @@ mod tests {
         assert_eq!(said(&waiting("ImagePullBackOff", backing_off)), expected);
         let (_, bare) = said(&waiting("ImagePullBackOff", "Back-off pulling image \"img:1\""));
         assert_eq!(bare, "container gateway: image img:1 can't be had");
+    }
+
+    /// kubelet gives each container an equal share, those for debugging too: it cuts where the first line begins.
+    #[test]
+    fn what_kubelet_has_cut_is_known_by_all_containers_of_the_pod() {
+        let containers = |count: usize| vec![json!({"name": "c", "image": "i"}); count];
+        let spec = json!({
+            "containers": containers(2), "initContainers": containers(3), "ephemeralContainers": containers(3)
+        });
+        let cut = format!("half a line\n{}", "x".repeat(12_288 / 8 - 12));
+        let mut status = waiting("CrashLoopBackOff", "");
+        status["containerStatuses"][0]["lastState"] = json!({"terminated": {"exitCode": 1, "message": cut}});
+        let object = json!({"metadata": {"name": "gw-0"}, "spec": spec, "status": status});
+        let pod = GatewayPod::of(&serde_json::from_value(object).unwrap());
+        assert!(!pod.problem.unwrap().message.contains("half a line"));
     }
 
     #[test]

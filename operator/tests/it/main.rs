@@ -10,6 +10,7 @@ mod fake;
 mod world;
 
 mod command_line;
+mod costs;
 mod crashes;
 mod dependants;
 mod election;
@@ -25,5 +26,6 @@ mod objects;
 mod reports;
 mod sandbox;
 mod sharing;
+mod statuses;
 mod tokens;
 mod wrong_inputs;
