@@ -24,14 +24,15 @@ PROGRAM = Path(__file__).resolve().parents[1] / "test"
 PATIENCE = 60.0
 """Seconds for what should take a moment, on a machine under load."""
 
-FOR_EVER = ["sleep", "100000"]
+FOR_EVER = ["sleep", "300"]
 
 # Has a child in a process group of its own, as the gateways of tests are in.
 PARENT = """
 import pathlib, signal, subprocess, sys
+signal.alarm(300)
 if sys.argv[2] == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen(["sleep", "100000"], process_group=0)
+child = subprocess.Popen(["sleep", "300"], process_group=0)
 pathlib.Path(sys.argv[1]).write_text(f"{child.pid}\\n")
 while True:
     signal.pause()
@@ -125,8 +126,8 @@ class Stages(Case):
     def test_a_command_that_hangs_is_shown_and_fails_its_stage(self) -> None:
         self.set(STAGES={"slow": [FOR_EVER]}, AHEAD={}, LIMIT_SECONDS=0.01)
         self.assertEqual(self.run_stages("slow"), 1)
-        self.assertRegex(self.output.getvalue(), r"still running after 0.01 s:\n\d+ sleep 100000\n")
-        self.assertIn("==== slow FAILED: sleep 100000\n", self.output.getvalue())
+        self.assertRegex(self.output.getvalue(), r"still running after 0.01 s:\n\d+ sleep 300\n")
+        self.assertIn("==== slow FAILED: sleep 300\n", self.output.getvalue())
 
     def test_a_command_has_nothing_to_read(self) -> None:
         self.set(STAGES={"reads": [["sh", "-c", "! read line"]]}, AHEAD={})
@@ -151,12 +152,12 @@ class Ahead(Case):
     def test_a_build_that_hangs_is_shown_and_fails_the_stage(self) -> None:
         self.set(STAGES={"one": [], "two": [["true"]]}, AHEAD={"one": {"two": FOR_EVER}}, LIMIT_SECONDS=0.01)
         self.assertEqual(self.run_stages("one", "two"), 1)
-        self.assertRegex(self.output.getvalue(), r"still running after 0.01 s:\n\d+ sleep 100000\n")
-        self.assertIn("==== two FAILED: sleep 100000\n", self.output.getvalue())
+        self.assertRegex(self.output.getvalue(), r"still running after 0.01 s:\n\d+ sleep 300\n")
+        self.assertIn("==== two FAILED: sleep 300\n", self.output.getvalue())
 
     def test_a_build_ends_with_the_stages(self) -> None:
         number = self.file("build")
-        build = ["sh", "-c", f"echo $$ > {number}; exec sleep 100000"]
+        build = ["sh", "-c", f"echo $$ > {number}; exec sleep 300"]
         fails = ["sh", "-c", f"until [ -s {number} ]; do sleep 0.05; done; false"]
         self.set(STAGES={"one": [fails], "two": [["true"]]}, AHEAD={"one": {"two": build}})
         self.assertEqual(self.run_stages("one", "two"), 1)
@@ -186,7 +187,7 @@ class End(Case):
         ready, cleaned = self.file("ready"), self.file("cleaned")
         # As a cluster's removal, by a program whose parent knows nothing about it.
         trap = f"trap 'sleep 0.3; echo yes > {cleaned}; exit' TERM; echo yes > {ready}; while :; do sleep 0.05; done"
-        with stages.started(["sh", "-c", f"({trap}) & wait"]):
+        with stages.started(["sh", "-c", f"({trap}) & wait"], quiet=True):
             until(lambda: Path(ready).exists(), "the program")
         self.assertTrue(Path(cleaned).exists())
 
