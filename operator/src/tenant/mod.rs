@@ -206,7 +206,8 @@ async fn advance(
         Some(wanted) => context.memories.follow(&observed.key, wanted),
         None => context.memories.forget(&observed.key),
     }
-    let tools = Tools { client: &context.client, stores: &context.stores, ledger: &context.ledger };
+    let Context { client, stores, ledger, events, .. } = context;
+    let tools = Tools { client, stores, ledger, events };
     let plan = apply::apply(tools, observed, plan)
         .await
         .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;

@@ -23,6 +23,7 @@ mod memory_life;
 mod minted;
 mod objects;
 mod reports;
+mod restored;
 mod sandbox;
 mod sharing;
 mod tokens;
