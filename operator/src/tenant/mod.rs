@@ -72,7 +72,7 @@ impl Reconciler for Tenants {
             context.forget_tenant(&Key::of(&tenant.metadata));
             return Ok(Action::await_change());
         }
-        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
+        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant), now().0);
         let (ending, again) = match advance(context, &observed).await {
             Ok(Some((ending, again))) => {
                 // Otherwise they have been counted.
@@ -108,13 +108,14 @@ impl Reconciler for Tenants {
             }
         };
         self.conclude(&observed, &ending).await?;
+        let again = [again, observed.again].into_iter().flatten().min();
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
 
     async fn panicked(&self, tenant: &Guarded<Tenant>) -> Result<Action, statuses::Error> {
         let context = &*self.0;
         let Ok(tenant) = tenant.readable() else { return Ok(Action::await_change()) };
-        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
+        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant), now().0);
         let stop = Stop {
             compiled: Err(Failure { diagnostics: Vec::new() }),
             reason: Reason::InternalError,
