@@ -82,6 +82,13 @@ pub struct ChildId {
     pub name: String,
 }
 
+impl ChildId {
+    /// Kind and name of an object of a bundle.
+    pub fn of(object: &Object) -> Self {
+        Self { kind: ChildKind::of(object), name: object.metadata().name.clone().unwrap_or_default() }
+    }
+}
+
 /// What is known of an object that carries our label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {

@@ -32,6 +32,8 @@ pub struct Context {
     pub compiler: Compiler,
     /// The writer of statuses.
     pub statuses: Statuses,
+    /// The teller of what no status says.
+    pub events: Events,
     /// The keeper of Secrets.
     pub secrets: Secrets,
     /// How our objects were left.
@@ -67,7 +69,8 @@ impl Context {
     pub fn new(client: Client, stores: Arc<Stores>, queues: Queues, compiler: Compiler, ways: Ways) -> Self {
         let Ways { ask, memory, events, metrics } = ways;
         Self {
-            statuses: Statuses::new(client.clone(), events),
+            statuses: Statuses::new(client.clone(), events.clone()),
+            events,
             secrets: Secrets::new(client.clone()),
             deliveries: Deliveries::new(ask, queues.clone()),
             memories: Memories::new(client.clone(), memory, queues.clone()),
@@ -102,6 +105,7 @@ impl Context {
             queues,
             compiler: _,
             statuses,
+            events: _,
             secrets,
             ledger,
             deliveries,

@@ -72,7 +72,7 @@ impl Reconciler for Tenants {
             context.forget_tenant(&Key::of(&tenant.metadata));
             return Ok(Action::await_change());
         }
-        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
+        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant), now().0);
         let (ending, again) = match advance(context, &observed).await {
             Ok(Some((ending, again))) => {
                 context.failures.forget(&observed.key);
@@ -105,13 +105,14 @@ impl Reconciler for Tenants {
             }
         };
         self.conclude(&observed, &ending).await?;
+        let again = [again, observed.again].into_iter().flatten().min();
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
 
     async fn panicked(&self, tenant: &Guarded<Tenant>) -> Result<Action, statuses::Error> {
         let context = &*self.0;
         let Ok(tenant) = tenant.readable() else { return Ok(Action::await_change()) };
-        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
+        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant), now().0);
         let stop = Stop {
             compiled: Err(Failure { diagnostics: Vec::new() }),
             reason: Reason::InternalError,
@@ -205,7 +206,8 @@ async fn advance(
         Some(wanted) => context.memories.follow(&observed.key, wanted),
         None => context.memories.forget(&observed.key),
     }
-    let tools = Tools { client: &context.client, stores: &context.stores, ledger: &context.ledger };
+    let Context { client, stores, ledger, events, .. } = context;
+    let tools = Tools { client, stores, ledger, events };
     let plan = apply::apply(tools, observed, plan)
         .await
         .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;

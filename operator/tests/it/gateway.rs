@@ -1,5 +1,8 @@
 //! The way of a configuration into a running gateway, and what is said of the gateway on the way.
 
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::world::{NAMESPACE, World, ready};
@@ -142,6 +145,29 @@ async fn a_pod_of_a_bad_revision_is_deleted_when_the_template_is_mended() {
     world
         .until("the Pod is deleted", |world| world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_none())
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_is_not_mounted_is_told_when_its_minute_is_over() {
+    let world = World::with_tenant().await;
+    world.run_pod("acme", "10.0.0.1");
+    // Of the clock on the wall, which does not jump: a second is left.
+    let since = Timestamp::now() - SignedDuration::from_secs(59);
+    world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
+        pod["spec"]["volumes"] =
+            json!([{"name": "state", "persistentVolumeClaim": {"claimName": "acme-state"}}]);
+        pod["status"] = json!({"phase": "Pending", "conditions": [{
+            "type": "PodReadyToStartContainers", "status": "False", "lastTransitionTime": since.to_string()
+        }]});
+    });
+    let began = Instant::now();
+    while world.reason("Tenant", "acme", "GatewayReady") != "ContainerConfigFailed" {
+        assert!(began.elapsed() < Duration::from_mins(1), "{:#}", world.conditions("Tenant", "acme"));
+        world.rest().await;
+    }
+    let message = world.message("Tenant", "acme", "Ready");
+    assert!(message.contains("a volume (PersistentVolumeClaim acme-state) is not mounted"), "{message}");
+    assert!(message.ends_with("kubectl describe pod -n acme acme-gateway-0"), "{message}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,7 @@ mod memory_life;
 mod minted;
 mod objects;
 mod reports;
+mod restored;
 mod sandbox;
 mod sharing;
 mod statuses;
