@@ -111,6 +111,15 @@ class Documents(unittest.TestCase):
         self.assertGreater(len(reasons), 10)
         self.assertEqual(sorted(advice), sorted(reasons))
 
+    def test_every_condition_is_explained(self) -> None:
+        reference = (DOCS / "reference.md").read_text()
+        conditions = reference.partition("| Reason | Meaning |")[0]
+        types = [row[0] for row in first_column(conditions, "## Conditions")]
+        rows = [row[0] for row in first_column((DOCS / "operations.md").read_text(), "### By condition")]
+        explained = {condition.partition("=")[0] for row in rows if row for condition in row.split(", ")}
+        self.assertGreater(len(types), 10)
+        self.assertEqual(explained, set(types))
+
     def test_every_decision_is_in_the_index(self) -> None:
         listed = links((DOCS / "adr" / "README.md").read_text())
         present = [path.name for path in (DOCS / "adr").glob("[0-9]*.md")]

@@ -126,7 +126,9 @@ fn main() -> ExitCode {
             Ok(())
         })
         .test("no_secret_leaks", leaks::secrets)
-        .test("every_right_of_the_operator_is_used", rbac::operator)
+        .test("every_right_of_the_operator_is_used", async move |context: &Context| {
+            rbac::operator(context, whole).await
+        })
         .run_in_order(&arguments);
     runtime.block_on(context.stop());
     suite::finish(side_by_side && alone)
