@@ -172,7 +172,9 @@ pub fn status(observed: &Observed<'_>, ending: &Ending, summary: &Summary, now: 
     findings.extend(suspended(tenant));
     findings.extend(progress(summary));
     if is_starting {
-        findings.iter_mut().for_each(|finding| keep_on_the_way(finding, previous));
+        for finding in &mut findings {
+            keep_on_the_way(finding, previous);
+        }
     }
     let conditions = conditions(&previous.conditions, findings, generation, now);
     let restarts = match ending.served.recovery {

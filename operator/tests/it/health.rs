@@ -196,7 +196,7 @@ async fn a_restart_that_is_not_counted_does_not_take_place() {
     });
     world.until("it is due", |_| is_refused.load(Ordering::SeqCst)).await;
     // Shorter than until it is tried again by itself.
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!((restarts(&world), world.api.graces("pods")), (0, vec![]));
     world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
         tenant["metadata"]["annotations"]["touched"] = json!("1");
