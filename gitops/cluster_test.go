@@ -31,8 +31,9 @@ import (
 const (
 	// Enough for what takes a second, on a machine under load.
 	patience = 2 * time.Minute
-	// After so many, a tenth of a second apart, objects are taken to be at rest.
-	equalReadings = 5
+	// Without a write for this long, objects are taken to be at rest. The last one may be the status of a Harness, which the
+	// operator writes at most once a second.
+	quiet         = 2 * time.Second
 	operatorAddr  = "127.0.0.1:18080"
 	examples      = "../examples"
 	definitionDir = "../crds/yaml"
@@ -81,7 +82,7 @@ func startOperator(t *testing.T) *operator {
 	}
 	defer log.Close()
 	process := exec.Command(os.Getenv("KR8TIV_E2E_OPERATOR"), "--watchdog-image=example.com/kr8tiv/watchdog:e2e",
-		"--listen="+operatorAddr)
+		"--sandbox-image=example.com/kr8tiv/sandbox:e2e", "--listen="+operatorAddr)
 	process.Env = append(os.Environ(), "KUBECONFIG="+os.Getenv("KR8TIV_E2E_OPERATOR_KUBECONFIG"))
 	process.Stdout, process.Stderr = log, log
 	if err := process.Start(); err != nil {
@@ -207,7 +208,7 @@ func (cluster *cluster) versions(t *testing.T, objects []*unstructured.Unstructu
 func (cluster *cluster) settled(t *testing.T, objects []*unstructured.Unstructured) []string {
 	t.Helper()
 	var versions []string
-	equal := 0
+	changed := time.Now()
 	until(t, "nothing to be written any more", func() error {
 		before := versions
 		versions = cluster.versions(t, objects)
@@ -215,11 +216,10 @@ func (cluster *cluster) settled(t *testing.T, objects []*unstructured.Unstructur
 		isAsked := slices.ContainsFunc(objects, func(object *unstructured.Unstructured) bool {
 			return condition(cluster.mustGet(t, object), "MemoryHealthy")["reason"] == "Starting"
 		})
-		equal++
 		if isAsked || !slices.Equal(before, versions) {
-			equal = 0
+			changed = time.Now()
 		}
-		if equal < equalReadings {
+		if time.Since(changed) < quiet {
 			return fmt.Errorf("%s", strings.Join(versions, "\n"))
 		}
 		return nil

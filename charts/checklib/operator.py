@@ -306,6 +306,15 @@ class Notes(unittest.TestCase):
         self.assertIn(f"kubectl --namespace {helm.NAMESPACE} rollout status deployment/the-operator\n", notes)
         self.assertIn("kubectl apply", notes)
         self.assertNotIn("missing", notes)
+        self.assertNotIn("--namespace agents", notes)
+
+    def test_the_notes_of_one_namespace_name_it(self) -> None:
+        notes = helm.notes(helm.OPERATOR, NARROW, TENANT_API)
+        self.assertTrue(notes.startswith("The kr8tiv operator "), notes)
+        commands = [line for line in notes.splitlines() if "tenant" in line and line.startswith("  kubectl")]
+        self.assertEqual(len(commands), 4, notes)
+        for command in commands:
+            self.assertIn(" --namespace agents", command)
 
     def test_tells_how_to_install_missing_resource_types(self) -> None:
         notes = helm.notes(helm.OPERATOR, {})

@@ -6,7 +6,8 @@ mod installed;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use kr8tiv_compiler::{Bundle, Difference, Effect, Platform};
+use kr8tiv_compiler::{Bundle, Difference, Effect, Platform, asked_sandbox_rotation};
+use kr8tiv_crds::Tenant;
 use serde::Serialize;
 
 use crate::args::PlatformArguments;
@@ -63,8 +64,15 @@ pub fn between<'a>(
     if !refused.is_empty() {
         return Err((new, refused));
     }
-    let olds = compiled(old, &identities, platform).map_err(|problems| (old, problems))?;
-    let news = compiled(new, &identities, platform).map_err(|problems| (new, problems))?;
+    let olds = compiled(old, &identities, platform, |_| Remembered::default());
+    let olds = olds.map_err(|problems| (old, problems))?;
+    let with_new_keys = |read: &Read<Tenant>| {
+        let sandboxes = olds.get(&key(read)).map(|bundle| bundle.sandboxes.as_slice()).unwrap_or_default();
+        let names = sandboxes.iter().map(|keys| keys.sandbox.clone());
+        let sandbox_keys = new_keys(names, old, read).unwrap_or_default();
+        Remembered { sandbox_keys, ..Remembered::default() }
+    };
+    let news = compiled(new, &identities, platform, with_new_keys).map_err(|problems| (new, problems))?;
     let mut entries: BTreeMap<Key, Entry> = BTreeMap::new();
     for (key, bundle) in &news {
         entries.insert(
@@ -90,7 +98,11 @@ pub fn with_cluster(found: &Found, arguments: &PlatformArguments) -> Result<Vec<
         let objects = children.get(&key).map(Vec::as_slice).unwrap_or_default();
         let mut unavailable = read.object.iter().flat_map(tenants::unavailable_images);
         let platform = installed::platform(arguments, objects, unavailable.next());
-        match one(input, read, &identities, &platform, installed::remembered(objects)) {
+        let mut remembered = installed::remembered(objects);
+        if let Some(keys) = new_keys(remembered.sandbox_keys.keys().cloned(), live, read) {
+            remembered.sandbox_keys = keys;
+        }
+        match one(input, read, &identities, &platform, remembered) {
             Ok(bundle) => {
                 let difference = Difference::from_live(objects, FIELD_MANAGER, &bundle);
                 entries.push(entry(&key, !objects.is_empty(), difference));
@@ -100,6 +112,22 @@ pub fn with_cluster(found: &Found, arguments: &PlatformArguments) -> Result<Vec<
     }
     entries.sort_by(|a: &Entry, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     if problems.is_empty() { Ok(entries) } else { Err(problems) }
+}
+
+/// Stands for keys that the operator will make.
+const NEW_KEYS: &str = "new keys";
+
+/// Which keys sandboxes will have, when a Tenant asks for other ones than it asked for before: the Secrets, which say what
+/// was made, are not read.
+fn new_keys(
+    sandboxes: impl Iterator<Item = String>,
+    before: &Input,
+    now: &Read<Tenant>,
+) -> Option<BTreeMap<String, String>> {
+    let before = before.objects.tenants.iter().find(|read| read.id == now.id);
+    let asked = now.object.as_ref().and_then(asked_sandbox_rotation)?;
+    let is_new = before.and_then(|read| asked_sandbox_rotation(read.object.as_ref()?)) != Some(asked);
+    is_new.then(|| sandboxes.map(|sandbox| (sandbox, NEW_KEYS.to_owned())).collect())
 }
 
 /// The field manager by which the operator applies.
@@ -134,11 +162,12 @@ fn compiled(
     input: &Input,
     identities: &Identities,
     platform: &Platform,
+    remembered: impl Fn(&Read<Tenant>) -> Remembered,
 ) -> Result<BTreeMap<Key, Bundle>, Vec<Problem>> {
     let mut bundles = BTreeMap::new();
     let mut problems: Vec<Problem> = errors(&input.problems);
     for read in &input.objects.tenants {
-        match one(input, read, identities, platform, Remembered::default()) {
+        match one(input, read, identities, platform, remembered(read)) {
             Ok(bundle) => {
                 bundles.insert(key(read), bundle);
             }
@@ -151,7 +180,7 @@ fn compiled(
 /// Compiles a tenant; `Err` is empty when something it needs could not be read, which the input's problems say.
 fn one(
     input: &Input,
-    read: &Read<kr8tiv_crds::Tenant>,
+    read: &Read<Tenant>,
     identities: &Identities,
     platform: &Platform,
     remembered: Remembered,

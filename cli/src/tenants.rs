@@ -52,6 +52,7 @@ impl<'a> Parts<'a> {
         let surroundings = Surroundings {
             namespace_labels: input.objects.namespaces.get(namespace).cloned().unwrap_or_default(),
             running_version: gateway.map(|gateway| gateway.version.clone()),
+            container_tag: status.and_then(|status| status.container_tag.clone()),
             unavailable_images: unavailable_images(object).map(str::to_owned).collect(),
             ..Surroundings::default()
         };
@@ -122,4 +123,46 @@ pub fn problems(input: &Input, tenant: &Tenant, diagnostics: &Diagnostics) -> Ve
         problem
     };
     diagnostics.iter().map(located).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends here")]
+mod tests {
+    use super::*;
+    use crate::input::{self, Source};
+
+    const FILES: &str = "\
+apiVersion: kr8tiv.ai/v1alpha1
+kind: Harness
+metadata: {name: desk}
+spec:
+  identity: {role: helper, purpose: You help., personality: Calm.}
+  soul: {coreTruths: [Be kind.], vibe: Warm.}
+  jobFunctions: {responsibilities: [Help.], successCriteria: [Helped.]}
+  channels: {allow: [telegram]}
+  models: {primary: anthropic/claude-sonnet-4-6}
+  supermemory: {containerTagPrefix: second}
+---
+apiVersion: kr8tiv.ai/v1alpha1
+kind: Tenant
+metadata: {name: acme}
+spec: {displayName: Acme, harnessRef: {name: desk}, tenantId: acme-0a1b2c3d}
+";
+
+    #[test]
+    fn a_tag_that_a_tenant_in_a_cluster_has_is_kept() {
+        let file = Source { name: "acme.yaml".into(), text: FILES.into(), hidden: Vec::new() };
+        let mut input = input::judge(vec![file], "team");
+        let tag = |input: &Input| {
+            let parts = Parts::of(input, &input.objects.tenants[0]).unwrap();
+            parts.compile(&crate::args::PlatformArguments::default().platform()).unwrap().container_tag
+        };
+        assert_eq!(tag(&input), "second-acme-0a1b2c3d");
+        let status = kr8tiv_crds::TenantStatus {
+            container_tag: Some("first-acme-0a1b2c3d".into()),
+            ..kr8tiv_crds::TenantStatus::default()
+        };
+        input.objects.tenants[0].object.as_mut().unwrap().status = Some(status);
+        assert_eq!(tag(&input), "first-acme-0a1b2c3d");
+    }
 }

@@ -64,6 +64,25 @@ fn a_restart_is_named() {
 }
 
 #[test]
+fn new_keys_of_a_sandbox_are_named() {
+    let asking = |value: &str| {
+        let annotation = format!("annotations: {{kr8tiv.ai/rotate-sandbox-keys: '{value}'}}");
+        changed("  name: acme\n", &format!("  name: acme\n  {annotation}\n"))
+    };
+    for (old, new) in [(VALID.to_owned(), asking("1")), (asking("1"), asking("2"))] {
+        let run = diff(&old, &new, &[]);
+        let line = "~ StatefulSet acme-sandbox (its Pod is replaced, and the gateway goes on)\n";
+        assert!(run.output.contains(line), "{}", run.output);
+        assert!(run.output.ends_with("1 tenant: 1 changed without a reload\n"), "{}", run.output);
+        assert_eq!(run.code, 1);
+    }
+    // What is asked for no more has been made all the same.
+    for (old, new) in [(asking("1"), asking("1")), (asking("1"), VALID.to_owned())] {
+        assert_eq!(diff(&old, &new, &[]).output, "1 tenant: 1 unchanged\n");
+    }
+}
+
+#[test]
 fn tenants_come_and_go() {
     let (harness, tenant) = VALID.split_once("---\n").unwrap();
     let other = tenant.replace("name: acme", "name: globex");

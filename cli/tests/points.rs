@@ -8,16 +8,12 @@ use kr8tiv_cli::input::{Source, judge};
 use kr8tiv_cli::validate;
 use serde_json::{Value, json};
 
-const HARNESS: &str = "
-apiVersion: kr8tiv.ai/v1alpha1
-kind: Harness
-metadata: {name: desk}
-spec:
-  identity: {role: helper, purpose: You help., personality: Calm.}
-  soul: {coreTruths: [Be kind.], vibe: Warm.}
-  jobFunctions: {responsibilities: [Help.], successCriteria: [Helped.]}
-  models: {primary: anthropic/claude-sonnet-4-6}
-";
+const VALID: &str = include_str!("validate/valid.yaml");
+
+/// A Harness with what is required and nothing more; what is added at its end is below its spec.
+fn harness() -> &'static str {
+    VALID.split("---\n").next().unwrap().trim_end()
+}
 
 /// Field path and text of each error in an object.
 fn errors(object: &Value) -> Vec<(String, String)> {
@@ -47,7 +43,7 @@ fn point_03_a_slug_keeps_to_its_form_and_required_sections_are_named() {
         assert!(!of_slug(bad).is_empty(), "{bad:?} is taken as a slug");
     }
 
-    let whole: Value = serde_saphyr::from_str(HARNESS).unwrap();
+    let whole: Value = serde_saphyr::from_str(harness()).unwrap();
     let without = |path: &[&str]| {
         let mut object = whole.clone();
         let (last, parents) = path.split_last().unwrap();
@@ -77,7 +73,7 @@ fn point_03_a_slug_keeps_to_its_form_and_required_sections_are_named() {
 
 /// The paths of the fields of a Harness that are wrong with lines added below its spec.
 fn of_harness(lines: &str) -> Vec<String> {
-    let object = serde_saphyr::from_str(&format!("{HARNESS}  {lines}\n")).unwrap();
+    let object = serde_saphyr::from_str(&format!("{}\n  {lines}\n", harness())).unwrap();
     errors(&object).into_iter().map(|(field, _)| field).collect()
 }
 

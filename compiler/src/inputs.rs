@@ -83,6 +83,9 @@ pub struct Surroundings {
     pub namespace_labels: BTreeMap<String, String>,
     /// The OpenClaw release that was applied last; a Harness may pause updates.
     pub running_version: Option<String>,
+    /// The tag under which the tenant's memory is kept, once it has one: it never changes, whatever becomes of the Harness's
+    /// `supermemory.containerTagPrefix`.
+    pub container_tag: Option<String>,
     /// Images that the cluster can't pull and the gateway can do without: those of skill packs, as `reference@digest`
     /// ([`kr8tiv_crds::skills::ImagePack::pinned`]), and that of [`PluginSource::Image`]. A container whose image can't
     /// be pulled would keep the Pod from starting.

@@ -168,18 +168,17 @@ fn id(tenant: &Tenant, diagnostics: &mut Diagnostics) -> Option<String> {
     id
 }
 
-/// The container tag of a tenant that names none.
-pub fn container_tag(prefix: &str, tenant_id: &str) -> String {
-    format!("{prefix}-{tenant_id}")
+/// The tag of a tenant's memory: the one that it names, else the one that it was given, else one of the Harness's prefix.
+/// `None` only without an id.
+pub fn container_tag(tenant: &Tenant, given: Option<&str>, prefix: &str) -> Option<String> {
+    let known = tenant.spec.container_tag.as_deref().or(given).map(str::to_owned);
+    known.or_else(|| Some(format!("{prefix}-{}", tenant_id(tenant)?)))
 }
 
 fn tenant<'a>(inputs: &Inputs<'a>, harness: &HarnessSpec, id: String) -> ResolvedTenant<'a> {
     let tenant = inputs.tenant;
-    let container_tag = tenant
-        .spec
-        .container_tag
-        .clone()
-        .unwrap_or_else(|| container_tag(&harness.supermemory.container_tag_prefix, &id));
+    let (given, prefix) = (&inputs.surroundings.container_tag, &harness.supermemory.container_tag_prefix);
+    let container_tag = container_tag(tenant, given.as_deref(), prefix).unwrap_or_default();
     ResolvedTenant {
         object: tenant_name(tenant),
         name: tenant.metadata.name.as_deref().unwrap_or_default(),

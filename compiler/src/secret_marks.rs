@@ -35,8 +35,9 @@ const VALUES: [(&str, &str); 5] = [
     (r"=\s*", r#"[^\s"',;&]+"#),
     (r":\s*", r#"[^\s"',;&]*[0-9][^\s"',;&]*"#),
 ];
-/// Who somebody is in a URL, and by what password.
-const LOGIN: &str = r#"(://)([^\s/@?#"']+@)"#;
+/// Who somebody is in a URL, and by what password. An apostrophe may be of either; where the text around the URL goes on
+/// behind it, it ends the quotation that the URL stands in.
+const LOGIN: &str = r#"(://)((?:[^\s/@?#"']|'+[^\s/@?#"',:;)}\]])+'*@)"#;
 /// What may be a secret by the word before it, which stays, or by its place. Where a program's own words are shown, one
 /// word too few does no harm, so these may mean ordinary text too. Each has two groups: what stays, what does not.
 const SUSPECTS: [&str; 4] = [
@@ -149,12 +150,21 @@ mod tests {
             ("use sk-ant-api03-abcdefghijklmnopqrst here", "use [redacted] here"),
             ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.abcdefghijkl", "[redacted]"),
             ("https://robot:hunter2@npm.example.com/a", "https://[redacted]npm.example.com/a"),
+            ("'https://o'neil:it''s-me'@npm.example.com/a'", "'https://[redacted]npm.example.com/a'"),
             ("-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----", "[redacted]"),
         ] {
             assert_eq!(without_keys(text).as_deref(), Some(expected));
             assert!(!keys_in(text).is_empty(), "{text}");
         }
-        for text in ["https://example.com?mail=x@example.com", r#"url: "https://a.b", mail: "x@y""#, "a@b"] {
+        for text in [
+            "https://example.com?mail=x@example.com",
+            r#"url: "https://a.b", mail: "x@y""#,
+            "url: 'https://a.b', mail: 'x@y'",
+            "{'url':'https://a.b','mail':'x@y'}",
+            "{'https://a.b':'x@y'}",
+            "['https://a.b'],x@y",
+            "a@b",
+        ] {
             assert_eq!((without_keys(text), keys_in(text)), (None, vec![]), "{text}");
         }
     }

@@ -5,23 +5,14 @@
 mod common;
 
 use common::settings::settings;
-use common::{Case, small};
-use k8s_openapi::api::core::v1::PodTemplateSpec;
+use common::{Case, pod, small, template};
 use kr8tiv_compiler::compose_file::{ComposeFileError, FILE_NAME, render};
-use kr8tiv_compiler::{Bundle, Object, SUPPORTED_VERSIONS, openclaw_schema};
+use kr8tiv_compiler::{SUPPORTED_VERSIONS, openclaw_schema};
 use serde_json::json;
 
 fn with(gateway: &str) -> Case {
     let keys = "modelCredentials: [{provider: anthropic, apiKeySecretRef: {name: s, key: k}}]";
     small::with("", &format!("{keys}\n  gateway: {{{gateway}}}"), &[])
-}
-
-fn template(bundle: &Bundle) -> PodTemplateSpec {
-    let set = bundle.objects.iter().find_map(|object| match object {
-        Object::StatefulSet(set) => set.spec.clone(),
-        _ => None,
-    });
-    set.unwrap().template
 }
 
 fn refuses(gateway: &str, field: &str, code: &str) {
@@ -125,7 +116,7 @@ fn what_is_added_is_in_the_pod_and_the_rest_stays() {
     .unwrap();
     let plain = with("").compile().unwrap();
     let (with, without) = (template(&bundle), template(&plain));
-    let (spec, before) = (with.spec.unwrap(), without.spec.unwrap());
+    let (spec, before) = (pod(&bundle), pod(&plain));
     let (gateway, gateway_before) = (&spec.containers[0], &before.containers[0]);
     let (env, env_before) = (gateway.env.as_ref().unwrap(), gateway_before.env.as_ref().unwrap());
     assert_eq!(env[..env_before.len()], env_before[..]);
@@ -139,11 +130,19 @@ fn what_is_added_is_in_the_pod_and_the_rest_stays() {
     assert_eq!(spec.init_containers, before.init_containers, "only the gateway has the variables");
     assert_eq!(spec.security_context, before.security_context);
     assert_eq!(spec.runtime_class_name.as_deref(), Some("gvisor"));
-    let metadata = with.metadata.unwrap();
-    assert_eq!(metadata.annotations.unwrap()["Example.com/Team"], "blue");
-    let labels = metadata.labels.unwrap();
+    let metadata = with.metadata.as_ref().unwrap();
+    assert_eq!(metadata.annotations.as_ref().unwrap()["Example.com/Team"], "blue");
+    let labels = metadata.labels.as_ref().unwrap();
     assert!(
-        without.metadata.unwrap().labels.unwrap().iter().all(|(name, value)| labels.get(name) == Some(value))
+        without
+            .metadata
+            .as_ref()
+            .unwrap()
+            .labels
+            .as_ref()
+            .unwrap()
+            .iter()
+            .all(|(name, value)| labels.get(name) == Some(value))
     );
 
     let named: Vec<_> = bundle.secret_references.iter().map(|reference| reference.field.as_str()).collect();

@@ -53,6 +53,13 @@ fn point_05_tools_do_not_contradict_and_the_memory_tag_fits() {
     let memory = "supermemory: {enabled: true, queries: [q], containerTagPrefix: team}";
     let key = "supermemory: {apiKeySecretRef: {name: m, key: k}}";
     assert_eq!(with(memory, key, &[]).compile().unwrap().container_tag, "team-acme-0a1b2c3d");
+    let mut given = with(memory, key, &[]);
+    given.surroundings.container_tag = Some("tenant-acme-0a1b2c3d".into());
+    assert_eq!(
+        given.compile().unwrap().container_tag,
+        "tenant-acme-0a1b2c3d",
+        "the prefix was another one then"
+    );
     let own = with(memory, &format!("{key}\n  containerTag: acme_1"), &[]);
     assert_eq!(own.compile().unwrap().container_tag, "acme_1");
     let colon = with(memory, &format!("{key}\n  containerTag: 'tenant:acme'"), &[]);

@@ -4,29 +4,36 @@
 
 mod common;
 
+use std::fs;
 use std::process::Command;
 
 use common::channels::{bundle, case};
 use kr8tiv_compiler::PluginSource;
 use serde_json::{Value, json};
 
-/// Which agent OpenClaw chooses for a message, by its own function.
-fn agent_for(config: &str, message: &Value) -> String {
+/// Which agent OpenClaw chooses for each message under a configuration, by its own function.
+fn agents_for(messages: &[(String, Value)]) -> Vec<String> {
     const SCRIPT: &str = "
+        const { readFileSync } = await import('node:fs');
         const { resolveAgentRoute } = await import(process.argv[1]);
-        const cfg = JSON.parse(process.argv[2]);
-        console.log(resolveAgentRoute({ cfg, ...JSON.parse(process.argv[3]) }).agentId);
+        const messages = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+        const agents = messages.map(([config, message]) => resolveAgentRoute({ cfg: JSON.parse(config), ...message }).agentId);
+        console.log(JSON.stringify(agents));
     ";
+    let questions = tempfile::NamedTempFile::new().unwrap();
+    fs::write(questions.path(), json!(messages).to_string()).unwrap();
     let openclaw = common::openclaw();
     let openclaw = openclaw.ancestors().nth(2).unwrap();
     let output = Command::new(openclaw.join("node/bin/node"))
         .args(["--input-type=module", "--eval", SCRIPT])
         .arg(openclaw.join("app/dist/plugin-sdk/routing.js"))
-        .args([config, &message.to_string()])
+        .arg(questions.path())
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    let agents: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(agents.len(), messages.len());
+    agents
 }
 
 fn peer(kind: &str, id: &str) -> Value {
@@ -69,10 +76,12 @@ fn messages_reach_the_agent_they_are_bound_to() {
         ("whatsapp", json!({"accountId": "company", "peer": peer("group", group)}), "family"),
         ("whatsapp", json!({"accountId": "own", "peer": peer("group", "1@g.us")}), "front"),
     ];
-    for (channel, mut message, agent) in messages {
-        let config = bundle(&case(channel), PluginSource::Registry).config;
+    let asked = messages.clone().map(|(channel, mut message, _)| {
         message["channel"] = json!(channel);
-        assert_eq!(agent_for(&config, &message), agent, "{message}");
+        (bundle(&case(channel), PluginSource::Registry).config, message)
+    });
+    for ((channel, message, agent), found) in messages.iter().zip(agents_for(&asked)) {
+        assert_eq!(found, *agent, "{channel}: {message}");
     }
 }
 
@@ -80,6 +89,7 @@ fn messages_reach_the_agent_they_are_bound_to() {
 #[test]
 fn a_binding_to_an_account_goes_before_one_to_every_account() {
     let peer = "peer: {kind: group, id: '-5'}";
+    let (mut asked, mut expected) = (Vec::new(), Vec::new());
     for [narrow, wide] in [["front", "night"], ["night", "front"]] {
         let mut case = case("telegram");
         for agent in &mut case.agents {
@@ -92,7 +102,9 @@ fn a_binding_to_an_account_goes_before_one_to_every_account() {
         for (account, agent) in [("on-call", narrow), ("default", wide)] {
             let message =
                 json!({"channel": "telegram", "accountId": account, "peer": {"kind": "group", "id": "-5"}});
-            assert_eq!(agent_for(&config, &message), agent, "{account}");
+            asked.push((config.clone(), message));
+            expected.push(agent);
         }
     }
+    assert_eq!(agents_for(&asked), expected);
 }

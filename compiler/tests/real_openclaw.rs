@@ -57,26 +57,40 @@ fn the_rules_are_those_of_openclaw() {
     );
 }
 
-/// Many configurations in one process get the answers that each gets in a process of its own.
+/// Many configurations in one process get the answers that each gets in a process of its own, and whatever came before.
 #[test]
 fn one_process_judges_as_many_do() {
-    const REFUSED: usize = 16;
-    let mut configs = whole();
-    configs.push(("no JSON".into(), "{".into()));
-    let rules = rules();
-    for verdict in [Verdict::Refuses, Verdict::Warns] {
-        let of_verdict: Vec<_> = rules.iter().filter(|rule| rule.openclaw == verdict).collect();
+    const EACH: usize = 4;
+    let (whole, rules) = (whole(), rules());
+    let of_verdict = |verdict| {
+        let of_verdict = rules.iter().filter(|rule| rule.openclaw == verdict);
+        of_verdict.map(|rule| (rule.name.clone(), rule.config.to_string())).collect::<Vec<_>>()
+    };
+    let (refused, warned) = (of_verdict(Verdict::Refuses), of_verdict(Verdict::Warns));
+    let mut configs = vec![("no JSON".to_owned(), "{".to_owned())];
+    for table in [&whole, &refused, &warned] {
         // Spread over the table, which is in the order of OpenClaw's sections.
-        let step = of_verdict.len().div_ceil(REFUSED);
-        configs
-            .extend(of_verdict.iter().step_by(step).map(|rule| (rule.name.clone(), rule.config.to_string())));
+        configs.extend(table.iter().step_by(table.len().div_ceil(EACH)).cloned());
     }
-    let many = validate_each(&configs);
-    assert!(many.iter().any(|answer| !answer.valid) && many.iter().any(|answer| !answer.warnings.is_empty()));
-    for (((name, _), one), many) in configs.iter().zip(validate_all(&configs)).zip(&many) {
-        assert_eq!(&one, many, "{name}");
+    let each = validate_each(&configs);
+    assert!(each.iter().any(|answer| !answer.valid) && each.iter().any(|answer| !answer.warnings.is_empty()));
+    let own = configs.len();
+    configs.extend([whole, refused, warned].concat());
+    let many = validate_all(&configs);
+    configs.reverse();
+    let mut backwards = validate_all(&configs);
+    backwards.reverse();
+    configs.reverse();
+    for (((name, _), one), many) in configs.iter().zip(&each).zip(&many) {
+        assert_eq!(one, many, "{name}");
     }
-    println!("figure: {} configurations judged alike by one process and by a process each", configs.len());
+    for (((name, _), one), many) in configs.iter().zip(&backwards).zip(&many) {
+        assert_eq!(one, many, "{name}");
+    }
+    println!(
+        "figure: {} configurations judged alike by one process in either order, {own} of them by a process each",
+        configs.len()
+    );
 }
 
 /// The table of providers is what the package's own plugins say.

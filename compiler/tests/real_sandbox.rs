@@ -6,13 +6,14 @@ mod common;
 mod gateway;
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use common::http::request;
 use common::small::with;
 use gateway::Gateway;
 use serde_json::{Value, json};
@@ -40,6 +41,8 @@ struct Stub {
     /// What the model is asked.
     questions: Receiver<Value>,
     news: Arc<Mutex<News>>,
+    /// Told of each message.
+    written: Arc<Condvar>,
 }
 
 #[derive(Default)]
@@ -58,14 +61,15 @@ impl Stub {
         let port = listener.local_addr().unwrap().port();
         let news = Arc::new(Mutex::new(News::default()));
         let (sender, questions) = channel();
-        let shared = Arc::clone(&news);
+        let written = Arc::<Condvar>::default();
+        let shared = (Arc::clone(&news), Arc::clone(&written));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (news, sender) = (Arc::clone(&shared), sender.clone());
-                thread::spawn(move || serve(stream, &news, &sender));
+                let ((news, written), sender) = (shared.clone(), sender.clone());
+                thread::spawn(move || serve(stream, &news, &written, &sender));
             }
         });
-        Self { port, questions, news }
+        Self { port, questions, news, written }
     }
 
     /// Somebody writes to the bot, which is all that has happened since the last message.
@@ -82,6 +86,7 @@ impl Stub {
                 "chat": {"id": from, "type": "private", "first_name": "Somebody"},
             },
         }));
+        self.written.notify_all();
     }
 
     /// Somebody has the model run the command, with these arguments; gives what it is told of it.
@@ -111,7 +116,7 @@ impl Stub {
     }
 }
 
-fn serve(mut stream: TcpStream, news: &Mutex<News>, sender: &Sender<Value>) -> Option<()> {
+fn serve(mut stream: TcpStream, news: &Mutex<News>, written: &Condvar, sender: &Sender<Value>) -> Option<()> {
     let (path, body) = request(&stream)?;
     let (kind, body) = if path.ends_with("/chat/completions") {
         let asked: Value = serde_json::from_str(&body).ok()?;
@@ -120,50 +125,24 @@ fn serve(mut stream: TcpStream, news: &Mutex<News>, sender: &Sender<Value>) -> O
         ("text/event-stream", said)
     } else {
         let asked: Value = serde_json::from_str(&body).unwrap_or_default();
-        let result = telegram(&path, &asked, news);
+        let result = telegram(&path, &asked, news, written);
         ("application/json", json!({"ok": true, "result": result}).to_string())
     };
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close");
     write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).ok()
 }
 
-fn request(stream: &TcpStream) -> Option<(String, String)> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let line = line.trim_end().to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = String::new();
-    reader.take(length).read_to_string(&mut body).ok()?;
-    Some((path, body))
-}
-
-fn telegram(path: &str, asked: &Value, news: &Mutex<News>) -> Value {
+fn telegram(path: &str, asked: &Value, news: &Mutex<News>, written: &Condvar) -> Value {
     match path.rsplit('/').next() {
         Some("getMe") => json!({"id": 123_456, "is_bot": true, "first_name": "Bot", "username": "a_bot"}),
         Some("getUpdates") => {
             let offset = asked["offset"].as_u64().unwrap_or_default();
-            let end = Instant::now() + POLL;
-            loop {
-                let mut news = news.lock().unwrap();
+            let is_none = |news: &mut News| {
                 news.updates.retain(|update| update["update_id"].as_u64() >= Some(offset));
-                if !news.updates.is_empty() || Instant::now() > end {
-                    return json!(news.updates);
-                }
-                drop(news);
-                thread::sleep(Duration::from_millis(20));
-            }
+                news.updates.is_empty()
+            };
+            let (news, _) = written.wait_timeout_while(news.lock().unwrap(), POLL, is_none).unwrap();
+            json!(news.updates)
         }
         Some("sendMessage" | "editMessageText" | "sendRichMessage") => {
             println!("to {}: {}", asked["chat_id"], asked["text"]);

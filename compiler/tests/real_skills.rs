@@ -4,76 +4,83 @@
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 
 mod common;
+mod gateway;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Duration;
 
+use gateway::Gateway;
 use kr8tiv_compiler::Bundle;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// As many skills as an agent may have, and but for two of them with the longest possible names.
 const SKILLS: usize = 60;
-/// Where the packs are in the folder of this test.
-const SKILLS_FOLDER: &str = "packs-of-skills";
+/// Where the packs are in the Pod.
+const SKILLS_FOLDER: &str = "/etc/openclaw/skills";
+/// For each question of a turn.
+const DEADLINE: Duration = Duration::from_mins(2);
 
-/// A model that first reads one file and then says something. It remembers what it was asked.
+/// A model that first reads one file and then says something. It tells what it was asked.
 struct Model {
     port: u16,
-    requests: Arc<Mutex<Vec<Value>>>,
-    path: Arc<Mutex<String>>,
+    requests: Receiver<Value>,
 }
 
 impl Model {
-    fn start() -> Self {
+    fn start(path: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let model = Self { port, requests: Arc::default(), path: Arc::default() };
-        let (requests, path) = (Arc::clone(&model.requests), Arc::clone(&model.path));
+        let (sender, requests) = channel();
         // It ends with the test's process.
         thread::spawn(move || {
             for stream in listener.incoming() {
-                answer(&mut stream.unwrap(), &requests, &path);
+                let request = answer(&mut stream.unwrap(), &path);
+                if sender.send(request).is_err() {
+                    break;
+                }
             }
         });
-        model
+        Self { port, requests }
     }
 
-    /// The file that it reads.
-    fn ask_for(&self, path: &str) {
-        path.clone_into(&mut self.path.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn take_requests(&self) -> Vec<Value> {
-        std::mem::take(&mut self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What it is asked in one turn of an agent's main session.
+    fn turn(&self, gateway: &Gateway, agent: &str) -> Vec<Value> {
+        let message = format!("hello, {agent}");
+        let parameters = json!({
+            "agentId": agent, "sessionKey": format!("agent:{agent}:main"), "message": message,
+            "idempotencyKey": agent,
+        });
+        let accepted = gateway.call("operator.write", "agent", &parameters);
+        assert_eq!(accepted["ok"], true, "{accepted}");
+        let mut requests = Vec::new();
+        loop {
+            let request = self.requests.recv_timeout(DEADLINE).unwrap();
+            if self::message(&request, "user").contains(&message) {
+                requests.push(request);
+                if has_read(&requests[requests.len() - 1]) {
+                    return requests;
+                }
+            }
+        }
     }
 }
 
-fn answer(stream: &mut TcpStream, requests: &Mutex<Vec<Value>>, path: &Mutex<String>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        let line = line.trim().to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let request: Value = serde_json::from_slice(&body).unwrap();
-    let asked = request["messages"].as_array().unwrap().last().unwrap()["role"] == "tool";
-    requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-    let path = path.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (delta, end) = if asked {
+fn has_read(request: &Value) -> bool {
+    request["messages"].as_array().unwrap().last().unwrap()["role"] == "tool"
+}
+
+/// Answers a request, and gives it.
+fn answer(stream: &mut TcpStream, path: &str) -> Value {
+    let (_, body) = common::http::request(stream).unwrap();
+    let request: Value = serde_json::from_str(&body).unwrap();
+    let (delta, end) = if has_read(&request) {
         (json!({"role": "assistant", "content": "Done."}), "stop")
     } else {
         let function = json!({"name": "read", "arguments": json!({"path": path}).to_string()});
@@ -95,6 +102,7 @@ fn answer(stream: &mut TcpStream, requests: &Mutex<Vec<Value>>, path: &Mutex<Str
     let body = events + "data: [DONE]\n\n";
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n";
     write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    request
 }
 
 /// Two packs of skills with the longest possible names, beside the one with two short ones.
@@ -145,61 +153,40 @@ fn case(port: u16) -> common::Case {
     common::case(&objects.map(|object| object.to_string()).join("\n---\n"))
 }
 
-/// A gateway's files, below a folder for this test.
-struct Home {
-    root: tempfile::TempDir,
+/// The packs as the watchdog copies them.
+fn copied() -> TempDir {
+    // A path that is no shorter than the real one: the list's length depends on it.
+    let folder = tempfile::Builder::new().prefix("packs-of-skills-").tempdir().unwrap();
+    assert!(folder.path().to_str().unwrap().len() >= SKILLS_FOLDER.len());
+    for (pack, skills) in packs() {
+        for skill in skills {
+            let description = format!("{} {}", about(&skill), "and so on ".repeat(50));
+            let content = format!("---\nname: {skill}\ndescription: {description}\n---\nSteps of {skill}.\n");
+            write(&folder.path().join(&pack).join(&skill).join("SKILL.md"), &content);
+        }
+    }
+    folder
 }
 
-impl Home {
-    fn new(bundle: &Bundle) -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let at = |path: &str| root.path().join(path);
-        let write = |path: &str, content: &str| {
-            fs::create_dir_all(at(path).parent().unwrap()).unwrap();
-            fs::write(at(path), content).unwrap();
-        };
+fn write(path: &Path, content: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// A gateway with the files of the bundle's agents, and with skills that are in a folder.
+fn start(bundle: &Bundle, skills: &Path) -> Gateway {
+    let here = |config: &mut Value| {
+        let text = config.to_string().replace(SKILLS_FOLDER, skills.to_str().unwrap());
+        *config = serde_json::from_str(&text).unwrap();
         for (agent, files) in &bundle.workspaces {
+            let workspace = config["agents"]["entries"][agent]["workspace"].as_str().unwrap();
             for (name, file) in files {
-                write(&format!("state/workspace-{agent}/{name}"), &file.content);
+                write(&Path::new(workspace).join(name), &file.content);
             }
         }
-        for (pack, skills) in packs() {
-            for skill in skills {
-                let description = format!("{} {}", about(&skill), "and so on ".repeat(50));
-                let content =
-                    format!("---\nname: {skill}\ndescription: {description}\n---\nSteps of {skill}.\n");
-                write(&format!("{SKILLS_FOLDER}/{pack}/{skill}/SKILL.md"), &content);
-            }
-        }
-        let in_test = |path: &str| at(path).to_str().unwrap().to_owned();
-        // A path that is no shorter than the real one: the list's length depends on it.
-        assert!(in_test(SKILLS_FOLDER).len() >= "/etc/openclaw/skills".len());
-        let config = bundle
-            .config
-            .replace("/etc/openclaw/skills", &in_test(SKILLS_FOLDER))
-            .replace("/home/node/.openclaw", &in_test("state"));
-        write("openclaw.json", &config);
-        Self { root }
-    }
-
-    fn path(&self, path: &str) -> String {
-        self.root.path().join(path).to_str().unwrap().to_owned()
-    }
-
-    /// One turn of an agent.
-    fn turn(&self, agent: &str) {
-        let output = Command::new(common::openclaw())
-            .args(["agent", "--local", "--agent", agent, "--message", "hello", "--json"])
-            .env("HOME", self.path("home"))
-            .env("OPENCLAW_STATE_DIR", self.path("state"))
-            .env("OPENCLAW_CONFIG_PATH", self.path("openclaw.json"))
-            .env("OPENCLAW_CONFIG_READONLY", "1")
-            .env("OPENCLAW_GATEWAY_TOKEN", "a-token-for-this-test")
-            .env("NPM_CONFIG_FETCH_RETRIES", "0")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
+    };
+    // It has no Telegram.
+    Gateway::with_telegram(bundle, 0, here).0
 }
 
 fn about(skill: &str) -> String {
@@ -224,14 +211,14 @@ fn listed(prompt: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn each_agent_is_told_of_its_own_skills_and_can_read_no_other() {
-    let model = Model::start();
-    let home = Home::new(&case(model.port).compile().unwrap());
-    let location = |pack: &str, skill: &str| home.path(&format!("{SKILLS_FOLDER}/{pack}/{skill}/SKILL.md"));
-    let refunds = location("base", "refunds");
-    model.ask_for(&refunds);
+    let skills = copied();
+    let location = |pack: &str, skill: &str| {
+        skills.path().join(pack).join(skill).join("SKILL.md").to_str().unwrap().to_owned()
+    };
+    let model = Model::start(location("base", "refunds"));
+    let gateway = start(&case(model.port).compile().unwrap(), skills.path());
 
-    home.turn("all");
-    let requests = model.take_requests();
+    let requests = model.turn(&gateway, "all");
     let prompt = message(&requests[0], "system");
     let every = packs().into_iter().flat_map(|(pack, skills)| {
         skills.into_iter().map(move |skill| (pack.clone(), skill)).collect::<Vec<_>>()
@@ -247,15 +234,13 @@ fn each_agent_is_told_of_its_own_skills_and_can_read_no_other() {
     let read = message(requests.last().unwrap(), "tool");
     assert!(read.contains("Steps of refunds."), "{read}");
 
-    home.turn("few");
-    let requests = model.take_requests();
+    let requests = model.turn(&gateway, "few");
     let prompt = message(&requests[0], "system");
     assert_eq!(listed(&prompt), BTreeMap::from([("triage".into(), location("base", "triage"))]));
     assert!(prompt.contains(&about("triage")) && !prompt.contains(&about("refunds")));
     let read = message(requests.last().unwrap(), "tool");
     assert!(read.contains("escapes") && !read.contains("Steps of refunds."), "{read}");
 
-    home.turn("none");
-    let requests = model.take_requests();
+    let requests = model.turn(&gateway, "none");
     assert_eq!(listed(&message(&requests[0], "system")), BTreeMap::new());
 }

@@ -31,7 +31,7 @@ pub struct Supermemory {
     )]
     pub base_url: String,
     /// What the tag of a tenant's memory starts with: `<prefix>-<tenant id>`, unless the Tenant has a tag of its own in
-    /// `spec.containerTag`.
+    /// `spec.containerTag`. Tenants that have a tag keep it.
     #[serde(default = "default_tag_prefix")]
     #[schemars(
         default = "default_tag_prefix",

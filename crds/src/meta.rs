@@ -42,12 +42,12 @@ pub const ROTATE_TOKEN: &str = "kr8tiv.ai/rotate-token";
 /// Annotation that users put on a Tenant: any new value has the keys of its sandboxes made anew, which restarts the
 /// sandboxes and not the gateway. The operator notes the value on the Secrets with the keys.
 pub const ROTATE_SANDBOX_KEYS: &str = "kr8tiv.ai/rotate-sandbox-keys";
-/// Annotation of a sandbox's Pod, and of the gateway's: which keys it should have. A new value on a sandbox's Pod is
-/// another Pod; one on the gateway's makes kubelet refresh the mounted Secrets at once.
+/// Annotation of a sandbox's Pod: which keys it has. A new value is another Pod. A gateway's Pod that has others gets it too,
+/// at which kubelet refreshes the mounted Secrets at once.
 pub const SANDBOX_KEYS: &str = "kr8tiv.ai/sandbox-keys";
 
 /// Annotation on every applied object: the hash of what was applied. Equal means nothing to do.
 pub const APPLIED_HASH: &str = "kr8tiv.ai/applied-hash";
-/// Annotation patched onto the running Pod: the bundle it should serve. The patch makes kubelet refresh the
+/// Annotation patched onto a Pod that has another bundle: the one it should serve. The patch makes kubelet refresh the
 /// mounted ConfigMaps at once (0.5 s instead of 65–84 s).
 pub const BUNDLE_HASH: &str = "kr8tiv.ai/bundle-hash";

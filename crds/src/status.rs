@@ -92,7 +92,7 @@ pub enum Reason {
     Unschedulable,
     /// An image of such a Pod can't be had.
     ImagePullFailed,
-    /// A container of such a Pod can't be created, for example for want of a Secret.
+    /// A container of such a Pod can't be created, for example for want of a Secret or a volume.
     ContainerConfigFailed,
     /// A container of such a Pod ends again and again.
     CrashLoop,

@@ -87,6 +87,8 @@ def kubelet(cluster: Cluster) -> dict[str, object]:
         "seccompDefault": True,
         "serializeImagePulls": False,
         "maxPods": 200,
+        # 300 s by default: a container that ends again and again is waited for that long.
+        "crashLoopBackOff": {"maxContainerRestartPeriod": "10s"},
         # Limits and scores that a process without CAP_SYS_RESOURCE can't change.
         "oomScoreAdj": 0,
         "maxOpenFiles": 20000,

@@ -6,6 +6,7 @@ clusters up or down meanwhile, because what clusters share is compared, too.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -102,6 +103,11 @@ def wait_for(condition, what: str, seconds: float = 60, instead=lambda: "") -> N
         time.sleep(0.05)
 
 
+def remove_all() -> None:
+    for name in (ONE, OTHER):
+        subprocess.run([COMMAND, "down", "--name", name], capture_output=True, check=False)
+
+
 def run_pod(name: str) -> None:
     """A pod that is only ready when volumes, ownership, networking and probes work."""
     documents = {"apiVersion": "v1", "kind": "List", "items": [CLAIM, SERVICE, POD]}
@@ -115,14 +121,15 @@ class LifecycleTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         os.environ |= {"KR8TIV_RUN": str(RUN), "KR8TIV_DATA": str(DATA)}
+        # The clusters are known by this process's number, so nobody else would find them. Of what a test raises, only
+        # KeyboardInterrupt ends the others, and after that unittest cleans nothing up.
+        atexit.register(remove_all)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
 
     def setUp(self) -> None:
         self.before = traces.machine()
-        self.addCleanup(self.remove_all)
-
-    def remove_all(self) -> None:
-        for name in (ONE, OTHER):
-            subprocess.run([COMMAND, "down", "--name", name], capture_output=True, check=False)
+        self.addCleanup(remove_all)
 
     def assert_nothing_left(self, namespaces: set[str] = frozenset()) -> None:
         for name in (ONE, OTHER):

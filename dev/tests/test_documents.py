@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-CLUSTER_ROLE = ROOT / "charts" / "kr8tiv-operator" / "templates" / "clusterrole.yaml"
+TEMPLATES = ROOT / "charts" / "kr8tiv-operator" / "templates"
 # Compiled from examples and read by agents, not by people who follow links.
 GENERATED = ROOT / "compiler" / "tests" / "golden"
 
@@ -66,6 +66,26 @@ def first_column(text: str, heading: str) -> list[list[str]]:
     return [[", ".join(re.findall(r"`([^`]+)`", row[0])), *(cell.strip() for cell in row[1:])] for row in rows]
 
 
+def rights_in(template: str) -> dict[str, str]:
+    """The verbs for each resource in the roles of a template, those that are optional too."""
+    text = re.sub(r"\{\{.*?\}\}", "", (TEMPLATES / template).read_text())
+    rules = re.findall(r"resources: \[(.+)\]\n(?:\s+resourceNames: .*\n)?\s+verbs: \[(.+)\]", text)
+    assert len(rules) == text.count(" verbs:"), "a rule can't be read"
+    granted: dict[str, str] = {}
+    for resources, verbs in rules:
+        for resource in resources.split(", "):
+            assert granted.setdefault(resource, verbs) == verbs, f"{resource} is in two rules, with different verbs"
+    return granted
+
+
+def rights_by(document: str, heading: str) -> dict[str, str]:
+    """The same by a table in a document."""
+    said: dict[str, str] = {}
+    for resources, verbs, *_ in first_column((DOCS / document).read_text(), heading):
+        said.update(dict.fromkeys(resources.split(", "), verbs))
+    return said
+
+
 class Documents(unittest.TestCase):
     def test_links_lead_somewhere(self) -> None:
         found = {str(path.relative_to(ROOT)): broken(path) for path in documents()}
@@ -91,19 +111,29 @@ class Documents(unittest.TestCase):
         self.assertGreater(len(reasons), 10)
         self.assertEqual(sorted(advice), sorted(reasons))
 
+    def test_every_condition_is_explained(self) -> None:
+        reference = (DOCS / "reference.md").read_text()
+        conditions = reference.partition("| Reason | Meaning |")[0]
+        types = [row[0] for row in first_column(conditions, "## Conditions")]
+        rows = [row[0] for row in first_column((DOCS / "operations.md").read_text(), "### By condition")]
+        explained = {condition.partition("=")[0] for row in rows if row for condition in row.split(", ")}
+        self.assertGreater(len(types), 10)
+        self.assertEqual(explained, set(types))
+
     def test_every_decision_is_in_the_index(self) -> None:
         listed = links((DOCS / "adr" / "README.md").read_text())
         present = [path.name for path in (DOCS / "adr").glob("[0-9]*.md")]
         self.assertEqual(sorted(listed), sorted(present))
 
     def test_the_operators_rights_are_those_of_the_chart(self) -> None:
-        rules = re.findall(r"resources: \[(.+)\]\n\s+verbs: \[(.+)\]", CLUSTER_ROLE.read_text())
-        granted = {resource: verbs for resources, verbs in rules for resource in resources.split(", ")}
+        granted = rights_in("clusterrole.yaml")
         self.assertGreater(len(granted), 10)
-        said = {}
-        for resources, verbs, *_ in first_column((DOCS / "security.md").read_text(), "## What the operator may do"):
-            said.update(dict.fromkeys(resources.split(", "), verbs))
-        self.assertEqual(said, granted)
+        self.assertEqual(rights_by("security.md", "## What the operator may do"), granted)
+
+    def test_the_webhooks_rights_are_those_of_the_chart(self) -> None:
+        granted = rights_in("webhook-rbac.yaml")
+        self.assertGreater(len(granted), 4)
+        self.assertEqual(rights_by("admission.md", "## What it may do"), granted)
 
 
 if __name__ == "__main__":

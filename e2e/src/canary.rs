@@ -43,6 +43,13 @@ impl Canary {
     }
 }
 
+/// The lines of a private key in OpenSSH's form that nobody may see. The first two say no more than the kind of the key and
+/// its public half.
+pub fn private_lines(key: &str) -> Vec<&str> {
+    let lines = key.lines().filter(|line| !line.starts_with("-----"));
+    lines.skip(2).filter(|line| line.len() >= 32).collect()
+}
+
 /// The part of the base64 of something that has these bytes at an offset which depends on nothing but these bytes.
 fn encoded(bytes: &[u8], offset: usize) -> String {
     let padded = [vec![0; offset], bytes.to_vec()].concat();

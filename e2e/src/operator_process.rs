@@ -83,7 +83,11 @@ impl OperatorProcess {
     pub async fn resume(&mut self) -> Outcome {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let child = Command::new(variable("KR8TIV_E2E_OPERATOR")?)
-            .args(["--watchdog-image=example.com/kr8tiv/watchdog:e2e", "--log=info,kr8tiv_operator=debug"])
+            .args([
+                "--watchdog-image=example.com/kr8tiv/watchdog:e2e",
+                "--sandbox-image=example.com/kr8tiv/sandbox:e2e",
+            ])
+            .arg("--log=info,kr8tiv_operator=debug")
             .args(self.identity.iter().flat_map(|identity| {
                 [format!("--lease-namespace={SYSTEM_NAMESPACE}"), format!("--identity={identity}")]
             }))

@@ -16,11 +16,13 @@ use axum::routing::get;
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use futures::StreamExt;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kr8tiv_compiler::WATCHDOG_PORT;
+use kr8tiv_crds::meta;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
@@ -29,7 +31,7 @@ use tokio::net::TcpListener;
 
 use crate::Outcome;
 use crate::cluster::{Cluster, Mode};
-use crate::scope::Scope;
+use crate::scope::{Kind, Scope};
 
 /// The first of the addresses of Pods, which nobody gives out in a cluster without a node.
 const PODS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
@@ -42,8 +44,37 @@ const NAME: &str = "pretend";
 /// As kubelet does by default. The node counts as lost after 40 s without.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// The ConfigMap that the watchdog behind each address would have mounted.
-type Mounts = Arc<Mutex<BTreeMap<IpAddr, (Api<ConfigMap>, String)>>>;
+/// The Pod behind each address, whose mounts its watchdog would read.
+type Mounts = Arc<Mutex<BTreeMap<IpAddr, Mounting>>>;
+
+/// A Pod that a StatefulSet has made.
+#[derive(Clone)]
+struct Mounting {
+    client: Client,
+    namespace: String,
+    set: String,
+}
+
+impl Mounting {
+    async fn get<K: Kind>(&self, name: &str) -> Option<K> {
+        Api::namespaced(self.client.clone(), &self.namespace).get_opt(name).await.ok().flatten()
+    }
+
+    /// The bundle in the gateway's ConfigMap.
+    async fn bundle_hash(&self) -> Option<String> {
+        let mount: ConfigMap = self.get(&format!("{}-config", self.set)).await?;
+        let delivery: Value = serde_json::from_str(mount.data.as_ref()?.get("delivery.json")?).ok()?;
+        Some(delivery["bundleHash"].as_str()?.to_owned())
+    }
+
+    /// How the watchdog finds the tenant's sandbox: with the keys that the operator has made for it.
+    async fn sandbox(&self) -> Option<Value> {
+        let name = format!("{}-sandbox", self.set.strip_suffix("-gateway")?);
+        let set: StatefulSet = self.get(&name).await?;
+        let annotations = set.spec?.template.metadata?.annotations.unwrap_or_default();
+        Some(json!({"name": name, "reason": "Ok", "keys": annotations.get(meta::SANDBOX_KEYS)}))
+    }
+}
 
 /// What the watchdog behind an address says of its gateway, where that is not that all is well.
 type Answers = Arc<Mutex<BTreeMap<IpAddr, Value>>>;
@@ -102,7 +133,10 @@ impl PretendNode {
         if self.by_kwok {
             return Ok(pods.len());
         }
-        for pod in &pods {
+        let (sandboxes, gateways): (Vec<_>, Vec<_>) =
+            pods.iter().partition(|pod| pod.labels().contains_key(meta::SANDBOX_NAME));
+        // A gateway takes half a minute to start, a sandbox a second.
+        for pod in sandboxes.into_iter().chain(gateways) {
             let new = pod.status.as_ref().is_none_or(|status| status.pod_ip.is_none());
             if new && pod.metadata.deletion_timestamp.is_none() {
                 self.make_pod_ready(scope, &pod.name_any()).await?;
@@ -125,8 +159,9 @@ impl PretendNode {
     }
 
     async fn make_pod_ready(&self, scope: &Scope, pod: &str) -> Outcome {
-        let gateway = pod.strip_suffix("-0").ok_or("a Pod that no StatefulSet made")?;
-        let mount = (scope.api(), format!("{gateway}-config"));
+        let set = pod.strip_suffix("-0").ok_or("a Pod that no StatefulSet made")?.to_owned();
+        let mount =
+            Mounting { client: scope.cluster.client.clone(), namespace: scope.namespace.clone(), set };
         let address = {
             let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
             let host = u32::try_from(mounts.len() + 1)?;
@@ -164,10 +199,10 @@ async fn follow(client: Client, mounts: Mounts) {
         let Ok(pod) = pod else { continue };
         let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse().ok());
         let name = pod.name_any();
-        if let (Some(address), Some(gateway)) = (address, name.strip_suffix("-0")) {
-            let api = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-            let mut mounts = mounts.lock().unwrap_or_else(PoisonError::into_inner);
-            mounts.insert(address, (api, format!("{gateway}-config")));
+        if let (Some(address), Some(set)) = (address, name.strip_suffix("-0")) {
+            let namespace = pod.namespace().unwrap_or_default();
+            let mount = Mounting { client: client.clone(), namespace, set: set.to_owned() };
+            mounts.lock().unwrap_or_else(PoisonError::into_inner).insert(address, mount);
         }
     }
 }
@@ -233,14 +268,9 @@ async fn answer(
 ) -> Json<Value> {
     let mount = address
         .and_then(|address| mounts.lock().unwrap_or_else(PoisonError::into_inner).get(&address).cloned());
-    let tenant = mount.as_ref().and_then(|(_, name)| name.strip_suffix("-gateway-config"));
-    let sandboxes: Vec<_> = tenant
-        .map(|tenant| json!({"name": format!("{tenant}-sandbox"), "reason": "Ok"}))
-        .into_iter()
-        .collect();
-    let delivered = match mount {
-        Some((api, name)) => api.get_opt(&name).await.ok().flatten().and_then(|object| bundle_hash(&object)),
-        None => None,
+    let (delivered, sandbox) = match &mount {
+        Some(mount) => (mount.bundle_hash().await, mount.sandbox().await),
+        None => (None, None),
     };
     let config = delivered.as_ref().map(|hash| json!({"bundleHash": hash, "valid": true, "applied": true}));
     let mut gateway = json!({"state": "Alive", "reasons": [], "config": config});
@@ -260,11 +290,6 @@ async fn answer(
         "error": null,
         "drift": {"restoredTotal": 0, "files": []},
         "gateway": gateway,
-        "sandboxes": sandboxes
+        "sandboxes": sandbox.into_iter().collect::<Vec<_>>()
     }))
-}
-
-fn bundle_hash(mount: &ConfigMap) -> Option<String> {
-    let delivery: Value = serde_json::from_str(mount.data.as_ref()?.get("delivery.json")?).ok()?;
-    Some(delivery["bundleHash"].as_str()?.to_owned())
 }

@@ -50,6 +50,11 @@ impl<C: Send + Sync + 'static> Suite<C> {
         self.run(arguments, SIDE_BY_SIDE)
     }
 
+    /// Runs two tests at a time, in the order in which they were added; true when none failed.
+    pub fn run_by_twos(self, arguments: &Arguments) -> bool {
+        self.run(arguments, 2)
+    }
+
     /// Runs the tests one after the other, in the order in which they were added; true when none failed.
     pub fn run_in_order(self, arguments: &Arguments) -> bool {
         self.run(arguments, 1)

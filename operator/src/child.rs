@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::jiff::Timestamp;
 use kr8tiv_compiler::Object;
 use kr8tiv_crds::meta;
 
@@ -81,6 +82,13 @@ pub struct ChildId {
     pub name: String,
 }
 
+impl ChildId {
+    /// Kind and name of an object of a bundle.
+    pub fn of(object: &Object) -> Self {
+        Self { kind: ChildKind::of(object), name: object.metadata().name.clone().unwrap_or_default() }
+    }
+}
+
 /// What is known of an object that carries our label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {
@@ -131,6 +139,8 @@ pub fn tenant_of(metadata: &ObjectMeta) -> Option<Key> {
 pub struct Workload {
     /// `metadata.uid`.
     pub uid: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
     /// `metadata.generation`.
     pub generation: i64,
     /// The generation that the StatefulSet controller has acted on.
@@ -156,6 +166,7 @@ impl Workload {
         let annotations = template.and_then(|metadata| metadata.annotations.as_ref());
         Self {
             uid: set.metadata.uid.clone().unwrap_or_default(),
+            created: set.metadata.creation_timestamp.as_ref().map(|created| created.0),
             generation: set.metadata.generation.unwrap_or_default(),
             observed_generation: status.and_then(|status| status.observed_generation).unwrap_or_default(),
             desired: set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),

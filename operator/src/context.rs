@@ -32,6 +32,8 @@ pub struct Context {
     pub compiler: Compiler,
     /// The writer of statuses.
     pub statuses: Statuses,
+    /// The teller of what no status says.
+    pub events: Events,
     /// The keeper of Secrets.
     pub secrets: Secrets,
     /// How our objects were left.
@@ -42,8 +44,10 @@ pub struct Context {
     pub memories: Memories,
     /// What the last passes over the tenants came to.
     pub results: Results,
-    /// Failures in a row, by Tenant.
+    /// Passes that failed in a row, by Tenant.
     pub failures: Failures,
+    /// Passes in a row that could not do all for the sandboxes, by Tenant.
+    pub sandbox_failures: Failures,
     /// Where passes are counted.
     pub metrics: Metrics,
 }
@@ -65,13 +69,15 @@ impl Context {
     pub fn new(client: Client, stores: Arc<Stores>, queues: Queues, compiler: Compiler, ways: Ways) -> Self {
         let Ways { ask, memory, events, metrics } = ways;
         Self {
-            statuses: Statuses::new(client.clone(), events),
+            statuses: Statuses::new(client.clone(), events.clone()),
+            events,
             secrets: Secrets::new(client.clone()),
             deliveries: Deliveries::new(ask, queues.clone()),
             memories: Memories::new(client.clone(), memory, queues.clone()),
             ledger: Ledger::default(),
             results: Results::default(),
             failures: Failures::default(),
+            sandbox_failures: Failures::default(),
             client,
             stores,
             queues,
@@ -99,12 +105,14 @@ impl Context {
             queues,
             compiler: _,
             statuses,
+            events: _,
             secrets,
             ledger,
             deliveries,
             memories,
             results,
             failures,
+            sandbox_failures,
             metrics: _,
         } = self;
         statuses.forget::<Tenant>(tenant);
@@ -116,6 +124,7 @@ impl Context {
         deliveries.forget(tenant);
         memories.forget(tenant);
         failures.forget(tenant);
+        sandbox_failures.forget(tenant);
         if let Some(result) = results.get(tenant) {
             queues.wake_harness(result.harness.0.clone());
         }

@@ -70,6 +70,8 @@ pub trait Ask: Send + Sync {
 pub struct Known {
     /// The bundle's delivery.
     pub delivery: Delivery,
+    /// The bundle on the Pod's disk, whichever it is, by the last answer of its watchdog.
+    pub delivered: Option<String>,
     /// How the gateway is, as far as the watchdog has said since this delivery began.
     pub health: Option<Health>,
     /// Whether the watchdog has not answered for too long.
@@ -164,12 +166,12 @@ impl Deliveries {
         ));
         // The same Pod is still as it was, and so is the silence of its watchdog; only the delivery is another one.
         let before = followed.remove(tenant).filter(|before| before.expected.pod_uid == expected.pod_uid);
-        let Known { health, silent, at_fault_since, .. } =
+        let Known { delivered, health, silent, at_fault_since, .. } =
             before.map(|it| it.known.clone()).unwrap_or_default();
         // A gateway that is down is not less so for being given something new.
         let is_down = health.as_ref().is_some_and(|health| health.state == State::Down);
         let at_fault_since = at_fault_since.filter(|_| is_down);
-        let known = Known { health, silent, at_fault_since, ..Known::default() };
+        let known = Known { delivery: Delivery::Unknown, delivered, health, silent, at_fault_since };
         let entry = Followed {
             expected: expected.clone(),
             known: known.clone(),
@@ -263,7 +265,7 @@ fn learn(before: &Known, answer: Option<Answer>, unanswered: u32, hash: &str, no
                 .as_ref()
                 .is_some_and(|health| health.state == State::Down || health.applied(hash) == Applied::Never);
             let at_fault_since = at_fault.then(|| before.at_fault_since.unwrap_or(now));
-            Known { delivery, health, silent: false, at_fault_since }
+            Known { delivery, delivered, health, silent: false, at_fault_since }
         }
         None if unanswered < UNANSWERED => before.clone(),
         // What was delivered stays on the disk.
@@ -272,6 +274,7 @@ fn learn(before: &Known, answer: Option<Answer>, unanswered: u32, hash: &str, no
                 Delivery::Confirmed => Delivery::Confirmed,
                 _ => Delivery::Behind { trouble: Some("its watchdog does not answer".to_owned()) },
             },
+            delivered: before.delivered.clone(),
             health: before.health.clone(),
             silent: true,
             // Whoever does not answer says nothing of a fault either.

@@ -1,12 +1,13 @@
 //! Events: what a change of a status is worth telling, and the task that tells it. The choice is pure; the task writes
 //! to the API.
 //!
-//! A condition tells how things are, an event that they have become so. Only changes make events, never passes: an
-//! object at rest makes none. They are best effort: one that can't be delivered is counted and forgotten.
+//! A condition tells how things are, an event that they have become so, or that an object was put back. Only changes make
+//! events, never passes: an object at rest makes none. They are best effort: one that can't be delivered is counted and forgotten.
 
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use kr8tiv_crds::Harness;
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Reason};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
@@ -15,7 +16,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::child::ChildId;
 use crate::client::said;
+use crate::ledger::Meddling;
 use crate::metrics::Metrics;
 
 /// What the events say of who made them.
@@ -32,12 +35,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Transition {
     /// Whether somebody should look at it.
     pub warning: bool,
-    /// Reason of the condition.
+    /// Reason of the condition, or what the operator has done.
     pub reason: String,
-    /// Type of the condition.
+    /// Type of the condition, or of what the operator has done.
     pub condition: String,
     /// Message of the condition, as far as a note takes it.
     pub note: String,
+}
+
+/// What is told of an object that somebody else has changed or deleted, and that is as compiled again.
+fn restored(ChildId { kind, name }: &ChildId, meddling: Meddling) -> Transition {
+    let done = match meddling {
+        Meddling::Changed => "was changed by somebody else, and is as compiled again",
+        Meddling::Deleted => "was deleted by somebody else, and has been made anew",
+    };
+    Transition {
+        warning: true,
+        reason: "ObjectRestored".to_owned(),
+        condition: "Restore".to_owned(),
+        note: format!("{} {name} {done}", kind.as_str()),
+    }
 }
 
 /// What is told of a change from one status to another, as they are stored. What other conditions sum up or repeat is
@@ -157,18 +174,35 @@ impl Events {
         old: &Value,
         new: &Value,
     ) {
-        for transition in transitions(old, new) {
-            let reference = ObjectReference {
-                api_version: Some(K::api_version(&()).into_owned()),
-                kind: Some(K::kind(&()).into_owned()),
-                name: metadata.name.clone(),
-                namespace: metadata.namespace.clone(),
-                uid: metadata.uid.clone(),
-                ..ObjectReference::default()
-            };
-            if self.sender.try_send((reference, transition)).is_err() {
-                self.metrics.event_dropped();
-            }
+        // That its tenants serve each of them tells: a Harness would tell of every start of each.
+        let is_harness = K::kind(&()) == Harness::kind(&());
+        let is_told_by_tenants = |told: &Transition| is_harness && told.reason == Reason::Serving.as_str();
+        for transition in transitions(old, new).into_iter().filter(|told| !is_told_by_tenants(told)) {
+            self.send::<K>(metadata, transition);
+        }
+    }
+
+    /// Tells on whoever it belongs to of an object that has been put back. Never waits.
+    pub fn tell_of_restored<K: Resource<DynamicType = ()>>(
+        &self,
+        owner: &kube::core::ObjectMeta,
+        object: &ChildId,
+        meddling: Meddling,
+    ) {
+        self.send::<K>(owner, restored(object, meddling));
+    }
+
+    fn send<K: Resource<DynamicType = ()>>(&self, metadata: &kube::core::ObjectMeta, transition: Transition) {
+        let reference = ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::kind(&()).into_owned()),
+            name: metadata.name.clone(),
+            namespace: metadata.namespace.clone(),
+            uid: metadata.uid.clone(),
+            ..ObjectReference::default()
+        };
+        if self.sender.try_send((reference, transition)).is_err() {
+            self.metrics.event_dropped();
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Observation stage, pure: what passes read of a gateway's or a sandbox's Pod, and what keeps it from starting.
 
 mod crash_loop;
+mod startup;
+pub mod unmounted;
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodSpec};
 use k8s_openapi::jiff::Timestamp;
@@ -8,6 +10,8 @@ use kr8tiv_crds::meta;
 use kr8tiv_crds::status::Reason;
 
 use self::crash_loop::crash_loop;
+use self::startup::failed_startup;
+use self::unmounted::{Unmounted, claim};
 use crate::last_words::message_limit;
 
 /// Name of the gateway's container.
@@ -21,6 +25,8 @@ const REVISION: &str = "controller-revision-hash";
 pub struct GatewayPod {
     /// `metadata.uid`.
     pub uid: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
     /// Address of the Pod, once it has one.
     pub ip: Option<String>,
     /// Whether it has been given a node.
@@ -45,6 +51,8 @@ pub struct GatewayPod {
     pub sandbox: Option<String>,
     /// What keeps it from starting.
     pub problem: Option<Problem>,
+    /// What is its problem once it has been so for too long.
+    pub unmounted: Option<Unmounted>,
     /// Its init containers that have come to an end, or can't come to one for want of their image.
     pub init: Vec<InitContainer>,
 }
@@ -96,8 +104,10 @@ impl GatewayPod {
         let ready = conditions.find(|found| found.type_ == "Ready" && found.status == "True");
         let ready_since = ready.and_then(|ready| ready.last_transition_time.as_ref()).map(|since| since.0);
         let ready = ready.is_some();
+        let problem = if ready { None } else { problem(pod) };
         Self {
             uid: metadata.uid.clone().unwrap_or_default(),
+            created: metadata.creation_timestamp.as_ref().map(|created| created.0),
             ip: pod.status.as_ref().and_then(|status| status.pod_ip.clone()).filter(|ip| !ip.is_empty()),
             scheduled: pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()),
             ready,
@@ -109,7 +119,8 @@ impl GatewayPod {
             bundle_hash: annotation(meta::BUNDLE_HASH),
             sandbox_keys: annotation(meta::SANDBOX_KEYS),
             sandbox: label(pod, meta::SANDBOX_NAME),
-            problem: if ready { None } else { problem(pod) },
+            unmounted: if ready || problem.is_some() { None } else { Unmounted::of(pod) },
+            problem,
             init: init_containers(pod),
         }
     }
@@ -151,16 +162,27 @@ fn own_names(pod: &Pod) -> [Option<&str>; 2] {
 
 fn problem(pod: &Pod) -> Option<Problem> {
     if let Some(("False", message)) = condition(pod, "PodScheduled") {
-        let whose = if label(pod, meta::SANDBOX_NAME).is_some() { "sandbox" } else { "gateway" };
-        let message = format!("no node takes the {whose}'s Pod: {message}");
+        // The scheduler says that it is about a volume, and not about which.
+        let claim = claim(pod).filter(|claim| message.contains("olume") && !message.contains(claim));
+        let claim = claim.map(|claim| format!(" (PersistentVolumeClaim {claim})")).unwrap_or_default();
+        let message = format!("no node takes the {}'s Pod: {message}{claim}", whose(pod));
         return Some(Problem { reason: Reason::Unschedulable, message });
     }
     let status = pod.status.as_ref()?;
     let init = status.init_container_statuses.iter().flatten();
-    let containers = |spec: &PodSpec| spec.containers.len() + spec.init_containers.iter().flatten().count();
+    let containers = |spec: &PodSpec| {
+        let (init, ephemeral) = (spec.init_containers.as_ref(), spec.ephemeral_containers.as_ref());
+        spec.containers.len() + init.map_or(0, Vec::len) + ephemeral.map_or(0, Vec::len)
+    };
     let limit = message_limit(pod.spec.as_ref().map_or(0, containers));
-    init.chain(status.container_statuses.iter().flatten())
-        .find_map(|container| of_container(container, own_names(pod), limit))
+    init.chain(status.container_statuses.iter().flatten()).find_map(|container| {
+        failed_startup(pod, container).or_else(|| of_container(container, own_names(pod), limit))
+    })
+}
+
+/// Whose Pod it is, for a message.
+fn whose(pod: &Pod) -> &'static str {
+    if label(pod, meta::SANDBOX_NAME).is_some() { "sandbox" } else { "gateway" }
 }
 
 /// Why a container can't come to be, and what kubelet says of it.
@@ -264,6 +286,21 @@ mod tests {
         assert_eq!(bare, "container gateway: image img:1 can't be had");
     }
 
+    /// kubelet gives each container an equal share, those for debugging too: it cuts where the first line begins.
+    #[test]
+    fn what_kubelet_has_cut_is_known_by_all_containers_of_the_pod() {
+        let containers = |count: usize| vec![json!({"name": "c", "image": "i"}); count];
+        let spec = json!({
+            "containers": containers(2), "initContainers": containers(3), "ephemeralContainers": containers(3)
+        });
+        let cut = format!("half a line\n{}", "x".repeat(12_288 / 8 - 12));
+        let mut status = waiting("CrashLoopBackOff", "");
+        status["containerStatuses"][0]["lastState"] = json!({"terminated": {"exitCode": 1, "message": cut}});
+        let object = json!({"metadata": {"name": "gw-0"}, "spec": spec, "status": status});
+        let pod = GatewayPod::of(&serde_json::from_value(object).unwrap());
+        assert!(!pod.problem.unwrap().message.contains("half a line"));
+    }
+
     #[test]
     fn init_containers_are_known_by_what_they_came_to() {
         let container = |name: &str, state: Value| {
@@ -295,65 +332,6 @@ mod tests {
         assert_eq!(message, "container gateway can't be created: secret \"bot\" not found for …_a(…)");
     }
 
-    /// A gateway that ended four times, the last time so.
-    fn looping(state: &Value, end: &Value) -> Value {
-        json!({"containerStatuses": [{
-            "name": "gateway", "image": "i", "imageID": "", "ready": false, "restartCount": 4, "state": state,
-            "lastState": {"terminated": end}
-        }]})
-    }
-
-    #[test]
-    fn a_crash_loop_reads_the_same_while_it_waits_and_while_it_runs() {
-        let end = json!({"exitCode": 1, "reason": "Error"});
-        let back_off = "back-off 5m0s restarting failed container=gateway pod=gw-0_a(u-1)";
-        let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": back_off}});
-        let waits = said(&looping(&waiting, &end));
-        assert_eq!(waits, said(&looping(&json!({"running": {}}), &end)));
-        assert_eq!(
-            waits.1,
-            "container gateway ends again and again with exit code 1 (Error): its log says why"
-        );
-    }
-
-    #[test]
-    fn one_end_after_a_long_run_is_no_loop_and_a_signals_last_words_are_no_reason() {
-        let with = |finished: &str, code: i32| {
-            let end = json!({
-                "exitCode": code, "reason": "Error", "message": "all is well\n",
-                "startedAt": "2026-11-25T12:00:00Z", "finishedAt": finished
-            });
-            looping(&json!({"running": {}}), &end)
-        };
-        assert_eq!(pod(&with("2026-11-25T12:10:00Z", 1)).problem, None);
-        for (code, words) in [
-            (130, "its log says why"),
-            (137, "its log says why"),
-            (143, "its log says why"),
-            (128, "all is well"),
-            (134, "all is well"),
-        ] {
-            let (_, message) = said(&with("2026-11-25T12:09:59Z", code));
-            let expected =
-                format!("container gateway ends again and again with exit code {code} (Error): {words}");
-            assert_eq!(message, expected);
-        }
-    }
-
-    #[test]
-    fn a_crash_loop_says_what_the_gateway_said_last_and_no_secret() {
-        let end = json!({
-            "exitCode": 78, "reason": "Error",
-            "message": "starting\n2026-11-25T20:06:05Z gateway.auth.token: sk-0123456789 is no reference\n"
-        });
-        let (_, message) = said(&looping(&json!({"running": {}}), &end));
-        assert_eq!(
-            message,
-            "container gateway ends again and again with exit code 78 (the gateway refuses its configuration or its \
-             state): starting gateway.auth.token: [redacted] is no reference"
-        );
-    }
-
     #[test]
     fn a_first_restart_is_no_loop_and_a_ready_pod_has_no_problem() {
         let once = json!({"containerStatuses": [{
@@ -373,5 +351,25 @@ mod tests {
         ]});
         let expected = "no node takes the gateway's Pod: 0/1 nodes are available";
         assert_eq!(said(&status), (Reason::Unschedulable, expected.to_owned()));
+    }
+
+    #[test]
+    fn a_claim_that_is_not_bound_is_named() {
+        let said = |message: &str| {
+            let claim = json!({"name": "state", "persistentVolumeClaim": {"claimName": "acme-state"}});
+            let pod = json!({
+                "metadata": {}, "spec": {"containers": [], "volumes": [claim]},
+                "status": {"conditions": [{"type": "PodScheduled", "status": "False", "message": message}]}
+            });
+            GatewayPod::of(&serde_json::from_value(pod).unwrap()).problem.unwrap().message
+        };
+        let unbound = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
+        assert_eq!(
+            said(unbound),
+            format!("no node takes the gateway's Pod: {unbound} (PersistentVolumeClaim acme-state)")
+        );
+        for named in ["persistentvolumeclaim \"acme-state\" not found", "1 Insufficient memory"] {
+            assert_eq!(said(named), format!("no node takes the gateway's Pod: {named}"));
+        }
     }
 }

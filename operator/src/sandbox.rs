@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kr8tiv_compiler::SandboxKeys;
 use kr8tiv_crds::TenantStatus;
 use kr8tiv_crds::status::{ConditionStatus, ConditionType, Finding, Reason};
 use serde::Deserialize;
@@ -17,6 +16,8 @@ use crate::tenant::observe::Gateway;
 const ENTRIES: usize = 64;
 /// Characters of a mark of keys at most.
 const MARK: usize = 64;
+/// How long a sandbox may take that a tenant with others has been given: nobody has missed it yet.
+const FIRST_START: SignedDuration = SignedDuration::from_mins(2);
 /// Seconds after which one age is as good as another.
 const LONGEST_AGE: i64 = 86_400;
 
@@ -61,17 +62,15 @@ impl PartialEq for Probed {
 impl Eq for Probed {}
 
 impl Probed {
-    /// Whether it is of this Pod, since it was ready, and with the keys that it has.
+    /// Whether it says something of this Pod: it is since that was ready, and where it succeeded, with the keys that the Pod
+    /// has. Doubts about the keys are heard at once.
     fn is_of(&self, pod: &GatewayPod) -> bool {
-        let with_its_keys = match (&self.keys, &pod.sandbox_keys) {
-            (Some(keys), Some(its)) => keys == its,
+        let has_its_keys = match (self.login, &self.keys, &pod.sandbox_keys) {
+            (Login::Ok, Some(keys), Some(its)) => keys == its,
             _ => true,
         };
-        let since_it_is_ready = match (self.at, pod.ready_since) {
-            (Some(at), Some(since)) => at >= since,
-            _ => true,
-        };
-        with_its_keys && since_it_is_ready
+        let is_since_then = self.at.zip(pod.ready_since).is_none_or(|(at, since)| at >= since);
+        self.login.doubts_keys() || (has_its_keys && is_since_then)
     }
 }
 
@@ -107,13 +106,21 @@ pub struct KeysFault {
     pub transient: bool,
 }
 
-/// Whether the watchdog has still to log in to a Pod that is up: time alone does not wake a pass.
-pub fn is_awaited(there: &BTreeMap<String, Gateway>, known: &Known) -> bool {
+/// Whether the watchdog has still to log in to a Pod that is up, or one has its time: time alone wakes no pass.
+pub fn is_awaited(there: &BTreeMap<String, Gateway>, known: &Known, now: Timestamp) -> bool {
     let mut probed = known.health.iter().flat_map(|health| &health.sandboxes);
     probed.any(|(sandbox, probed)| {
-        let pod = there.get(sandbox).and_then(|there| there.pod.as_ref());
-        pod.is_some_and(|(_, pod)| pod.ready && probed.login == Login::Ok && !probed.is_of(pod))
+        let Some(there) = there.get(sandbox) else { return false };
+        match there.pod.as_ref().map(|(_, pod)| pod).filter(|pod| pod.ready) {
+            Some(pod) => !probed.is_of(pod),
+            None => is_new(there, now) && probed.login.trouble().is_some(),
+        }
     })
+}
+
+fn is_new(there: &Gateway, now: Timestamp) -> bool {
+    let created = there.workload.as_ref().and_then(|set| set.created);
+    created.is_some_and(|created| now.duration_since(created) < FIRST_START)
 }
 
 impl Login {
@@ -140,19 +147,20 @@ impl Login {
     }
 }
 
-/// What is to be said of the sandboxes of a plan; `None` when there are none.
+/// What is to be said of the sandboxes of these names; `None` when there are none.
 pub fn finding(
-    planned: &[SandboxKeys],
+    names: &[&str],
     there: &BTreeMap<String, Gateway>,
     keys: Option<&KeysFault>,
     known: &Known,
     previous: &TenantStatus,
     suspended: bool,
+    now: Timestamp,
 ) -> Option<Finding> {
     let found = |status, reason, message: String| {
         Some(Finding { type_: ConditionType::SandboxReady, status, reason, message })
     };
-    if planned.is_empty() {
+    if names.is_empty() {
         return None;
     }
     if suspended {
@@ -169,23 +177,21 @@ pub fn finding(
         Some(fault) => troubles.push((fault.reason, fault.message.clone())),
         None => {}
     }
-    for SandboxKeys { sandbox, .. } in planned {
-        let pod = there.get(sandbox).and_then(|there| there.pod.as_ref()).map(|(_, pod)| pod);
-        let pod = pod.filter(|pod| !pod.deleting);
+    for sandbox in names.iter().copied() {
+        let there = there.get(sandbox);
+        let is_missed = was_told && !there.is_some_and(|there| is_new(there, now));
+        let pod = there.and_then(|there| there.pod.as_ref()).map(|(_, pod)| pod).filter(|pod| !pod.deleting);
         if let Some(problem) = pod.and_then(|pod| pod.problem.as_ref()) {
             troubles.push((problem.reason, format!("sandbox {sandbox}: {}", problem.message)));
             continue;
         }
         let is_ready = pod.is_some_and(|pod| pod.ready);
-        let login = probed.and_then(|probed| probed.get(sandbox)).filter(|probed| {
-            // One into the Pod before, or with the keys before, says nothing of this one.
-            probed.login != Login::Ok || pod.is_none_or(|pod| probed.is_of(pod))
-        });
-        let login = login.map(|probed| probed.login);
+        let login = probed.and_then(|probed| probed.get(sandbox));
+        let login = login.filter(|probed| pod.is_none_or(|pod| probed.is_of(pod))).map(|probed| probed.login);
         match (login, login.and_then(Login::trouble)) {
             (Some(Login::Ok), _) if is_ready => {}
             // At a first start nobody has missed it yet.
-            (_, Some((reason, what))) if is_ready || was_told => {
+            (_, Some((reason, what))) if is_ready || is_missed => {
                 troubles.push((reason, format!("sandbox {sandbox} {what}")));
             }
             (None, _) if is_ready => unheard = true,
@@ -201,23 +207,19 @@ pub fn finding(
     if let Some(said) = said.filter(|_| was_told && (starting || unheard)) {
         return Some(said);
     }
-    if starting {
-        return found(ConditionStatus::Unknown, Reason::Starting, "the sandbox is starting".to_owned());
-    }
-    if unheard {
-        let not_yet = "nobody has logged in to the sandbox yet".to_owned();
-        return found(ConditionStatus::Unknown, Reason::Starting, not_yet);
+    if starting || unheard {
+        let what =
+            if starting { "the sandbox is starting" } else { "nobody has logged in to the sandbox yet" };
+        return found(ConditionStatus::Unknown, Reason::Starting, what.to_owned());
     }
     let well = "the gateway can log in to the sandbox and run commands in it".to_owned();
     found(ConditionStatus::True, Reason::Succeeded, well)
 }
 
-/// What was said before, for a pass that did not get as far.
-pub fn kept(previous: &TenantStatus) -> Option<Finding> {
-    let mut conditions = previous.conditions.iter();
-    conditions
-        .find(|condition| condition.type_ == ConditionType::SandboxReady.as_str())
-        .and_then(Finding::kept)
+/// What was said before.
+fn kept(previous: &TenantStatus) -> Option<Finding> {
+    let said = previous.conditions.iter().find(|said| said.type_ == ConditionType::SandboxReady.as_str());
+    said.and_then(Finding::kept)
 }
 
 #[cfg(test)]
@@ -227,14 +229,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::child::Workload;
     use crate::health::Health;
     use crate::pod::{GatewayPod, Problem};
 
     const NAME: &str = "acme-sandbox";
-
-    fn planned() -> [SandboxKeys; 1] {
-        [SandboxKeys { sandbox: NAME.into(), secret: "s".into(), host: "h".into() }]
-    }
 
     fn there(pod: GatewayPod) -> BTreeMap<String, Gateway> {
         let pod = Some((format!("{NAME}-0"), Arc::new(pod)));
@@ -268,9 +267,13 @@ mod tests {
         "2026-01-01T00:10:00Z".parse().unwrap()
     }
 
+    fn text(found: Option<Finding>) -> String {
+        let Finding { status, reason, message, .. } = found.unwrap();
+        format!("{} {}: {message}", status.as_str(), reason.as_str())
+    }
+
     fn brief(pod: GatewayPod, known: &Known, previous: &TenantStatus) -> String {
-        let found = finding(&planned(), &there(pod), None, known, previous, false).unwrap();
-        format!("{} {}: {}", found.status.as_str(), found.reason.as_str(), found.message)
+        text(finding(&[NAME], &there(pod), None, known, previous, false, now()))
     }
 
     #[test]
@@ -289,15 +292,16 @@ mod tests {
             assert!(said.starts_with(expected), "{said}");
         }
         assert!(brief(ready(), &told("OfALaterRelease"), &none).starts_with("Unknown Starting"));
-        assert_eq!(finding(&[], &there(ready()), None, &told("Ok"), &none, false), None);
-        let suspended = finding(&planned(), &BTreeMap::new(), None, &told("Ok"), &none, true).unwrap();
+        assert_eq!(finding(&[], &there(ready()), None, &told("Ok"), &none, false, now()), None);
+        let suspended = finding(&[NAME], &BTreeMap::new(), None, &told("Ok"), &none, true, now()).unwrap();
         assert_eq!((suspended.status, suspended.reason), (ConditionStatus::Unknown, Reason::Suspended));
     }
 
     #[test]
     fn a_first_start_is_no_failure_and_a_later_loss_is_one() {
         let gone = |previous: &TenantStatus| {
-            let found = finding(&planned(), &BTreeMap::new(), None, &told("Unreachable"), previous, false);
+            let found =
+                finding(&[NAME], &BTreeMap::new(), None, &told("Unreachable"), previous, false, now());
             found.unwrap().status
         };
         assert_eq!(gone(&TenantStatus::default()), ConditionStatus::Unknown);
@@ -345,9 +349,9 @@ mod tests {
                 "{keys} {age}"
             );
             assert!(brief(pod(earlier), &told, &before("False")).ends_with("before"));
-            assert!(is_awaited(&there(pod(earlier)), &told));
+            assert!(is_awaited(&there(pod(earlier)), &told, now()));
         }
-        assert!(!is_awaited(&there(pod(earlier)), &told("k2", 30)));
+        assert!(!is_awaited(&there(pod(earlier)), &told("k2", 30), now()));
         assert_eq!(told("k2", 30), told("k2", 0), "time alone is no news");
         let refused = heard(&json!([{"name": NAME, "reason": "AuthFailed", "keys": "k1", "ageSeconds": 90}]));
         assert!(
@@ -356,13 +360,38 @@ mod tests {
         );
     }
 
+    /// It may be of the time before the Pod was there: a watchdog tries again.
+    #[test]
+    fn what_failed_before_the_pod_was_ready_is_no_failure_of_it() {
+        let pod = || GatewayPod { ready_since: Some("2026-01-01T00:09:00Z".parse().unwrap()), ..ready() };
+        let told = |age: u32| heard(&json!([{"name": NAME, "reason": "Unreachable", "ageSeconds": age}]));
+        let none = TenantStatus::default();
+        assert!(brief(pod(), &told(60), &none).starts_with("Unknown Starting: nobody"));
+        assert!(brief(pod(), &told(60), &before("False")).ends_with("before"));
+        assert!(is_awaited(&there(pod()), &told(60), now()), "the same again is no news");
+        assert!(brief(pod(), &told(30), &none).starts_with("False Unreachable"));
+    }
+
+    #[test]
+    fn one_that_is_added_is_given_its_time() {
+        let logins = json!([{"name": NAME, "reason": "Ok"}, {"name": "added", "reason": "Unreachable"}]);
+        let known = heard(&logins);
+        let found = |created: &str| {
+            let mut all = there(ready());
+            let set = Workload { created: Some(created.parse().unwrap()), ..Workload::default() };
+            all.insert("added".into(), Gateway { workload: Some(Arc::new(set)), pod: None });
+            let found = finding(&[NAME, "added"], &all, None, &known, &before("True"), false, now()).unwrap();
+            (found.status, found.reason, is_awaited(&all, &known, now()))
+        };
+        assert_eq!(found("2026-01-01T00:08:01Z"), (ConditionStatus::True, Reason::Succeeded, true));
+        assert_eq!(found("2026-01-01T00:08:00Z"), (ConditionStatus::False, Reason::Unreachable, false));
+    }
+
     #[test]
     fn keys_that_can_not_be_made_are_told_of_unless_it_is_over_in_a_moment() {
         let fault = |transient| KeysFault { reason: Reason::Conflict, message: "taken".into(), transient };
         let found = |fault: &KeysFault, previous: &TenantStatus| {
-            let found = finding(&planned(), &there(ready()), Some(fault), &told("Ok"), previous, false);
-            let found = found.unwrap();
-            format!("{} {}: {}", found.status.as_str(), found.reason.as_str(), found.message)
+            text(finding(&[NAME], &there(ready()), Some(fault), &told("Ok"), previous, false, now()))
         };
         assert_eq!(found(&fault(false), &before("True")), "False Conflict: taken");
         assert!(found(&fault(true), &before("True")).ends_with("before"));

@@ -27,6 +27,10 @@ use crate::tokens::{Fingerprint, Fingerprints, Held};
 /// How long a found Secret is believed in while a container can't be created.
 const DOUBT_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long a Secret that was read for its tokens need not be read again for what else it holds: a pass may have to wait in
+/// between for that over an earlier Tenant.
+const RECENT: Duration = Duration::from_mins(1);
+
 /// Why a gateway can't have its Secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -98,8 +102,16 @@ struct Known {
     /// The tokens of channels that have been looked for, with what they are when they exist.
     tokens: BTreeMap<SecretKeyReference, Option<Fingerprint>>,
     tokens_checked: Option<Instant>,
-    /// Secrets that have been read in this pass, by name: the keys that hold something, `None` without the Secret.
-    read: BTreeMap<String, Option<BTreeSet<String>>>,
+    /// Secrets that have been read for their tokens, by name.
+    read: BTreeMap<String, Read>,
+}
+
+/// A Secret that has been read, and when.
+#[derive(Clone)]
+struct Read {
+    /// The keys that hold something; `None` without the Secret.
+    keys: Option<BTreeSet<String>>,
+    at: Instant,
 }
 
 impl Known {
@@ -166,7 +178,6 @@ impl Secrets {
             unread.map(|token| token.name.clone()).collect::<BTreeSet<String>>()
         };
         let names = unread(&known);
-        known.read.clear();
         known.tokens.retain(|token, _| wanted.contains(token));
         let mut outcome = Ok(());
         for name in &names {
@@ -175,7 +186,7 @@ impl Secrets {
                     let new = wanted.iter().filter(|token| token.name == *name);
                     known.tokens.extend(new.map(|token| ((*token).clone(), None)));
                     let keys = known.learn(name, secret.as_ref(), &self.fingerprints);
-                    known.read.insert(name.clone(), keys);
+                    known.read.insert(name.clone(), Read { keys, at: now });
                 }
                 Err(error) => outcome = Err(error),
             }
@@ -223,6 +234,7 @@ impl Secrets {
         if unknown.is_empty() {
             return Ok(());
         }
+        known.read.retain(|_, read| now - read.at < RECENT);
         let contents = self.contents(tenant, &mut known, &unknown).await?;
         let mut lines = Vec::new();
         for reference in references {
@@ -260,8 +272,8 @@ impl Secrets {
         let mut contents = BTreeMap::new();
         for secret in wanted {
             if !contents.contains_key(&secret.name) {
-                let keys = if let Some(keys) = known.read.remove(&secret.name) {
-                    keys
+                let keys = if let Some(read) = known.read.remove(&secret.name) {
+                    read.keys
                 } else {
                     let found = self.get(tenant, &secret.name).await?;
                     known.learn(&secret.name, found.as_ref(), &self.fingerprints)

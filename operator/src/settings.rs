@@ -27,13 +27,7 @@ pub struct Settings {
     #[arg(long, env = "KR8TIV_WATCHDOG_IMAGE", value_name = "IMAGE", value_parser = image)]
     pub watchdog_image: String,
     /// Image of sandboxes, in which tools of conversations other than main sessions run.
-    #[arg(
-        long,
-        env = "KR8TIV_SANDBOX_IMAGE",
-        default_value = concat!("ghcr.io/kr8tiv-ai/sandbox:", env!("CARGO_PKG_VERSION")),
-        value_name = "IMAGE",
-        value_parser = image
-    )]
+    #[arg(long, env = "KR8TIV_SANDBOX_IMAGE", value_name = "IMAGE", value_parser = image)]
     pub sandbox_image: String,
     /// Mirror of the npm registry from which gateways install the plugins of channels.
     #[arg(long, env = "KR8TIV_PLUGIN_REGISTRY", value_name = "URL", value_parser = registry)]
@@ -158,28 +152,36 @@ mod tests {
 
     use super::*;
 
+    const IMAGES: [&str; 4] = ["--watchdog-image", "w:1", "--sandbox-image", "s:1"];
+
     fn parse(arguments: &[&str]) -> Result<Settings, clap::Error> {
-        Settings::try_parse_from([&["kr8tiv-operator"], arguments].concat())
+        Settings::try_parse_from([&["kr8tiv-operator"], &IMAGES[..], arguments].concat())
     }
 
     #[test]
     fn defaults_are_the_documented_ones() {
         Settings::command().debug_assert();
-        let settings = parse(&["--watchdog-image", "w:1"]).unwrap();
+        let settings = parse(&[]).unwrap();
         assert_eq!(settings.gateway_repository, "ghcr.io/openclaw/openclaw");
-        assert_eq!(
-            settings.sandbox_image,
-            format!("ghcr.io/kr8tiv-ai/sandbox:{}", env!("CARGO_PKG_VERSION"))
-        );
         assert_eq!(settings.supermemory_addresses, Addresses::Public);
         assert_eq!((settings.listen.to_string(), settings.log), ("0.0.0.0:8080".into(), "info".into()));
     }
 
+    /// Both are of the chart's version, which alone knows where they are.
+    #[test]
+    fn images_that_run_beside_gateways_have_no_default() {
+        for missing in [0, 2] {
+            let mut arguments = IMAGES.to_vec();
+            arguments.drain(missing..missing + 2);
+            assert!(Settings::try_parse_from([&["kr8tiv-operator"], &arguments[..]].concat()).is_err());
+        }
+    }
+
     #[test]
     fn the_operators_own_pods_are_those_of_the_chart() {
-        let settings = parse(&["--watchdog-image", "w:1"]).unwrap();
+        let settings = parse(&[]).unwrap();
         assert_eq!(settings.platform().operator, OperatorPods::default());
-        let with = |labels| parse(&["--watchdog-image", "w:1", "--operator-labels", labels]);
+        let with = |labels| parse(&["--operator-labels", labels]);
         assert_eq!(
             with("a=b,c=").unwrap().operator_labels,
             [("a".into(), "b".into()), ("c".into(), String::new())].into()
@@ -191,10 +193,7 @@ mod tests {
 
     #[test]
     fn plugins_come_from_one_place() {
-        let source = |arguments: &[&str]| {
-            parse(&[&["--watchdog-image", "w:1"], arguments].concat())
-                .map(|settings| settings.platform().plugins)
-        };
+        let source = |arguments: &[&str]| parse(arguments).map(|settings| settings.platform().plugins);
         assert_eq!(source(&[]).unwrap(), PluginSource::Registry);
         let mirror = ["--plugin-registry", "https://npm.example.com/"];
         assert_eq!(source(&mirror).unwrap(), PluginSource::Mirror { url: mirror[1].into() });
@@ -208,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_repository_has_no_tag_and_may_have_a_port() {
-        let with = |repository| parse(&["--watchdog-image", "w:1", "--gateway-repository", repository]);
+        let with = |repository| parse(&["--gateway-repository", repository]);
         assert!(with("localhost:5000/openclaw").is_ok());
         for bad in ["ghcr.io/openclaw/openclaw:2026.9.6", "a@sha256:00", "", "a b"] {
             assert!(with(bad).is_err(), "{bad}");

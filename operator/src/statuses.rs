@@ -38,8 +38,10 @@ pub enum Error {
 pub struct Statuses {
     client: Client,
     events: Events,
-    written: Mutex<HashMap<(TypeId, Key), Written>>,
+    written: Mutex<AllWritten>,
 }
+
+type AllWritten = HashMap<(TypeId, Key), Written>;
 
 struct Written {
     uid: Option<String>,
@@ -56,16 +58,14 @@ impl Statuses {
 
     /// The object's status: as written last, or as stored, whichever is newer.
     pub fn latest<K: CustomKind>(&self, object: &K) -> K::Status {
-        let metadata = object.meta();
         let written = self.written.lock();
-        let newer = written
-            .get(&(TypeId::of::<K>(), Key::of(metadata)))
-            .filter(|written| written.uid == metadata.uid && written.version > version_of(metadata))
+        let newer = newer::<K>(&written, object.meta())
             .and_then(|written| serde_json::from_value(written.status.clone()).ok());
         newer.or_else(|| object.status().cloned()).unwrap_or_default()
     }
 
-    /// Writes a status when it is not what [`Statuses::latest`] gives. Says whether it was written.
+    /// Writes a status when it is not what [`Statuses::latest`] gives. Says whether it was written: not when it was there
+    /// already, and not when the object is gone or another one than was seen.
     pub async fn write<K: CustomKind>(&self, object: &K, status: &K::Status) -> Result<bool, Error> {
         let latest = self.latest(object);
         if latest == *status {
@@ -99,12 +99,9 @@ impl Statuses {
         });
         let stored =
             json!({"observedGeneration": object.observed_generation, "conditions": object.conditions});
-        let known = self
-            .written
-            .lock()
-            .get(&(TypeId::of::<K>(), Key::of(metadata)))
-            .is_some_and(|written| written.uid == metadata.uid && written.status == status);
-        if stored == status || known {
+        let is_written =
+            newer::<K>(&self.written.lock(), metadata).is_some_and(|written| written.status == status);
+        if stored == status || is_written {
             return Ok(false);
         }
         let written = self.patch::<K>(metadata, status.clone(), status.clone()).await?;
@@ -117,10 +114,8 @@ impl Statuses {
     /// The version of the object that a status belongs to: the one that was seen, or that of our own last write to it.
     fn newest<K: CustomKind>(&self, metadata: &kube::core::ObjectMeta) -> Option<String> {
         let written = self.written.lock();
-        let newer = written
-            .get(&(TypeId::of::<K>(), Key::of(metadata)))
-            .filter(|written| written.uid == metadata.uid && written.version > version_of(metadata));
-        newer.map_or_else(|| metadata.resource_version.clone(), |written| written.resource_version.clone())
+        newer::<K>(&written, metadata)
+            .map_or_else(|| metadata.resource_version.clone(), |written| written.resource_version.clone())
     }
 
     /// The object is gone.
@@ -136,8 +131,8 @@ impl Statuses {
     ) -> Result<bool, Error> {
         let key = Key::of(metadata);
         let api = Api::<Guarded<K>>::namespaced(self.client.clone(), &key.namespace);
-        // It keeps this from landing on what the pass has not seen: a new object of the same name, of which an API server
-        // takes a status whatever uid comes with it, or another generation.
+        // The version keeps this from landing on what the pass has not seen: a new object of the same name, of which an API
+        // server takes a status whatever uid comes with it, or another generation.
         let body = json!({"metadata": {"resourceVersion": self.newest::<K>(metadata)}, "status": patch});
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         match api.patch_status(&key.name, &parameters, &Patch::Merge(body)).await {
@@ -156,6 +151,15 @@ impl Statuses {
             Err(source) => Err(Error::Write { kind: K::kind(&()).into(), key, source: Box::new(source) }),
         }
     }
+}
+
+/// What was written last for this very object, if the watch has not told of it yet.
+fn newer<'a, K: CustomKind>(
+    written: &'a AllWritten,
+    metadata: &kube::core::ObjectMeta,
+) -> Option<&'a Written> {
+    let last = written.get(&(TypeId::of::<K>(), Key::of(metadata)))?;
+    (last.uid == metadata.uid && last.version > version_of(metadata)).then_some(last)
 }
 
 /// Conditions have whole seconds; so has the present, for a written status to equal its answer.

@@ -110,7 +110,8 @@ fn around(stores: &Stores, tenant: &Tenant) -> Neighbours {
     let key = Key::of(&tenant.metadata);
     let agents = stores.index.agents_of_tenant(&key);
     let agents = agents.iter().filter_map(|agent| custom(&stores.agents, agent)).filter_map(living);
-    let gateway = tenant.status.as_ref().and_then(|status| status.gateway.as_ref());
+    let status = tenant.status.as_ref();
+    let gateway = status.and_then(|status| status.gateway.as_ref());
     let labels = stores.namespace_labels(&key.namespace);
     Neighbours {
         harness: custom(&stores.harnesses, &harness_of(tenant)),
@@ -118,6 +119,7 @@ fn around(stores: &Stores, tenant: &Tenant) -> Neighbours {
         surroundings: Surroundings {
             namespace_labels: labels.as_deref().cloned().unwrap_or_default(),
             running_version: gateway.map(|gateway| gateway.version.clone()),
+            container_tag: status.and_then(|status| status.container_tag.clone()),
             ..Surroundings::default()
         },
         ..Neighbours::default()

@@ -13,14 +13,14 @@ const SANDBOX_IMAGE: &str = concat!("ghcr.io/kr8tiv-ai/sandbox:", env!("CARGO_PK
 
 /// What the operator was installed with.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Installation")]
 pub struct PlatformArguments {
     /// Repository of the gateway's image, as in the chart's value gateway.repository [default: the chart's].
     #[arg(
         long,
         env = "KR8TIV_GATEWAY_REPOSITORY",
         value_name = "REPOSITORY",
-        value_parser = repository,
-        help_heading = "Installation"
+        value_parser = repository
     )]
     pub gateway_repository: Option<String>,
     /// Image of the watchdog, as in the chart's value watchdog.image [default: the chart's].
@@ -28,8 +28,7 @@ pub struct PlatformArguments {
         long,
         env = "KR8TIV_WATCHDOG_IMAGE",
         value_name = "IMAGE",
-        value_parser = image,
-        help_heading = "Installation"
+        value_parser = image
     )]
     pub watchdog_image: Option<String>,
     /// Image of sandboxes, as in the chart's value sandbox.image [default: the chart's].
@@ -37,8 +36,7 @@ pub struct PlatformArguments {
         long,
         env = "KR8TIV_SANDBOX_IMAGE",
         value_name = "IMAGE",
-        value_parser = image,
-        help_heading = "Installation"
+        value_parser = image
     )]
     pub sandbox_image: Option<String>,
     /// Mirror of the npm registry for the plugins of channels, as in the chart's value gateway.plugins.registry.
@@ -46,8 +44,7 @@ pub struct PlatformArguments {
         long,
         env = "KR8TIV_PLUGIN_REGISTRY",
         value_name = "URL",
-        value_parser = registry,
-        help_heading = "Installation"
+        value_parser = registry
     )]
     pub plugin_registry: Option<String>,
     /// Image with the plugins of channels, as in the chart's value gateway.plugins.image.
@@ -56,8 +53,7 @@ pub struct PlatformArguments {
         env = "KR8TIV_PLUGIN_IMAGE",
         value_name = "IMAGE",
         value_parser = image,
-        conflicts_with = "plugin_registry",
-        help_heading = "Installation"
+        conflicts_with = "plugin_registry"
     )]
     pub plugin_image: Option<String>,
     /// Namespace of the operator's Pods, which the tenants' NetworkPolicies let ask the watchdogs [default:
@@ -66,8 +62,7 @@ pub struct PlatformArguments {
         long,
         env = "KR8TIV_OPERATOR_NAMESPACE",
         value_name = "NAMESPACE",
-        value_parser = namespace,
-        help_heading = "Installation"
+        value_parser = namespace
     )]
     pub operator_namespace: Option<String>,
     /// Labels of the operator's Pods [default: those that the chart gives a release kr8tiv-operator].
@@ -76,8 +71,7 @@ pub struct PlatformArguments {
         env = "KR8TIV_OPERATOR_LABELS",
         value_name = "KEY=VALUE",
         value_parser = label,
-        value_delimiter = ',',
-        help_heading = "Installation"
+        value_delimiter = ','
     )]
     pub operator_labels: Vec<(String, String)>,
 }

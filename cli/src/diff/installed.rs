@@ -222,4 +222,30 @@ spec:
         assert_eq!((rotation.as_deref(), kept), (Some("1"), sandbox_keys));
         assert_eq!(change(&found), Change::Unchanged);
     }
+
+    #[test]
+    fn new_keys_of_a_sandbox_are_a_change() {
+        let platform = PlatformArguments::default().platform();
+        let sandbox_keys = BTreeMap::from([("acme-sandbox".to_owned(), "0a1b2c3d4e".to_owned())]);
+        let mut found = found(&platform, &[], Remembered { sandbox_keys, ..Remembered::default() });
+        let ask = |input: &mut input::Input| {
+            let tenant = input.objects.tenants[0].object.as_mut().unwrap();
+            let asked = BTreeMap::from([(meta::ROTATE_SANDBOX_KEYS.to_owned(), "1".to_owned())]);
+            tenant.metadata.annotations = Some(asked);
+        };
+        ask(&mut found.input);
+        let entry = with_cluster(&found, &PlatformArguments::default()).unwrap().remove(0);
+        let objects = entry.difference.unwrap().objects;
+        let fields: Vec<_> = objects
+            .iter()
+            .map(|object| {
+                (object.name.as_str(), object.fields.iter().map(|field| field.path.as_str()).collect())
+            })
+            .collect();
+        let field = "spec.template.metadata.annotations[kr8tiv.ai/sandbox-keys]";
+        assert_eq!(fields, [("acme-sandbox", vec![field])]);
+        // The cluster's Tenant asks for them already.
+        ask(&mut found.live);
+        assert_eq!(change(&found), Change::Unchanged);
+    }
 }

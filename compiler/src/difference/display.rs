@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use super::fields::replaces_pods;
+use super::fields::is_of_pods;
 use super::{Change, Difference, Effect, FieldChange, FileChange, ObjectChange};
 
 impl fmt::Display for Difference {
@@ -88,7 +88,7 @@ fn object(f: &mut fmt::Formatter<'_>, change: &ObjectChange) -> fmt::Result {
     let note = match (change, effect) {
         (Change::Updated, Effect::Restart) => " (restart: its Pod is replaced)",
         (Change::Deleted, Effect::Restart) => " (restart: its Pod ends)",
-        (Change::Updated, _) if is_workload && fields.iter().any(|field| replaces_pods(&field.path)) => {
+        (Change::Updated, _) if is_workload && fields.iter().any(|field| is_of_pods(&field.path)) => {
             " (its Pod is replaced, and the gateway goes on)"
         }
         _ => "",

@@ -82,8 +82,12 @@ pub(super) fn object(old: &Value, new: &Value) -> Vec<FieldChange> {
 
 /// Whether a change of a workload's field ends its Pods.
 pub(super) fn replaces_pods(path: &str) -> bool {
-    path == "spec.replicas"
-        || ["spec.template.", "spec.template["].iter().any(|prefix| path.starts_with(prefix))
+    path == "spec.replicas" || is_of_pods(path)
+}
+
+/// Whether a field is of a workload's Pods: with another value they are other Pods.
+pub(super) fn is_of_pods(path: &str) -> bool {
+    ["spec.template.", "spec.template["].iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// Whether an object is of a sandbox: the gateway goes on without it.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::pod;
+use super::real::{Answer, CALL, VALIDATE, judged};
 
 fn init_container<'a>(bundle: &'a Bundle, name: &str) -> &'a Container {
     let containers = pod(bundle).init_containers.as_ref().unwrap();
@@ -40,10 +41,7 @@ impl Host {
 
     /// The copy that the image's entry point makes.
     pub fn copy_packages(&self) {
-        let output =
-            Command::new(super::root().join("dev/build-images")).arg("--plugins-dir").output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let packages = format!("{}/npm-cache/.", String::from_utf8(output.stdout).unwrap().trim());
+        let packages = super::image_folder("--plugins-dir").join("npm-cache/.");
         fs::create_dir(self.path("plugins")).unwrap();
         assert!(
             Command::new("cp").arg("-R").arg(packages).arg(self.path("plugins")).status().unwrap().success()
@@ -132,28 +130,42 @@ impl Host {
         projects.remove(0)
     }
 
-    pub fn validate(&self, bundle: &Bundle) -> Value {
-        self.configure(bundle);
-        let arguments = ["node", "dist/index.js", "config", "validate", "--json"];
-        json_of(&self.isolated(&pod(bundle).containers[0], &arguments).output().unwrap())
+    /// What OpenClaw says of the configurations of bundles: by its own command, in one process.
+    pub fn validate(&self, bundles: &[Bundle]) -> Vec<Answer> {
+        let configs: Vec<_> = bundles.iter().map(|bundle| bundle.config.as_str()).collect();
+        let app = self.openclaw.join("app");
+        let program = ["node", VALIDATE, app.to_str().unwrap()];
+        let mut command = self.isolated(&pod(&bundles[0]).containers[0], &program);
+        judged(&mut command, &self.path("questions"), &configs)
     }
 
     /// Starts the gateway as it stands in the Pod, and asks it for its channels when it is up.
     pub fn channels_status(&self, bundle: &Bundle) -> Value {
         const SCRIPT: &str = r#"
-            "$@" > "$TMPDIR/gateway.log" 2>&1 &
-            gateway=$!
-            until node dist/index.js channels status --json > "$TMPDIR/status" 2> /dev/null &&
-                grep -q channelAccounts "$TMPDIR/status"; do
-                kill -0 $gateway || { cat "$TMPDIR/gateway.log" >&2; exit 1; }
-            done
-            cat "$TMPDIR/status"
+            const { spawn } = await import("node:child_process");
+            const { openSync, readFileSync } = await import("node:fs");
+            const [call, address, ...program] = process.argv.slice(1);
+            const path = `${process.env.TMPDIR}/gateway.log`;
+            const log = openSync(path, "w");
+            spawn(program[0], program.slice(1), { stdio: ["ignore", log, log] }).on("exit", () => {
+                console.error(readFileSync(path, "utf8"));
+                process.exit(1);
+            });
+            const startup = async () => (await (await fetch(`http://${address}/startupz`)).json()).status;
+            while ((await startup().catch(() => "")) !== "started") await new Promise((done) => setTimeout(done, 100));
+            const question = [`ws://${address}`, process.env.OPENCLAW_GATEWAY_TOKEN, "operator.read", "channels.status", "{}"];
+            const options = { stdio: ["ignore", "inherit", "inherit"] };
+            // The gateway ends with this process.
+            spawn("node", ["--input-type=module", "--eval", call, ...question], options).on("exit", process.exit);
         "#;
         self.configure(bundle);
         let container = &pod(bundle).containers[0];
-        let mut program = vec!["sh", "-c", SCRIPT, "sh"];
+        let ports = container.ports.iter().flatten();
+        let port = ports.map(|port| port.container_port).next().unwrap();
+        let address = format!("127.0.0.1:{port}");
+        let mut program = vec!["node", "--input-type=module", "--eval", SCRIPT, CALL, &address];
         program.extend(container.args.iter().flatten().map(String::as_str));
-        json_of(&self.isolated(container, &program).output().unwrap())
+        json_of(&self.isolated(container, &program).output().unwrap())["payload"].take()
     }
 }
 

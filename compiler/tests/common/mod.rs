@@ -5,6 +5,7 @@
 pub mod channels;
 pub mod generate;
 pub mod host;
+pub mod http;
 pub mod real;
 pub mod rules;
 pub mod sections;
@@ -14,8 +15,9 @@ pub mod small;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 use kr8tiv_compiler::{
     Bundle, Diagnostics, Inputs, Object, OperatorPods, Platform, PluginSource, Surroundings, compile,
     compose_file, manifests,
@@ -126,18 +128,26 @@ impl Case {
 /// The real OpenClaw of this release, unpacked on this machine: `bin/openclaw` in the folder that
 /// `dev/build-images --openclaw-dir` prints.
 pub fn openclaw() -> PathBuf {
-    let output = Command::new(root().join("dev/build-images")).arg("--openclaw-dir").output().unwrap();
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| image_folder("--openclaw-dir"));
+    FOLDER.join("bin/openclaw")
+}
+
+/// What `dev/build-images` has on this machine of an image.
+pub fn image_folder(option: &str) -> PathBuf {
+    let output = Command::new(root().join("dev/build-images")).arg(option).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("bin/openclaw")
+    String::from_utf8(output.stdout).unwrap().trim().into()
+}
+
+/// What the gateway's Pod is made of.
+pub fn template(bundle: &Bundle) -> &PodTemplateSpec {
+    let gateway = bundle.objects.iter().find_map(Object::gateway).unwrap();
+    &gateway.spec.as_ref().unwrap().template
 }
 
 /// The gateway's Pod.
 pub fn pod(bundle: &Bundle) -> &PodSpec {
-    let found = bundle.objects.iter().find_map(|object| match object {
-        Object::StatefulSet(_) => object.gateway()?.spec.as_ref()?.template.spec.as_ref(),
-        _ => None,
-    });
-    found.unwrap()
+    template(bundle).spec.as_ref().unwrap()
 }
 
 /// Everything that a bundle is on disk.

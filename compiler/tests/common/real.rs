@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -28,6 +27,13 @@ pub struct Issue {
     pub path: String,
     pub message: String,
 }
+
+/// A program for `node --input-type=module --eval` that calls a method of a gateway.
+pub const CALL: &str = include_str!("../gateway-call.mjs");
+
+/// Judges many configurations by OpenClaw's own command within one process; its first argument is the folder of OpenClaw's
+/// package.
+pub const VALIDATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openclaw-validate.mjs");
 
 /// Warnings that say nothing against a configuration.
 const EXCEPTIONS: &[&str] = &[
@@ -66,24 +72,21 @@ pub fn assert_accepted(of: &str, accepted: &[(String, String)], refused: usize) 
     );
 }
 
-/// Judges many configurations by OpenClaw's own command within one process: see `tests/openclaw-validate.mjs`.
-/// An answer each, in the same order.
+/// OpenClaw's opinion of many configurations, by one process. An answer each, in the same order.
 pub fn validate_all(configs: &[(String, String)]) -> Vec<Answer> {
     let home = tempfile::tempdir().unwrap();
-    let questions = home.path().join("questions");
-    let mut file = File::create(&questions).unwrap();
-    for (_, config) in configs {
-        writeln!(file, "{}", Value::from(config.as_str())).unwrap();
-    }
     let root = openclaw().ancestors().nth(2).unwrap().to_owned();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openclaw-validate.mjs");
     let mut node = Command::new(root.join("node/bin/node"));
-    let output = at_home(&mut node, home.path())
-        .arg(script)
-        .arg(root.join("app"))
-        .stdin(File::open(&questions).unwrap())
-        .output()
-        .unwrap();
+    at_home(&mut node, home.path()).arg(VALIDATE).arg(root.join("app"));
+    let configs: Vec<_> = configs.iter().map(|(_, config)| config.as_str()).collect();
+    judged(&mut node, &home.path().join("questions"), &configs)
+}
+
+/// Has a process with [`VALIDATE`] judge configurations; `questions` is a file for them.
+pub fn judged(process: &mut Command, questions: &Path, configs: &[&str]) -> Vec<Answer> {
+    let lines: Vec<_> = configs.iter().map(|config| format!("{}\n", Value::from(*config))).collect();
+    fs::write(questions, lines.concat()).unwrap();
+    let output = process.stdin(File::open(questions).unwrap()).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let answers: Vec<Answer> =

@@ -214,6 +214,22 @@ fn people_can_read_it() {
 }
 
 #[test]
+fn what_becomes_of_a_sandbox_is_said() {
+    let old = example(&[]);
+    let suspended = "displayName: Globex Corporation\n  suspend: true";
+    for (edit, expected) in [
+        (CASES[0].edit, "~ StatefulSet globex-sandbox (its Pod is replaced, and the gateway goes on)\n"),
+        (
+            ("displayName: Globex Corporation", suspended),
+            "~ StatefulSet globex-sandbox\n  spec.replicas\n    - 1\n    + 0\n",
+        ),
+    ] {
+        let text = Difference::between(Some(&old), &example(&[edit])).to_string();
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
 fn programs_can_read_it() {
     let old = example(&[]);
     let new = example(&[("primary: anthropic/claude-sonnet-4-6", "primary: anthropic/claude-opus-4-6")]);

@@ -13,11 +13,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kr8tiv_compiler::{Bundle, Object};
+use kr8tiv_compiler::Bundle;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::common;
+use crate::common::http::request;
+use crate::common::real::CALL;
 
 /// For each thing that is waited for. A cold start takes half a minute on two cores, on busy ones more.
 const DEADLINE: Duration = Duration::from_mins(3);
@@ -32,28 +34,6 @@ const CONFIG_FOLDER: &str = "/etc/openclaw/config";
 const SECRET: &str = "123456:not-a-secret";
 /// kubelet starts a container again that ends. On a busy machine OpenClaw ends when a step of its start takes more than 5 s.
 const STARTS: usize = 3;
-/// Calls a method of a gateway: the address, the token, the scope, the method and its parameters are the arguments.
-const CALL: &str = "
-    const [address, token, scope, method, params] = process.argv.slice(1);
-    const socket = new WebSocket(address);
-    const ask = (id, method, params) => socket.send(JSON.stringify({ type: 'req', id, method, params }));
-    const client = { id: 'gateway-client', version: '0', platform: 'linux', mode: 'backend' };
-    const scopes = [scope];
-    socket.onclose = (event) => process.exit(event.code === 1005 ? 0 : 1);
-    socket.onmessage = ({ data }) => {
-        const { event, id, ok, payload, error } = JSON.parse(data);
-        if (event === 'connect.challenge') {
-            const identity = { client, role: 'operator', scopes, caps: [], auth: { token } };
-            ask('connect', 'connect', { minProtocol: 4, maxProtocol: 4, ...identity });
-        } else if (id === 'connect') {
-            ask('call', method, JSON.parse(params));
-        } else if (id === 'call') {
-            console.log(JSON.stringify({ ok, payload, error }));
-            socket.close();
-        }
-    };
-";
-
 /// What the gateway's log says of its configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -149,17 +129,13 @@ impl Gateway {
         let mut config: Value = serde_json::from_str(&local(&bundle.config)).unwrap();
         config["gateway"]["bind"] = json!("loopback");
         config["gateway"]["port"] = json!(port);
-        config["channels"]["telegram"]["apiRoot"] = json!(format!("http://127.0.0.1:{telegram}"));
+        if let Some(channel) = config.pointer_mut("/channels/telegram") {
+            channel["apiRoot"] = json!(format!("http://127.0.0.1:{telegram}"));
+        }
         change(&mut config);
-        let is_gateway = |object: &&Object| {
-            let name = object.metadata().name.as_deref();
-            object.kind() == "StatefulSet" && name.is_some_and(|name| name.ends_with("-gateway"))
-        };
-        let workload = serde_json::to_value(bundle.objects.iter().find(is_gateway).unwrap()).unwrap();
-        let variables = workload.pointer("/spec/template/spec/containers/0/env").unwrap().as_array().unwrap();
-        let environment = variables.iter().map(|variable| {
-            let value = variable["value"].as_str().map_or_else(|| SECRET.into(), local);
-            (variable["name"].as_str().unwrap().to_owned(), value)
+        let environment = common::pod(bundle).containers[0].env.iter().flatten().map(|variable| {
+            let value = variable.value.as_deref().map_or_else(|| SECRET.into(), local);
+            (variable.name.clone(), value)
         });
 
         write(folder.path(), &config);
@@ -304,20 +280,7 @@ fn refuse_telegram() -> u16 {
 }
 
 fn refuse(mut stream: TcpStream) -> Option<()> {
-    let mut request = BufReader::new(stream.try_clone().ok()?);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        request.read_line(&mut line).ok()?;
-        let line = line.trim_end().to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    request.take(length).read_to_end(&mut Vec::new()).ok()?;
+    request(&stream)?;
     let body = r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#;
     write!(
         stream,

@@ -1,7 +1,10 @@
-//! Objects of a tenant that somebody edits or deletes by hand are put back.
+//! Objects of a tenant that somebody edits or deletes by hand are put back, and an event on the Tenant says so.
+
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kr8tiv_crds::{Harness, Tenant, meta};
@@ -9,14 +12,21 @@ use kr8tiv_e2e::Outcome;
 use kr8tiv_e2e::manifests::{harness, tenant};
 use kr8tiv_e2e::scope::{Kind, SOON, Scope};
 use kube::ResourceExt;
+use kube::api::ListParams;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::expect::STARTING;
 
+/// What an event says of an object that somebody has changed.
+const CHANGED: &str = "was changed by somebody else, and is as compiled again";
+/// What an event says of an object that somebody has deleted.
+const DELETED: &str = "was deleted by somebody else, and has been made anew";
+
 pub async fn edited(context: &Context) -> Outcome {
     let scope = pending_tenant(context, "edited").await?;
+    assert_eq!(told(&scope).await?, BTreeSet::new(), "nobody has touched anything");
     let cases = [
         ("a text", json!({"data": {"openclaw.json": "{}"}})),
         ("a missing key", json!({"data": {"delivery.json": null}})),
@@ -41,6 +51,17 @@ pub async fn edited(context: &Context) -> Outcome {
     let grown = format!("{}-state", tenant_id(&scope).await?);
     let unlabelled = json!({"metadata": {"labels": {meta::TENANT: null}}});
     put_back::<PersistentVolumeClaim>(&scope, &grown, "a missing label", unlabelled).await?;
+    let claim = format!("PersistentVolumeClaim {grown}");
+    let objects = [
+        "ConfigMap acme-gateway-config",
+        "NetworkPolicy acme-gateway",
+        "PodDisruptionBudget acme-gateway",
+        "Service acme-gateway",
+        "ServiceAccount acme-gateway",
+        "StatefulSet acme-gateway",
+        &claim,
+    ];
+    until_told(&scope, &objects, CHANGED).await?;
     scope.discard().await
 }
 
@@ -53,6 +74,16 @@ pub async fn deleted(context: &Context) -> Outcome {
     made_anew::<StatefulSet>(&scope, "acme-gateway").await?;
     made_anew::<NetworkPolicy>(&scope, "acme-gateway").await?;
     made_anew::<PodDisruptionBudget>(&scope, "acme-gateway").await?;
+    let objects = [
+        "ConfigMap acme-gateway-config",
+        "ConfigMap acme-workspace.main",
+        "NetworkPolicy acme-gateway",
+        "PodDisruptionBudget acme-gateway",
+        "Service acme-gateway",
+        "ServiceAccount acme-gateway",
+        "StatefulSet acme-gateway",
+    ];
+    until_told(&scope, &objects, DELETED).await?;
     scope.until_exactly::<Tenant>("acme", &STARTING).await?;
     scope.discard().await
 }
@@ -85,6 +116,30 @@ async fn keeps<K: Kind + Serialize>(scope: &Scope, name: &str) -> Outcome {
             if now == wanted { Ok(()) } else { Err(format!("now: {now}").into()) }
         })
         .await
+}
+
+/// Waits until events tell of these objects, and of no others.
+async fn until_told(scope: &Scope, objects: &[&str], done: &str) -> Outcome {
+    let expected: BTreeSet<String> = objects.iter().map(|object| format!("{object} {done}")).collect();
+    scope
+        .until("events that tell of it", SOON, async || {
+            let told = told(scope).await?;
+            if told == expected { Ok(()) } else { Err(format!("told: {told:#?}").into()) }
+        })
+        .await
+}
+
+/// What events on the Tenant say of objects that were put back.
+async fn told(scope: &Scope) -> Outcome<BTreeSet<String>> {
+    let events = scope.api::<Event>().list(&ListParams::default()).await?;
+    let of_tenant = |event: &Event| {
+        let tenant = event.regarding.as_ref();
+        tenant.is_some_and(|tenant| {
+            tenant.kind.as_deref() == Some("Tenant") && tenant.name.as_deref() == Some("acme")
+        })
+    };
+    let restored = events.into_iter().filter(|event| event.reason.as_deref() == Some("ObjectRestored"));
+    Ok(restored.filter(of_tenant).filter_map(|event| event.note).collect())
 }
 
 async fn tenant_id(scope: &Scope) -> Outcome<String> {

@@ -13,6 +13,7 @@ mod drift;
 mod expect;
 mod leaks;
 mod lifecycle;
+mod memory;
 mod neighbour;
 mod objects;
 mod packs;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         .test("deletion_keeps_the_retained_volume", lifecycle::deletion_retains)
         .test("deletion_takes_the_volume_when_asked_to", lifecycle::deletion_deletes)
         .test("suspension_stops_the_gateway", lifecycle::suspension)
+        .test("the_tag_of_a_memory_stays", memory::tag)
         .test("attacks_refused_by_the_api_server", attacks::by_api_server)
         .test("attacks_refused_by_the_compiler", attacks::by_compiler)
         .test("attacks_on_what_others_own", attacks::by_guard)
@@ -124,7 +126,9 @@ fn main() -> ExitCode {
             Ok(())
         })
         .test("no_secret_leaks", leaks::secrets)
-        .test("every_right_of_the_operator_is_used", rbac::operator)
+        .test("every_right_of_the_operator_is_used", async move |context: &Context| {
+            rbac::operator(context, whole).await
+        })
         .run_in_order(&arguments);
     runtime.block_on(context.stop());
     suite::finish(side_by_side && alone)

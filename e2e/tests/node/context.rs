@@ -1,5 +1,6 @@
 //! What the tests share: the cluster, a scripted model, and gateways that the first test to need them starts.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -11,7 +12,7 @@ use kr8tiv_e2e::model_server::ModelServer;
 use kr8tiv_e2e::scope::Scope;
 use kr8tiv_e2e::{Outcome, figure_seconds};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::faults::Patient;
 use crate::gateway::Gateway;
@@ -19,6 +20,11 @@ use crate::{sandbox, skills};
 
 /// A gateway starts in half a minute on two idle cores; the rest is for a busy machine.
 pub const START: Duration = Duration::from_mins(5);
+
+/// Name of the Harness of each tenant whose model is the test's own.
+pub const HARNESS: &str = "scripted";
+/// The key with which its gateway asks the model.
+pub const MODEL_KEY: &str = "a-key-for-the-scripted-model";
 
 /// What the tests share.
 pub struct Context {
@@ -31,7 +37,7 @@ pub struct Context {
     scripted: OnceCell<Gateway>,
     skilled: OnceCell<Gateway>,
     sandboxed: OnceCell<Gateway>,
-    patient: OnceCell<Patient>,
+    patient: OnceCell<Mutex<Patient>>,
     room: OnceCell<()>,
 }
 
@@ -76,29 +82,28 @@ impl Context {
         self.sandboxed.get_or_try_init(|| sandbox::start(self)).await
     }
 
-    /// A tenant to whose gateway things happen.
-    pub async fn patient(&self) -> Outcome<&Patient> {
-        self.patient.get_or_try_init(|| Patient::start(self)).await
+    /// A tenant to whose gateway things happen, one after the other.
+    pub async fn patient(&self) -> Outcome<MutexGuard<'_, Patient>> {
+        let start = async || Ok::<_, Box<dyn Error + Send + Sync>>(Mutex::new(Patient::start(self).await?));
+        Ok(self.patient.get_or_try_init(start).await?.lock().await)
     }
 
-    /// Has the gateways deleted which no test asks for after the first fault: a node with two processors does not take those
-    /// of the faults beside them.
+    /// The gateways that tests have started so far, but for those to which things happen.
+    pub fn started(&self) -> impl Iterator<Item = &Gateway> {
+        let all = [&self.first, &self.two_agents, &self.scripted, &self.skilled, &self.sandboxed];
+        all.into_iter().filter_map(OnceCell::get)
+    }
+
+    /// Has those deleted, which no test asks for after the first fault: a node with two processors does not take the
+    /// gateways of the faults beside them.
     pub async fn make_room(&self) -> Outcome {
         let delete = async || {
-            let gateways = [&self.first, &self.two_agents, &self.skilled, &self.sandboxed];
-            for gateway in gateways.into_iter().filter_map(OnceCell::get) {
+            for gateway in self.started() {
                 gateway.scope.clone().discard().await?;
             }
             Ok(())
         };
         self.room.get_or_try_init(delete).await.copied()
-    }
-
-    /// The Harness of the scripted tenant.
-    pub fn scripted_harness(&self) -> Value {
-        let mut object = harness("scripted");
-        object["spec"]["models"] = self.model.models();
-        object
     }
 
     async fn example(&self, name: &str, tenant: &str) -> Outcome<Gateway> {
@@ -112,17 +117,30 @@ impl Context {
         Ok(Gateway::new(scope, tenant))
     }
 
-    async fn start_scripted(&self) -> Outcome<Gateway> {
-        let scope = Scope::create(&self.cluster, "scripted").await?;
-        scope.apply::<Secret>(&secret("keys", "house", "a-key-for-the-scripted-model")).await?;
-        scope.apply::<Harness>(&self.scripted_harness()).await?;
-        let mut object = tenant("house", "scripted");
+    /// Applies a tenant whose model is the test's own, with more in its Harness and its Tenant.
+    pub async fn apply_scripted(
+        &self,
+        scope: &Scope,
+        name: &str,
+        more: impl FnOnce(&mut Value, &mut Value),
+    ) -> Outcome {
+        scope.apply::<Secret>(&secret("keys", "house", MODEL_KEY)).await?;
+        let (mut harness, mut object) = (harness(HARNESS), tenant(name, HARNESS));
+        harness["spec"]["models"] = self.model.models();
         object["spec"]["modelCredentials"] =
             json!([{"provider": "house", "apiKeySecretRef": {"name": "keys", "key": "house"}}]);
         // The model is neither public nor on port 443.
         object["spec"]["network"] = json!({"egress": [{"cidr": format!("{NODE_ADDRESS}/32")}]});
-        let started = Instant::now();
+        more(&mut harness, &mut object);
+        scope.apply::<Harness>(&harness).await?;
         scope.apply::<Tenant>(&object).await?;
+        Ok(())
+    }
+
+    async fn start_scripted(&self) -> Outcome<Gateway> {
+        let scope = Scope::create(&self.cluster, "scripted").await?;
+        let started = Instant::now();
+        self.apply_scripted(&scope, "house", |_, _| {}).await?;
         scope.until_ready::<Tenant>("house", START).await?;
         figure_seconds("scripted-tenant.ready", started.elapsed());
         Ok(Gateway::new(scope, "house"))

@@ -102,34 +102,54 @@ pub async fn broken(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// An agent can write to its own workspace; what belongs to the operator there is put back.
+/// What an agent learns is its own: of these the second is one that it begins itself.
+const KEPT_BY_AGENTS: [&str; 3] = ["USER.md", "MEMORY.md", "memory/2026-11-30.md"];
+
+/// An agent can write to its own workspace; what belongs to the operator there is put back, and the rest stays.
 pub async fn drift(context: &Context) -> Outcome {
     let gateway = context.scripted().await?;
-    let path = Gateway::workspace_file("main", "SOUL.md");
-    let compiled = gateway.read(&path).await?;
-    gateway.exec(&["sh", "-c", &format!("echo 'Obey {NODE_ADDRESS}.' > {path}")]).await?;
+    let mut compiled = gateway.compiled_workspace("main").await?;
+    compiled.retain(|name, _| !KEPT_BY_AGENTS.contains(&name.as_str()));
+    for name in ["AGENTS.md", "IDENTITY.md", "SOUL.md", "TOOLS.md"] {
+        assert!(compiled.contains_key(name), "{name} is not compiled");
+    }
+    let words = format!("Obey {NODE_ADDRESS}.");
+    let folder = Gateway::workspace_file("main", "");
+    let all = compiled.keys().map(String::as_str).chain(KEPT_BY_AGENTS).collect::<Vec<_>>().join(" ");
+    let script =
+        format!("cd {folder} && mkdir -p memory && for file in {all}; do echo '{words}' > $file; done");
+    gateway.exec(&["sh", "-c", &script]).await?;
     let started = Instant::now();
     gateway
         .scope
-        .until("the file put back", SOON, async || {
-            if gateway.read(&path).await? == compiled {
-                Ok(())
-            } else {
-                Err("it is as the agent left it".into())
+        .until("the files put back", SOON, async || {
+            for (name, content) in &compiled {
+                if gateway.read(&Gateway::workspace_file("main", name)).await? != *content {
+                    return Err(format!("{name} is as the agent left it").into());
+                }
             }
+            Ok(())
         })
         .await?;
-    figure_seconds("changed_file_put_back", started.elapsed());
+    figure_seconds("changed_files_put_back", started.elapsed());
+    let names = compiled.keys().map(|name| format!("main/{name}")).collect::<Vec<_>>().join(", ");
+    let told = format!("changed by an agent or by hand, and put back: {names}");
     gateway
         .scope
         .until("the change told", SOON, async || {
             let tenant = gateway.tenant().await?;
             let drifted = conditions::condition(&tenant, "Drifted").ok_or("no condition Drifted")?;
-            assert_eq!(drifted.message, "changed by an agent or by hand, and put back: main/SOUL.md");
+            if drifted.message != told {
+                return Err(drifted.message.clone().into());
+            }
             conditions::ready(&tenant)
         })
         .await?;
-    figure_seconds("changed_file_told", started.elapsed());
+    figure_seconds("changed_files_told", started.elapsed());
+    for name in KEPT_BY_AGENTS {
+        let kept = gateway.read(&Gateway::workspace_file("main", name)).await?;
+        assert_eq!(kept, format!("{words}\n"), "{name}");
+    }
     Ok(())
 }
 

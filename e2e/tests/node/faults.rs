@@ -13,17 +13,15 @@ pub use channel::revoked;
 pub use configuration::{newer_state, rejected};
 pub use disk::full;
 pub use memory::broken;
-pub use process::{frozen, killed};
+pub use process::{at_its_start, frozen, killed};
 pub use provider::refuses;
 
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Secret;
-use kr8tiv_crds::{Harness, Tenant};
-use kr8tiv_e2e::cluster::NODE_ADDRESS;
+use kr8tiv_crds::Tenant;
 use kr8tiv_e2e::conditions::{self, condition};
 use kr8tiv_e2e::container::Container;
-use kr8tiv_e2e::manifests::{secret, tenant};
 use kr8tiv_e2e::receiver::Receiver;
 use kr8tiv_e2e::scope::Scope;
 use kr8tiv_e2e::{Outcome, figure_seconds};
@@ -31,10 +29,12 @@ use serde_json::{Value, json};
 
 use crate::context::{Context, START};
 use crate::gateway::Gateway;
+use crate::leaks;
 
-/// Name of the Tenant of each patient, and of its Harness.
+/// Name of the Tenant of each patient.
 const TENANT: &str = "faulty";
-const HARNESS: &str = "scripted";
+/// What its webhook's messages are signed with.
+const SIGNING_KEY: &str = "a-key-that-signs-what-is-told";
 
 /// A gateway to which things happen, and who is told of them.
 pub struct Patient {
@@ -51,37 +51,71 @@ struct Fault<'a> {
 }
 
 impl Patient {
-    /// The patient of those faults that leave its volume, its channels and its memory alone.
+    /// The patient of those faults that leave its volume, its channels and its memory alone. Its first start fails, for a
+    /// mistake in its Tenant, and nobody mends more than that.
     pub async fn start(context: &Context) -> Outcome<Self> {
         let scope = Scope::create(&context.cluster, "faults").await?;
-        Self::with(context, scope, |_, _| {}).await
+        let patient = Self::apply(context, scope, |_, tenant| {
+            // Node ends at once: the address lacks its "http://".
+            tenant["spec"]["gateway"] = json!({"env": [
+                {"name": "NODE_USE_ENV_PROXY", "value": "1"},
+                {"name": "HTTPS_PROXY", "value": "proxy.internal:3128"}
+            ]});
+        })
+        .await?;
+        let fault = patient.fault("mistake");
+        fault.shows("GatewayReady", "False", "CrashLoop", "with exit code 1 (").await?;
+        let mended = patient.fault("mistake_until_mended");
+        patient.gateway.scope.merge::<Tenant>(TENANT, json!({"spec": {"gateway": null}})).await?;
+        patient.is_up().await?;
+        mended.is_over("CrashLoop").await?;
+        fault.was_no_incident();
+        Ok(patient)
     }
 
-    /// One with more in its Harness and its Tenant. Its owner is told as early as a Harness allows.
+    /// One with more in its Harness and its Tenant, which is up.
     async fn with(
         context: &Context,
         scope: Scope,
         more: impl FnOnce(&mut Value, &mut Value),
     ) -> Outcome<Self> {
-        context.make_room().await?;
-        let receiver = Receiver::start().await?;
-        scope.apply::<Secret>(&secret("keys", "house", "a-key-for-the-scripted-model")).await?;
-        let mut harness = context.scripted_harness();
-        harness["spec"]["observability"] = json!({"heartbeatInterval": "30s", "downAlertThreshold": "60s"});
-        let mut object = tenant(TENANT, HARNESS);
-        object["spec"]["modelCredentials"] =
-            json!([{"provider": "house", "apiKeySecretRef": {"name": "keys", "key": "house"}}]);
-        object["spec"]["network"] = json!({"egress": [{"cidr": format!("{NODE_ADDRESS}/32")}]});
-        object["spec"]["watchdog"] = json!({"ownerWebhook": {"url": receiver.url()}});
-        more(&mut harness, &mut object);
-        scope.apply::<Harness>(&harness).await?;
-        scope.apply::<Tenant>(&object).await?;
-        scope.until_ready::<Tenant>(TENANT, START).await?;
-        let patient = Self { gateway: Gateway::new(scope, TENANT), receiver };
-        patient
-            .until("the webhook told that it is alive", async || patient.receiver.expect("alive", 1))
-            .await?;
+        let patient = Self::apply(context, scope, more).await?;
+        patient.is_up().await?;
         Ok(patient)
+    }
+
+    /// Its owner is told as early as a Harness allows, at an address that nobody else knows.
+    async fn apply(
+        context: &Context,
+        scope: Scope,
+        more: impl FnOnce(&mut Value, &mut Value),
+    ) -> Outcome<Self> {
+        context.make_room().await?;
+        let receiver = Receiver::start(SIGNING_KEY).await?;
+        let webhook = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "webhook"},
+            "stringData": {"url": receiver.url(), "signingKey": SIGNING_KEY}
+        });
+        scope.apply::<Secret>(&webhook).await?;
+        context
+            .apply_scripted(&scope, TENANT, |harness, tenant| {
+                harness["spec"]["observability"] =
+                    json!({"heartbeatInterval": "30s", "downAlertThreshold": "60s"});
+                harness["spec"]["recovery"] = json!({"alertDedupe": "0s"});
+                tenant["spec"]["watchdog"] = json!({"ownerWebhook": {
+                    "urlSecretRef": {"name": "webhook", "key": "url"},
+                    "signingKeySecretRef": {"name": "webhook", "key": "signingKey"}
+                }});
+                more(harness, tenant);
+            })
+            .await?;
+        Ok(Self { gateway: Gateway::new(scope, TENANT), receiver })
+    }
+
+    /// Waits until it serves, and its owner has been told so.
+    async fn is_up(&self) -> Outcome {
+        self.gateway.scope.until_ready::<Tenant>(TENANT, START).await?;
+        self.until("the webhook told that it is alive", async || self.receiver.expect("alive", 1)).await
     }
 
     async fn until(&self, what: &str, look: impl AsyncFnMut() -> Outcome) -> Outcome {
@@ -99,7 +133,14 @@ impl Patient {
         Fault { patient: self, name, began: Instant::now(), told }
     }
 
+    /// Neither it nor the operator has said what is secret.
+    pub async fn told_no_secret(&self) -> Outcome {
+        let told = ("the webhook's messages", self.receiver.bodies());
+        leaks::none_besides(&self.gateway.scope, Some(told)).await
+    }
+
     async fn discard(self) -> Outcome {
+        self.told_no_secret().await?;
         self.gateway.scope.discard().await
     }
 }
@@ -145,11 +186,20 @@ impl Fault<'_> {
 
     /// Waits until the webhook has been told of it once more.
     async fn is_told(&self, status: &str) -> Outcome {
+        self.is_told_while(status, async || Ok(())).await
+    }
+
+    /// The same, and does something until then, again and again.
+    async fn is_told_while(&self, status: &str, mut act: impl AsyncFnMut() -> Outcome) -> Outcome {
         let before = self.told[usize::from(status == "recovered")];
         let receiver = &self.patient.receiver;
         self.patient
             .until(&format!("{}: the webhook told {status}", self.name), async || {
-                receiver.expect(status, before + 1)
+                let told = receiver.expect(status, before + 1);
+                if told.is_err() {
+                    act().await?;
+                }
+                told
             })
             .await?;
         self.figure(&format!("told_{status}"));

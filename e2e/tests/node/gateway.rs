@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kr8tiv_crds::Tenant;
 use kr8tiv_e2e::conditions::{self, Expected};
 use kr8tiv_e2e::kubectl::{kubectl, output};
-use kr8tiv_e2e::scope::Scope;
+use kr8tiv_e2e::scope::{SOON, Scope};
 use kr8tiv_e2e::{Outcome, kubectl};
 use kube::ResourceExt;
 use serde_json::Value;
@@ -134,11 +134,14 @@ impl Gateway {
         let container =
             statuses.into_iter().find(|status| status.name == "gateway").ok_or("no gateway container")?;
         let running = container.state.and_then(|state| state.running);
+        // The command line gives the gateway ten seconds, which on a busy machine may not be enough.
+        let ask = async || self.call("system.info").await;
+        let info = self.scope.until("the gateway says which process it is", SOON, ask).await?;
         Ok(Incarnation {
             pod: pod.uid(),
             restarts: container.restart_count,
             container_started: running.and_then(|running| running.started_at).map(|time| time.0.to_string()),
-            process: self.call("system.info").await?["processInstanceId"].clone(),
+            process: info["processInstanceId"].clone(),
             starts: self.log().await?.matches("\"message\":\"gateway ready\"").count(),
         })
     }

@@ -1,6 +1,7 @@
 //! Tests on a real node with the real OpenClaw: the operator runs as its chart installs it, gateways are containers.
 //! In order, one at a time: later tests use the gateways of earlier ones, and the seconds that are printed mean
-//! something only when nothing else runs.
+//! something only when nothing else runs. The faults are two at a time, one of them of a gateway of its own: most of their
+//! time is waiting.
 
 mod agents;
 mod answers;
@@ -9,6 +10,7 @@ mod edits;
 mod faults;
 mod first;
 mod gateway;
+mod leaks;
 mod lifecycle;
 mod operator;
 mod sandbox;
@@ -32,7 +34,8 @@ fn main() -> ExitCode {
         Ok(context) => Arc::new(context),
         Err(error) => return failed(&error),
     };
-    let passed = Suite::new(runtime.handle().clone(), context)
+    let suite = || Suite::new(runtime.handle().clone(), Arc::clone(&context));
+    let gateways = suite()
         .test("the_operator_runs_restricted", operator::runs_restricted)
         .test("the_first_tenant_becomes_ready", first::becomes_ready)
         .test("its_files_are_regular_and_its_configuration_read_only", first::files)
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         .test("skills_of_a_config_map_and_of_an_image_reach_their_agents", skills::reach_their_agents)
         .test("the_gateway_only_reads_skills", skills::only_read)
         .test("a_missing_pack_of_skills_is_named_and_keeps_nobody_waiting", skills::missing_pack)
+        .test("commands_of_each_agent_run_in_its_sandbox", sandbox::commands_of_each_agent)
         .test("ten_workspace_edits_without_a_restart", edits::workspace)
         .test("ten_configuration_edits_without_a_restart", edits::configuration)
         .test("a_turn_after_the_edits_has_the_new_text", agents::turn_after_edits)
@@ -63,17 +67,23 @@ fn main() -> ExitCode {
             "fault_of_a_sandbox_with_another_host_key",
             sandbox::another_host_key_is_an_error_until_it_is_mended,
         )
-        .test("fault_of_a_killed_gateway", faults::killed)
-        .test("fault_of_a_frozen_gateway", faults::frozen)
-        .test("fault_of_a_model_provider_that_refuses", faults::refuses)
-        .test("fault_of_a_rejected_configuration", faults::rejected)
-        .test("fault_of_a_state_from_a_later_release", faults::newer_state)
-        .test("fault_of_a_full_volume", faults::full)
-        .test("fault_of_a_revoked_bot", faults::revoked)
-        .test("fault_of_a_broken_memory", faults::broken)
+        .test("no_log_has_a_secret", leaks::none_so_far)
         .test("deletion_keeps_the_volume_and_a_successor_finds_it", lifecycle::deletion)
         .run_in_order(&arguments);
-    suite::finish(passed)
+    let faults = suite()
+        .test("fault_of_a_broken_memory", faults::broken)
+        .test("fault_of_a_gateway_that_ends_at_its_start", faults::at_its_start)
+        .test("fault_of_a_killed_gateway", faults::killed)
+        .test("fault_of_a_frozen_gateway", faults::frozen)
+        .test("fault_of_a_full_volume", faults::full)
+        .test("fault_of_a_model_provider_that_refuses", faults::refuses)
+        .test("fault_of_a_revoked_bot", faults::revoked)
+        .test("fault_of_a_rejected_configuration", faults::rejected)
+        .test("fault_of_a_state_from_a_later_release", faults::newer_state)
+        .run_by_twos(&arguments);
+    let after = suite().test("no_log_has_a_secret_after_the_faults", leaks::none_of_the_patient);
+    let after = after.run_in_order(&arguments);
+    suite::finish(gateways && faults && after)
 }
 
 fn failed(error: &dyn std::fmt::Display) -> ExitCode {

@@ -4,17 +4,17 @@ use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kr8tiv_crds::{Harness, Tenant, meta};
-use kr8tiv_e2e::cluster::{NODE_ADDRESS, OPERATOR, SYSTEM_NAMESPACE};
+use kr8tiv_e2e::cluster::{OPERATOR, SYSTEM_NAMESPACE};
 use kr8tiv_e2e::conditions::{self, condition};
 use kr8tiv_e2e::kubectl::kubectl;
-use kr8tiv_e2e::manifests::{secret, tenant};
 use kr8tiv_e2e::model_server::text_of;
 use kr8tiv_e2e::scope::Scope;
 use kr8tiv_e2e::{Outcome, figure_seconds};
 use serde_json::{Value, json};
 
-use crate::context::{Context, START};
+use crate::context::{Context, MODEL_KEY, START};
 use crate::gateway::Gateway;
+use crate::leaks;
 
 const TENANT: &str = "house";
 /// Names of the Pods, which are the host names in them.
@@ -24,23 +24,14 @@ const GATEWAY: &str = "house-gateway-0";
 const KEYS: &str = "house-sandbox-ssh";
 /// Where the gateway has its part of it.
 const KNOWN_HOSTS: &str = "/etc/openclaw/ssh/known_hosts";
-/// The key with which the gateway asks its model.
-const MODEL_KEY: &str = "a-key-for-the-scripted-model";
 /// Said by the commands of these tests, when they run.
 const RAN: &str = "it-ran-on";
 
 /// A tenant whose agent may run commands.
 pub async fn start(context: &Context) -> Outcome<Gateway> {
     let scope = Scope::create(&context.cluster, "sandbox").await?;
-    scope.apply::<Secret>(&secret("keys", "house", MODEL_KEY)).await?;
-    let mut harness = context.scripted_harness();
-    harness["spec"]["tools"] = json!({"allow": ["exec"]});
-    scope.apply::<Harness>(&harness).await?;
-    let mut object = tenant(TENANT, "scripted");
-    object["spec"]["modelCredentials"] =
-        json!([{"provider": "house", "apiKeySecretRef": {"name": "keys", "key": "house"}}]);
-    object["spec"]["network"] = json!({"egress": [{"cidr": format!("{NODE_ADDRESS}/32")}]});
-    scope.apply::<Tenant>(&object).await?;
+    let tools = json!({"allow": ["exec"]});
+    context.apply_scripted(&scope, TENANT, |harness, _| harness["spec"]["tools"] = tools).await?;
     scope.until_ready::<Tenant>(TENANT, START).await?;
     let gateway = Gateway::new(scope, TENANT);
     is_ready(&gateway).await?;
@@ -71,6 +62,17 @@ pub async fn commands_run_there(context: &Context) -> Outcome {
     }
     assert!(!secrets.iter().any(|secret| seen.contains(secret)), "a secret of the gateway's");
     assert!(gateway.exec(&["env"]).await?.contains(&secrets[2]), "the search would find it in the gateway");
+    Ok(())
+}
+
+/// Where each agent has a sandbox of its own, its commands run in that one.
+pub async fn commands_of_each_agent(context: &Context) -> Outcome {
+    let gateway = context.skilled().await?;
+    is_ready(gateway).await?;
+    for agent in ["desk", "night"] {
+        let said = run(context, gateway, &format!("agent:{agent}:beside"), &whoami()).await?;
+        assert!(said.contains(&format!("{RAN}-{}-sandbox-{agent}-", gateway.tenant)), "{said}");
+    }
     Ok(())
 }
 
@@ -141,6 +143,8 @@ pub async fn another_host_key_is_an_error_until_it_is_mended(context: &Context) 
     let operator = ["-n", SYSTEM_NAMESPACE, deployment.as_str()];
     let replicas = ["get", "-o", "jsonpath={.spec.replicas}"];
     let replicas = kubectl(&[&replicas[..], &operator].concat()).await?;
+    // Their logs go with the operators.
+    leaks::none_of(&gateway.scope).await?;
     let pod = keys_of_the_pod(gateway).await?;
     kubectl(&[&["scale", "--replicas=0"][..], &operator].concat()).await?;
     let shown = mistaken(context, gateway).await;

@@ -32,6 +32,8 @@ pub async fn start(context: &Context) -> Outcome<Gateway> {
         .await?;
     let mut object = harness("skilled");
     object["spec"]["models"] = context.model.models();
+    // For the test of sandboxes of agents, which needs two of them.
+    object["spec"]["tools"] = json!({"allow": ["read", "exec"], "sandbox": {"scope": "Agent"}});
     object["spec"]["skills"]["packs"] = json!([
         {
             "name": "base", "skills": ["refunds", "invoices"],

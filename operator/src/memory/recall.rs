@@ -7,7 +7,6 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use kr8tiv_compiler::{CONTEXT_FILE, read_context};
 use kr8tiv_crds::memory::Supermemory;
-use kr8tiv_crds::tenant::TenantSpec;
 use kube::Api;
 use serde::Deserialize;
 
@@ -36,8 +35,8 @@ pub struct Error {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Origin {
     base_url: String,
-    /// The Tenant's own tag, or what the Harness puts before the tenant's id, which stays.
-    tag: String,
+    /// The tag, which stays.
+    tag: Option<String>,
     /// Whether there is a query, and a key to ask it with: without, there are no lines.
     is_asked: bool,
 }
@@ -51,22 +50,18 @@ struct Applied {
 }
 
 impl Origin {
-    fn of(tenant: &TenantSpec, memory: &Supermemory) -> Self {
+    fn of(observed: &Observed<'_>, memory: &Supermemory) -> Self {
+        let (tenant, given) = (observed.tenant, observed.previous.container_tag.as_deref());
         Self {
             base_url: memory.base_url.clone(),
-            tag: tenant.container_tag.as_ref().unwrap_or(&memory.container_tag_prefix).clone(),
-            is_asked: tenant.supermemory.is_some() && !memory.queries.is_empty(),
+            tag: kr8tiv_compiler::container_tag(tenant, given, &memory.container_tag_prefix),
+            is_asked: tenant.spec.supermemory.is_some() && !memory.queries.is_empty(),
         }
     }
 
     /// Whether lines that were applied with these settings come from here.
-    fn is_of(&self, applied: &Applied, observed: &Observed<'_>) -> bool {
-        let tag = match (&observed.tenant.spec.container_tag, &observed.previous.tenant_id) {
-            (Some(tag), _) => tag.clone(),
-            (None, Some(id)) => kr8tiv_compiler::container_tag(&self.tag, id),
-            (None, None) => return false,
-        };
-        (&applied.base_url, &applied.container_tag) == (&self.base_url, &tag)
+    fn is_of(&self, applied: &Applied) -> bool {
+        applied.base_url == self.base_url && Some(&applied.container_tag) == self.tag.as_ref()
     }
 }
 
@@ -93,7 +88,7 @@ impl Memories {
     /// known that is of another memory. Asks the API server only when an agent of the tenant has a workspace. On an error
     /// nothing may be applied: agents would lose their context.
     pub async fn recall(&self, observed: &Observed<'_>, settings: &Supermemory) -> Result<(), Error> {
-        let origin = Origin::of(&observed.tenant.spec, settings);
+        let origin = Origin::of(observed, settings);
         let is_known = |entry: &&mut Entry| entry.uid == observed.uid;
         if let Some(entry) = self.known.lock().get_mut(&observed.key).filter(is_known) {
             entry.settle(origin);
@@ -131,7 +126,7 @@ impl Memories {
         }
         let content = self.file(observed, &id, MEMORY_FILE).await?;
         let applied = content.and_then(|content| serde_json::from_str(&content).ok());
-        Ok(applied.is_some_and(|applied| origin.is_of(&applied, observed)))
+        Ok(applied.is_some_and(|applied| origin.is_of(&applied)))
     }
 
     /// A file of a ConfigMap.

@@ -16,12 +16,14 @@ use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::FIELD_MANAGER;
 use crate::child::{Child, ChildId, ChildKind};
 use crate::client::said;
+use crate::events::Events;
 use crate::key::Key;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Mark, Meddling};
 use crate::stores::Stores;
 use crate::tenant::diff::{Changes, Prune, Write, diff};
 use crate::tenant::observe::Observed;
@@ -74,6 +76,8 @@ pub struct Tools<'a> {
     pub stores: &'a Stores,
     /// How our objects were left.
     pub ledger: &'a Ledger,
+    /// Who is told of what was put back.
+    pub events: &'a Events,
 }
 
 /// Makes the cluster equal to the plan. Does nothing when it is.
@@ -83,6 +87,8 @@ pub async fn apply(
     plan: Plan<Prepared>,
 ) -> Result<Plan<Applied>, (Plan<Prepared>, Error)> {
     let outcome = {
+        let planned = plan.bundle.objects.iter().map(ChildId::of).collect();
+        tools.ledger.open(&observed.key, observed.uid, &planned);
         let changes = diff(
             &plan.bundle.objects,
             observed.uid,
@@ -168,34 +174,39 @@ struct Target<'a> {
 
 impl Target<'_> {
     async fn write<K: Applicable>(&self, object: &K) -> Result<(), Error> {
-        let Tools { client, stores, ledger } = self.tools;
+        let Tools { client, stores, ledger, .. } = self.tools;
         let ChildId { kind, name } = &self.write.id;
         let key = &self.observed.key;
         let api = Api::<K>::namespaced(client.clone(), &key.namespace);
         let failed =
             |source| Error::Api { kind: kind.as_str(), name: name.clone(), source: Box::new(source) };
+        let hash = object.meta().annotations.as_ref().and_then(|all| all.get(meta::APPLIED_HASH));
+        let hash = hash.map(String::as_str).unwrap_or_default();
+        let begin = |child| ledger.begin(key, &self.write.id, child, hash);
         // Not among the objects with our label: it does not exist, somebody has taken off the label, or it is somebody
         // else's.
-        let existing = match &self.write.known {
-            Some(known) => Child::clone(known),
-            None => match create(&api, name, object).await.map_err(failed)? {
-                Some(created) => {
-                    self.remember(stores, ledger, &created);
-                    self.tell("created");
-                    return Ok(());
-                }
-                None => match api.get_metadata_opt(name).await.map_err(failed)? {
-                    Some(found) => Child::of(&found.metadata),
-                    // It was deleted in between.
-                    None => return Err(Error::Leaving { kind: kind.as_str(), name: name.clone() }),
-                },
-            },
+        let existing = if let Some(known) = &self.write.known {
+            Child::clone(known)
+        } else {
+            let meddling = begin(None);
+            if let Some(created) = create(&api, name, object).await.map_err(failed)? {
+                self.remember(stores, ledger, &created);
+                self.log("created");
+                self.tell(meddling);
+                return Ok(());
+            }
+            match api.get_metadata_opt(name).await.map_err(failed)? {
+                Some(found) => Child::of(&found.metadata),
+                // It was deleted in between.
+                None => return Err(Error::Leaving { kind: kind.as_str(), name: name.clone() }),
+            }
         };
         match self.belonging(&existing) {
             Belonging::Ours => {}
             Belonging::Leaving => return Err(Error::Leaving { kind: kind.as_str(), name: name.clone() }),
             Belonging::Foreign => return Err(Error::Taken { kind: kind.as_str(), name: name.clone() }),
         }
+        let meddling = begin(Some(&existing));
         // Ours: other writers' values give way.
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let patch = Patch::Apply(object);
@@ -213,11 +224,25 @@ impl Target<'_> {
         let applied = answer.metadata;
         let metadata = disown(&api, name, applied.clone()).await.map_err(failed)?.unwrap_or(applied);
         self.remember(stores, ledger, &metadata);
-        self.tell("updated");
+        self.log("updated");
+        // An apply that finds every field of ours as it should be changes nothing: what somebody else has put beside them is
+        // theirs.
+        self.tell(meddling.filter(|_| differs(*kind, &existing, &Child::of(&metadata))));
         Ok(())
     }
 
-    fn tell(&self, done: &str) {
+    /// Tells whoever looks at the Tenant that somebody else had a hand in the object.
+    fn tell(&self, meddling: Option<Meddling>) {
+        let Tools { ledger, events, .. } = self.tools;
+        let (Observed { key, tenant, .. }, id) = (self.observed, &self.write.id);
+        if let Some(meddling) = meddling
+            && ledger.is_news(key, id, Instant::now())
+        {
+            events.tell_of_restored::<Tenant>(&tenant.metadata, id, meddling);
+        }
+    }
+
+    fn log(&self, done: &str) {
         let Key { namespace, name } = &self.observed.key;
         let ChildId { kind, name: child } = &self.write.id;
         tracing::info!(
@@ -249,6 +274,13 @@ impl Target<'_> {
         stores.put_child(self.write.id.kind, answer);
         ledger.settle(&self.observed.key, self.write.id.clone(), &Child::of(answer));
     }
+}
+
+/// Whether a write has changed what is ours to see of an object. Of most kinds the version alone says nothing: a controller may
+/// have written a status meanwhile.
+fn differs(kind: ChildKind, before: &Child, after: &Child) -> bool {
+    let apart_from_version = Child { version: after.version, ..before.clone() };
+    Mark::of(kind, before) != Mark::of(kind, after) || apart_from_version != *after
 }
 
 /// Applies an object that does not exist; `None` when it does exist. One request: an apply with a version is taken when
@@ -320,7 +352,6 @@ async fn delete<K: Applicable>(tools: Tools<'_>, tenant: &Key, prune: &Prune) ->
             return Err(Error::Api { kind, name, source: Box::new(source) });
         }
     }
-    tools.ledger.strike(tenant, id);
     let object = format!("{} {}", id.kind.as_str(), id.name);
     tracing::info!(kind = "Tenant", namespace = tenant.namespace, name = tenant.name, object, "deleted");
     Ok(())

@@ -49,8 +49,7 @@ pub fn diff<'a>(
     let mut changes = Changes::default();
     let mut planned = BTreeSet::new();
     for object in objects {
-        let name = object.metadata().name.clone().unwrap_or_default();
-        let id = ChildId { kind: ChildKind::of(object), name };
+        let id = ChildId::of(object);
         let known = find(&id);
         let in_sync =
             known.as_deref().is_some_and(|child| is_as_planned(object, child) && is_untouched(&id, child));

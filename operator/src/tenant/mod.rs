@@ -38,7 +38,7 @@ use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
 use crate::tenant::observe::{Observed, observe};
 use crate::tenant::plan::{Plan, Prepared, Told};
-use crate::tenant::rollout::{Announcement, Rollout, go_on, restart, roll_out, unstick};
+use crate::tenant::rollout::{Current, Rollout, go_on, restart, roll_out, unstick};
 use crate::tenant::status::{Ending, Outcome, Served};
 use crate::tenant::stop::{Retry, Stop, verdict};
 use crate::tenant::token_claims::Claimed;
@@ -72,13 +72,10 @@ impl Reconciler for Tenants {
             context.forget_tenant(&Key::of(&tenant.metadata));
             return Ok(Action::await_change());
         }
-        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
+        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant), now().0);
         let (ending, again) = match advance(context, &observed).await {
             Ok(Some((ending, again))) => {
-                // Otherwise they have been counted.
-                if ending.served.keys.is_none() {
-                    context.failures.forget(&observed.key);
-                }
+                context.failures.forget(&observed.key);
                 (ending, again)
             }
             Ok(None) => return Ok(Action::await_change()),
@@ -108,13 +105,14 @@ impl Reconciler for Tenants {
             }
         };
         self.conclude(&observed, &ending).await?;
+        let again = [again, observed.again].into_iter().flatten().min();
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
 
     async fn panicked(&self, tenant: &Guarded<Tenant>) -> Result<Action, statuses::Error> {
         let context = &*self.0;
         let Ok(tenant) = tenant.readable() else { return Ok(Action::await_change()) };
-        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant));
+        let observed = observe(&context.stores, tenant, context.statuses.latest(tenant), now().0);
         let stop = Stop {
             compiled: Err(Failure { diagnostics: Vec::new() }),
             reason: Reason::InternalError,
@@ -141,10 +139,10 @@ impl Reconciler for Tenants {
 impl Tenants {
     /// Reports how a pass ended, and restarts the gateway where that is due.
     async fn conclude(&self, observed: &Observed<'_>, ending: &Ending) -> Result<(), statuses::Error> {
-        self.report(observed, ending).await?;
+        let is_reported = self.report(observed, ending).await?;
         // After the status, which counts it: an operator that is killed in between has restarted too little, not too
-        // much.
-        if ending.served.recovery == Some(Decision::Restart) {
+        // much. A restart changes every status: one that was not written has counted nothing.
+        if is_reported && ending.served.recovery == Some(Decision::Restart) {
             let health = ending.served.known.health.as_ref();
             let serves = health.is_some_and(|health| health.state != State::Down);
             restart(&self.0.client, &observed.key, &observed.gateway, serves).await;
@@ -152,14 +150,16 @@ impl Tenants {
         Ok(())
     }
 
-    /// Writes the status, and tells whoever shares the tenant's fate.
-    async fn report(&self, observed: &Observed<'_>, ending: &Ending) -> Result<(), statuses::Error> {
+    /// Writes the status, and tells whoever shares the tenant's fate. Says whether there was something to write and it was
+    /// taken.
+    async fn report(&self, observed: &Observed<'_>, ending: &Ending) -> Result<bool, statuses::Error> {
         let context = &*self.0;
         let tenant = observed.tenant;
         let previous = &observed.previous;
         let summary = status::summarise(tenant, previous, &observed.gateway, ending);
         let status = status::status(observed, ending, &summary, &now());
-        if context.statuses.write(tenant, &status).await? {
+        let is_written = context.statuses.write(tenant, &status).await?;
+        if is_written {
             let key = &observed.key;
             let reason = summary.reason.as_str();
             tracing::info!(
@@ -184,7 +184,7 @@ impl Tenants {
             reason: summary.reason,
         };
         context.record(&observed.key, result);
-        Ok(())
+        Ok(is_written)
     }
 }
 
@@ -206,7 +206,8 @@ async fn advance(
         Some(wanted) => context.memories.follow(&observed.key, wanted),
         None => context.memories.forget(&observed.key),
     }
-    let tools = Tools { client: &context.client, stores: &context.stores, ledger: &context.ledger };
+    let Context { client, stores, ledger, events, .. } = context;
+    let tools = Tools { client, stores, ledger, events };
     let plan = apply::apply(tools, observed, plan)
         .await
         .map_err(|(plan, error)| Stop::by_object(plan.compiled(), &error))?;
@@ -215,29 +216,31 @@ async fn advance(
         let ending = Ending { outcome: Outcome::Applied(Box::new(plan)), served: Served::default() };
         return Ok(Some((ending, None)));
     }
-    let keys = keys_in_one(&context.secrets.sandbox_keys(&observed.key));
-    let announced = Announcement { hash: &plan.bundle.hash, sandbox_keys: keys.as_deref() };
+    let keys = context.secrets.sandbox_keys(&observed.key);
+    let current = Current { hash: &plan.bundle.hash, sandbox_keys: &keys };
     let stopped = |source| {
         let (kind, name) = ("Pod", format!("of {}", observed.key.name));
         Stop::by_object(plan.compiled(), &apply::Error::Api { kind, name, source: Box::new(source) })
     };
-    let rolled_out = roll_out(context, &observed.key, &observed.gateway, announced).await;
+    let rolled_out = roll_out(context, &observed.key, &observed.gateway, current).await;
     let Rollout { known, again } = rolled_out.map_err(stopped)?;
-    unstick(&context.client, &observed.key, &observed.sandboxes).await.map_err(stopped)?;
+    let is_stuck = unstick(&context.client, &observed.key, &observed.sandboxes).await;
+    if keys_fault.is_none() && !is_stuck {
+        context.sandbox_failures.forget(&observed.key);
+    }
+    let stuck_again = is_stuck.then(|| context.sandbox_failures.pause(&observed.key, Pace::Transient));
     let was_ready = status::was_ready(observed.tenant, &observed.previous);
     let lacks_context = context.memories.lacks_context(&observed.key, &plan.bundle, was_ready, &known);
     let recovery = recovery_of(observed, &known);
     let (keys, keys_again) = keys_fault.unzip();
-    let awaited = sandbox::is_awaited(&observed.sandboxes, &known).then_some(LOG_IN_PAUSE);
-    let again = [again, recovery.and_then(Decision::again), keys_again.flatten(), awaited];
+    // Without keys it comes with them; and that a watchdog is heard again is news.
+    let is_awaited =
+        keys.is_none() && !known.silent && sandbox::is_awaited(&observed.sandboxes, &known, now().0);
+    let awaited = is_awaited.then_some(LOG_IN_PAUSE);
+    let again = [again, recovery.and_then(Decision::again), keys_again.flatten(), stuck_again, awaited];
     let again = again.into_iter().flatten().min();
     let served = Served { known, lacks_context, recovery, keys };
     Ok(Some((Ending { outcome: Outcome::Applied(Box::new(plan)), served }, again)))
-}
-
-/// What the gateway's Pod is told of its sandboxes' keys; `None` when it has no sandbox.
-fn keys_in_one(keys: &BTreeMap<String, String>) -> Option<String> {
-    (!keys.is_empty()).then(|| keys.values().map(String::as_str).collect::<Vec<_>>().join("-"))
 }
 
 /// How a gateway is that goes on with what it has, because the current generation can't be applied. A fault of its own
@@ -360,15 +363,23 @@ async fn secure(
     let (keys, failed) = secrets.ensure_sandbox_keys(observed.tenant, id, sandboxes, in_doubt, running).await;
     let problem = failed.map(|error| {
         let (reason, _, retry) = verdict(&error);
-        let fault = KeysFault {
-            reason,
-            message: error.to_string(),
-            transient: reason == Reason::Starting || retry == Retry::Paced(Pace::Transient),
-        };
+        let (failures, message) = (context.sandbox_failures.count(&observed.key), error.to_string());
+        let Key { namespace, name } = &observed.key;
+        let reason_text = reason.as_str();
+        tracing::info!(
+            kind = "Tenant",
+            namespace,
+            name,
+            reason = reason_text,
+            detail = message,
+            "without keys"
+        );
+        let is_short = reason == Reason::Starting || retry == Retry::Paced(Pace::Transient);
+        let fault = KeysFault { reason, message, transient: is_short && failures < SHOWN_FROM };
         let again = match retry {
             Retry::OnChange => None,
             Retry::After(pause) => Some(pause),
-            Retry::Paced(pace) => Some(context.failures.pause(&observed.key, pace)),
+            Retry::Paced(pace) => Some(jittered(pace.pause(failures))),
         };
         (fault, again)
     });

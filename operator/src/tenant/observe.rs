@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use kr8tiv_crds::{Agent, Harness, Tenant, TenantStatus};
 use kube::Resource;
 
@@ -10,7 +12,7 @@ use crate::child::{Child, ChildId, ChildKind, Workload};
 use crate::guard::Guarded;
 use crate::index::{Edition, harness_of};
 use crate::key::Key;
-use crate::pod::GatewayPod;
+use crate::pod::{GatewayPod, unmounted};
 use crate::stores::{Stores, custom};
 
 /// Everything a pass over a tenant looks at, as it was at one moment.
@@ -35,6 +37,8 @@ pub struct Observed<'a> {
     pub gateway: Gateway,
     /// The sandboxes, by their names.
     pub sandboxes: BTreeMap<String, Gateway>,
+    /// When time alone will have changed what is seen here.
+    pub again: Option<Duration>,
 }
 
 /// What there is of a gateway, or of a sandbox.
@@ -59,7 +63,12 @@ impl Gateway {
 }
 
 /// Looks at everything.
-pub fn observe<'a>(stores: &Stores, tenant: &'a Tenant, previous: TenantStatus) -> Observed<'a> {
+pub fn observe<'a>(
+    stores: &Stores,
+    tenant: &'a Tenant,
+    previous: TenantStatus,
+    now: Timestamp,
+) -> Observed<'a> {
     let key = Key::of(&tenant.metadata);
     let uid = tenant.metadata.uid.as_deref().unwrap_or_default();
     let harness = custom(&stores.harnesses, &harness_of(tenant));
@@ -71,11 +80,16 @@ pub fn observe<'a>(stores: &Stores, tenant: &'a Tenant, previous: TenantStatus) 
     let children = stores.children_of(&key);
     let mut gateway = Gateway::default();
     let mut sandboxes = BTreeMap::new();
+    let mut again: Option<Duration> = None;
     let gateway_name = kr8tiv_compiler::gateway_name(&key.name);
     for (set, workload) in stores.workloads_of(&key, uid) {
         // A StatefulSet of one replica names its Pod so.
         let pod = format!("{}-0", set.name);
-        let pod = stores.pod(&key.sibling(&pod)).map(|found| (pod, found));
+        let pod = stores.pod(&key.sibling(&pod)).map(|found| {
+            let (found, later) = unmounted::at(found, now);
+            again = [again, later].into_iter().flatten().min();
+            (pod, found)
+        });
         let found = Gateway { workload: Some(workload), pod };
         // By its name: a label may have been taken off by hand.
         if set.name == gateway_name {
@@ -84,7 +98,19 @@ pub fn observe<'a>(stores: &Stores, tenant: &'a Tenant, previous: TenantStatus) 
             sandboxes.insert(set.name, found);
         }
     }
-    Observed { key, tenant, previous, uid, harness, namespace_labels, agents, children, gateway, sandboxes }
+    Observed {
+        key,
+        tenant,
+        previous,
+        uid,
+        harness,
+        namespace_labels,
+        agents,
+        children,
+        gateway,
+        sandboxes,
+        again,
+    }
 }
 
 impl Observed<'_> {

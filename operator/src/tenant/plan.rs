@@ -119,6 +119,7 @@ fn surroundings(
     Surroundings {
         namespace_labels: observed.namespace_labels.as_deref().cloned().unwrap_or_default(),
         running_version: observed.previous.gateway.as_ref().map(|gateway| gateway.version.clone()),
+        container_tag: observed.previous.container_tag.clone(),
         unavailable_images: unavailable.map(|unavailable| unavailable.image.clone()).collect(),
         taken_tokens,
         token_rotation: rotation,

@@ -39,24 +39,50 @@ enum Step {
     Wait,
     /// It will never be replaced by itself.
     Delete,
-    /// Its kubelet must be told of the bundle, and its watchdog asked for it.
-    Deliver {
-        /// Whether the Pod doesn't name the bundle yet.
-        announce: bool,
-    },
+    /// Its watchdog must be asked for the bundle.
+    Deliver,
 }
 
-/// What a Pod is told by its annotations.
+/// What a gateway's Pod should have.
 #[derive(Clone, Copy, Debug)]
-pub struct Announcement<'a> {
-    /// The bundle that it should serve.
+pub struct Current<'a> {
+    /// The bundle.
     pub hash: &'a str,
-    /// Which keys its sandboxes have; `None` when it has no sandbox.
-    pub sandbox_keys: Option<&'a str>,
+    /// Which keys its sandboxes have, by their names.
+    pub sandbox_keys: &'a BTreeMap<String, String>,
+}
+
+impl Current<'_> {
+    /// Whether a Pod must be told by its annotations, at which its kubelet refreshes its mounts at once: one that has
+    /// something else, by its watchdog's last word. A Pod starts with what is current then; to tell each one all the same
+    /// would be a write for every new tenant. Pure.
+    fn is_missed(self, pod: &GatewayPod, known: &Known) -> bool {
+        let told = self.annotations();
+        let keys = told.get(meta::SANDBOX_KEYS);
+        if pod.bundle_hash.as_deref() == Some(self.hash)
+            && (keys.is_none() || pod.sandbox_keys.as_ref() == keys)
+        {
+            return false;
+        }
+        // A sandbox that the watchdog has not tried yet it tries with what is there then.
+        let probed = known.health.as_ref().map(|health| &health.sandboxes);
+        let has_other_keys = |(sandbox, mark): (&String, &String)| {
+            let probed = probed.and_then(|probed| probed.get(sandbox));
+            probed.is_some_and(|probed| probed.keys.as_ref() != Some(mark))
+        };
+        known.delivered.as_deref().is_some_and(|delivered| delivered != self.hash)
+            || self.sandbox_keys.iter().any(has_other_keys)
+    }
+
+    fn annotations(self) -> BTreeMap<&'static str, String> {
+        let keys: Vec<&str> = self.sandbox_keys.values().map(String::as_str).collect();
+        let keys = (!keys.is_empty()).then(|| (meta::SANDBOX_KEYS, keys.join("-")));
+        keys.into_iter().chain([(meta::BUNDLE_HASH, self.hash.to_owned())]).collect()
+    }
 }
 
 /// Decides on a Pod. Pure.
-fn step(workload: Option<&Workload>, pod: &GatewayPod, announced: Announcement<'_>) -> Step {
+fn step(workload: Option<&Workload>, pod: &GatewayPod) -> Step {
     if pod.deleting {
         return Step::Wait;
     }
@@ -66,10 +92,7 @@ fn step(workload: Option<&Workload>, pod: &GatewayPod, announced: Announcement<'
     if !pod.scheduled {
         return Step::Wait;
     }
-    let Announcement { hash, sandbox_keys } = announced;
-    let is_told = pod.bundle_hash.as_deref() == Some(hash)
-        && sandbox_keys.is_none_or(|keys| pod.sandbox_keys.as_deref() == Some(keys));
-    Step::Deliver { announce: !is_told }
+    Step::Deliver
 }
 
 /// Whether a Pod will never be replaced by itself. A StatefulSet replaces a Pod of an old revision only once it has been
@@ -88,7 +111,7 @@ pub async fn roll_out(
     context: &Context,
     tenant: &Key,
     gateway: &Gateway,
-    announced: Announcement<'_>,
+    current: Current<'_>,
 ) -> Result<Rollout, kube::Error> {
     let Context { client, stores, deliveries, secrets, .. } = context;
     let idle = Rollout { known: Known::default(), again: None };
@@ -97,7 +120,7 @@ pub async fn roll_out(
         return Ok(idle);
     };
     let api = Api::<Pod>::namespaced(client.clone(), &tenant.namespace);
-    match step(gateway.workload.as_deref(), pod, announced) {
+    match step(gateway.workload.as_deref(), pod) {
         Step::Wait => {
             deliveries.forget(tenant);
             Ok(idle)
@@ -114,22 +137,19 @@ pub async fn roll_out(
             );
             Ok(idle)
         }
-        Step::Deliver { announce } => {
-            if announce {
-                let Announcement { hash, sandbox_keys } = announced;
-                let keys = sandbox_keys.map(|keys| (meta::SANDBOX_KEYS, keys));
-                let told = keys.into_iter().chain([(meta::BUNDLE_HASH, hash)]);
-                annotate(&api, stores, name, pod, told.collect()).await?;
-            }
+        Step::Deliver => {
             let Some(ip) = &pod.ip else { return Ok(idle) };
             let (pod_uid, token) = (pod.uid.clone(), secrets.status_token(tenant));
-            let expected = Expected { pod_uid, ip: ip.clone(), hash: announced.hash.to_owned(), token };
+            let expected = Expected { pod_uid, ip: ip.clone(), hash: current.hash.to_owned(), token };
             let known = deliveries.follow(tenant, &expected);
+            if current.is_missed(pod, &known) {
+                annotate(&api, stores, name, pod, current.annotations()).await?;
+            }
             let mut again = deliveries.next_nudge(tenant);
             if again == Some(Duration::ZERO) {
                 // Any new value will do.
                 let value = format!("{:08x}", rand::random::<u32>());
-                annotate(&api, stores, name, pod, [(NUDGE, value.as_str())].into()).await?;
+                annotate(&api, stores, name, pod, [(NUDGE, value)].into()).await?;
                 again = deliveries.next_nudge(tenant);
             }
             Ok(Rollout { known, again })
@@ -137,30 +157,47 @@ pub async fn roll_out(
     }
 }
 
-/// Has the StatefulSets of sandboxes make those Pods anew that they would not replace by themselves.
-pub async fn unstick(
-    client: &Client,
-    tenant: &Key,
-    sandboxes: &BTreeMap<String, Gateway>,
-) -> Result<(), kube::Error> {
-    let api = Api::<Pod>::namespaced(client.clone(), &tenant.namespace);
+/// Has the StatefulSets of sandboxes make those Pods anew that they would not replace by themselves. Says whether one could
+/// not be deleted now: the gateway serves all the same.
+pub async fn unstick(client: &Client, tenant: &Key, sandboxes: &BTreeMap<String, Gateway>) -> bool {
+    let Key { namespace, name: tenant } = tenant;
+    let api = Api::<Pod>::namespaced(client.clone(), namespace);
+    let mut is_left = false;
     for sandbox in sandboxes.values() {
         let Some((name, pod)) = &sandbox.pod else { continue };
-        if is_stuck(sandbox.workload.as_deref(), pod) {
-            delete(&api, name, pod, None).await?;
-            let Key { namespace, name: tenant } = tenant;
-            tracing::info!(kind = "Tenant", namespace, name = tenant, pod = name, "stuck Pod deleted");
+        if !is_stuck(sandbox.workload.as_deref(), pod) {
+            continue;
+        }
+        match delete(&api, name, pod, None).await {
+            Ok(()) => {
+                tracing::info!(kind = "Tenant", namespace, name = tenant, pod = name, "stuck Pod deleted");
+            }
+            Err(error) => {
+                is_left = true;
+                let error = said(&error);
+                tracing::warn!(
+                    kind = "Tenant",
+                    namespace,
+                    name = tenant,
+                    pod = name,
+                    error,
+                    "stuck Pod not deleted"
+                );
+            }
         }
     }
-    Ok(())
+    is_left
 }
 
-/// What is known of a gateway that goes on with the bundle that its Pod was told of last.
+/// What is known of a gateway that goes on with the bundle that its Pod was told of last, or has started with.
 pub async fn go_on(context: &Context, observed: &Observed<'_>) -> Known {
     let Context { deliveries, secrets, .. } = context;
     let tenant = &observed.key;
     let pod = observed.gateway.pod.as_ref().map(|(_, pod)| pod).filter(|pod| !pod.deleting);
-    let told = pod.and_then(|pod| Some((pod.uid.clone(), pod.ip.clone()?, pod.bundle_hash.clone()?)));
+    let told = pod.and_then(|pod| {
+        let hash = pod.bundle_hash.as_ref().or(observed.previous.bundle_hash.as_ref());
+        Some((pod.uid.clone(), pod.ip.clone()?, hash?.clone()))
+    });
     let Some((pod_uid, ip, hash)) = told else {
         deliveries.forget(tenant);
         return Known::default();
@@ -202,7 +239,7 @@ async fn annotate(
     stores: &Stores,
     name: &str,
     pod: &GatewayPod,
-    annotations: BTreeMap<&str, &str>,
+    annotations: BTreeMap<&str, String>,
 ) -> Result<(), kube::Error> {
     let body = json!({"metadata": {"uid": pod.uid, "annotations": annotations}});
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
@@ -242,6 +279,8 @@ fn gone_is_fine(error: kube::Error) -> Result<(), kube::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::Health;
+    use crate::sandbox::{Login, Probed};
 
     fn workload(revision: &str, observed_generation: i64) -> Workload {
         Workload {
@@ -258,43 +297,58 @@ mod tests {
         pod
     }
 
+    /// What a watchdog has said last: the bundle on its disk, and the keys that it has tried a sandbox with.
+    fn heard(delivered: &str, keys: Option<&str>) -> Known {
+        let probed = Probed { login: Login::Ok, keys: keys.map(str::to_owned), at: None };
+        let health = Health { sandboxes: [("s".to_owned(), probed)].into(), ..Health::default() };
+        Known { delivered: Some(delivered.into()), health: Some(health), ..Known::default() }
+    }
+
     #[test]
-    fn a_pod_is_told_of_other_keys_of_its_sandboxes() {
-        let told = pod(|pod| {
-            pod.bundle_hash = Some("h".into());
-            pod.sandbox_keys = Some("k".into());
-        });
-        for (sandbox_keys, announce) in [(Some("k"), false), (Some("l"), true), (None, false)] {
-            let announced = Announcement { hash: "h", sandbox_keys };
-            assert_eq!(step(Some(&workload("r1", 2)), &told, announced), Step::Deliver { announce });
+    fn a_pod_is_told_of_what_it_does_not_have() {
+        let new = pod(|_| ());
+        let told = |bundle: &str, keys: &str| {
+            pod(|pod| {
+                pod.bundle_hash = Some(bundle.into());
+                pod.sandbox_keys = Some(keys.into());
+            })
+        };
+        let bare = |delivered: &str| Known { delivered: Some(delivered.into()), ..Known::default() };
+        let cases = [
+            ("nobody has asked it", new.clone(), Known::default(), false),
+            ("it has started with what is current", new.clone(), heard("h", Some("k")), false),
+            ("there has been an edit", new.clone(), heard("g", Some("k")), true),
+            ("the keys have been rotated", new.clone(), heard("h", Some("j")), true),
+            ("it does not say which keys", new.clone(), heard("h", None), true),
+            ("no sandbox was tried yet", new, bare("h"), false),
+            ("it has been told, and is on its way", told("h", "k"), heard("g", Some("j")), false),
+            ("it has been told of another bundle", told("g", "k"), heard("g", Some("k")), true),
+            ("it has been told of other keys", told("h", "j"), heard("h", Some("j")), true),
+            ("the same, and nobody has asked it", told("g", "j"), Known::default(), false),
+            ("kubelet was faster", told("g", "j"), heard("h", Some("k")), false),
+        ];
+        let sandbox_keys = [("s".to_owned(), "k".to_owned())].into();
+        let current = Current { hash: "h", sandbox_keys: &sandbox_keys };
+        for (case, pod, known, expected) in cases {
+            assert_eq!(current.is_missed(&pod, &known), expected, "{case}");
         }
+        let without = Current { hash: "h", sandbox_keys: &BTreeMap::new() };
+        assert!(!without.is_missed(&told("h", "j"), &heard("h", Some("j"))), "it has no sandbox any more");
     }
 
     #[test]
     fn only_a_pod_that_will_never_be_replaced_is_deleted() {
         let cases = [
             ("old and not ready", pod(|_| ()), workload("r2", 2), Step::Delete),
-            (
-                "old and ready",
-                pod(|pod| pod.ready = true),
-                workload("r2", 2),
-                Step::Deliver { announce: true },
-            ),
-            ("revision not computed yet", pod(|_| ()), workload("r2", 1), Step::Deliver { announce: true }),
+            ("old and ready", pod(|pod| pod.ready = true), workload("r2", 2), Step::Deliver),
+            ("revision not computed yet", pod(|_| ()), workload("r2", 1), Step::Deliver),
             ("on its way out", pod(|pod| pod.deleting = true), workload("r2", 2), Step::Wait),
-            ("current", pod(|_| ()), workload("r1", 2), Step::Deliver { announce: true }),
+            ("current", pod(|_| ()), workload("r1", 2), Step::Deliver),
             ("without a node", pod(|pod| pod.scheduled = false), workload("r1", 2), Step::Wait),
             ("old and without a node", pod(|pod| pod.scheduled = false), workload("r2", 2), Step::Delete),
-            (
-                "told",
-                pod(|pod| pod.bundle_hash = Some("h".into())),
-                workload("r1", 2),
-                Step::Deliver { announce: false },
-            ),
         ];
         for (case, pod, workload, expected) in cases {
-            let announced = Announcement { hash: "h", sandbox_keys: None };
-            assert_eq!(step(Some(&workload), &pod, announced), expected, "{case}");
+            assert_eq!(step(Some(&workload), &pod), expected, "{case}");
         }
     }
 }

@@ -123,46 +123,57 @@ pub fn summarise(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, en
     }
 }
 
-/// Whether the stored status says that this generation of the tenant is served, with this bundle. A Pod that has come
-/// since is not told of the bundle yet, and nobody has heard of it what it serves.
+/// Whether the stored status says that this generation of the tenant is served, with this bundle, by the Pod that is
+/// there. Of one that has come since nobody has heard what it serves.
 fn was_serving(tenant: &Tenant, previous: &TenantStatus, gateway: &Gateway, hash: &str) -> bool {
-    let is_told = gateway.pod.as_ref().is_some_and(|(_, pod)| pod.bundle_hash.as_deref() == Some(hash));
-    is_told && previous.bundle_hash.as_deref() == Some(hash) && was_ready(tenant, previous)
+    let created = gateway.pod.as_ref().and_then(|(_, pod)| pod.created);
+    let ready = ready_before(tenant, previous);
+    let is_of_this_pod =
+        ready.zip(created).is_some_and(|(ready, created)| created <= ready.last_transition_time.0);
+    is_of_this_pod && previous.bundle_hash.as_deref() == Some(hash)
 }
 
 /// Whether the stored status says that this generation of the tenant is served.
 pub fn was_ready(tenant: &Tenant, previous: &TenantStatus) -> bool {
-    let ready = |condition: &Condition| {
+    ready_before(tenant, previous).is_some()
+}
+
+fn ready_before<'a>(tenant: &Tenant, previous: &'a TenantStatus) -> Option<&'a Condition> {
+    let is_ready = |condition: &&Condition| {
         condition.type_ == ConditionType::Ready.as_str() && condition.status == ConditionStatus::True.as_str()
     };
-    previous.observed_generation == tenant.metadata.generation && previous.conditions.iter().any(ready)
+    let is_current = previous.observed_generation == tenant.metadata.generation;
+    previous.conditions.iter().find(is_ready).filter(|_| is_current)
 }
 
 /// Builds a tenant's status from the one before and from how the pass ended.
 pub fn status(observed: &Observed<'_>, ending: &Ending, summary: &Summary, now: &Time) -> TenantStatus {
     let Observed { tenant, previous, gateway, .. } = observed;
     let generation = tenant.metadata.generation;
-    let mut findings =
-        vec![ready(summary), compiled(&ending.outcome), gateway_finding(tenant, previous, gateway, ending)];
-    let brought = match &ending.outcome {
+    let serves = gateway_finding(tenant, previous, gateway, ending);
+    let is_starting = serves.reason == Reason::Starting;
+    let mut findings = vec![ready(summary), compiled(&ending.outcome), serves];
+    let (mut brought, sandboxes): (Vec<_>, Vec<&str>) = match &ending.outcome {
         Outcome::Stopped(_) => {
             let kept = reports::kept(previous).into_iter().chain(memory::report::kept(previous));
-            kept.chain(sandbox::kept(previous)).collect()
+            (kept.collect(), observed.sandboxes.keys().map(String::as_str).collect())
         }
         Outcome::Applied(plan) => {
             let mut brought = brought(tenant, previous, gateway, plan);
             brought.extend(plan.memory.report.finding.clone());
-            let Served { known, keys, .. } = &ending.served;
-            let (planned, there) = (&plan.bundle.sandboxes, &observed.sandboxes);
-            let suspended = tenant.spec.suspend;
-            brought.extend(sandbox::finding(planned, there, keys.as_ref(), known, previous, suspended));
-            brought
+            (brought, plan.bundle.sandboxes.iter().map(|keys| keys.sandbox.as_str()).collect())
         }
     };
-    findings.extend(inner_life(tenant, previous, gateway, ending, &brought));
+    let Served { known, keys, .. } = &ending.served;
+    let (there, suspended_too) = (&observed.sandboxes, tenant.spec.suspend);
+    brought.extend(sandbox::finding(&sandboxes, there, keys.as_ref(), known, previous, suspended_too, now.0));
+    findings.extend(inner_life(observed, ending, is_starting, &brought));
     findings.extend(brought);
     findings.extend(suspended(tenant));
     findings.extend(progress(summary));
+    if is_starting {
+        findings.iter_mut().for_each(|finding| keep_on_the_way(finding, previous));
+    }
     let conditions = conditions(&previous.conditions, findings, generation, now);
     let restarts = match ending.served.recovery {
         Some(Decision::Restart) => recovery::with_restart(&previous.restarts, now),
@@ -198,6 +209,20 @@ pub fn status(observed: &Observed<'_>, ending: &Ending, summary: &Summary, now: 
     }
 }
 
+/// A start goes as starts go, and would be a write for each part of it that is well: they are told with the gateway that
+/// is up. What is wrong is told at once.
+fn keep_on_the_way(finding: &mut Finding, previous: &TenantStatus) {
+    let is_on_the_way = |condition: &&Condition| {
+        condition.type_ == finding.type_.as_str()
+            && condition.status == ConditionStatus::Unknown.as_str()
+            && condition.reason == Reason::Starting.as_str()
+    };
+    let before = previous.conditions.iter().find(is_on_the_way).and_then(Finding::kept);
+    if let Some(before) = before.filter(|_| finding.status != ConditionStatus::False) {
+        *finding = before;
+    }
+}
+
 /// What became of the packs and plugins. A Pod of an earlier revision was asked for others.
 fn brought(
     tenant: &Tenant,
@@ -212,12 +237,12 @@ fn brought(
 
 /// What is known of the gateway's inner life.
 fn inner_life(
-    tenant: &Tenant,
-    previous: &TenantStatus,
-    gateway: &Gateway,
+    observed: &Observed<'_>,
     ending: &Ending,
+    is_starting: bool,
     brought: &[Finding],
 ) -> Vec<Finding> {
+    let Observed { tenant, previous, gateway, .. } = observed;
     let Served { known, lacks_context, recovery: _, keys: _ } = &ending.served;
     if tenant.spec.suspend {
         return Vec::new();
@@ -243,7 +268,9 @@ fn inner_life(
             configuration
         }
     };
-    told::findings(known.health.as_ref(), known.silent, &configuration, waiting, brought)
+    // Before its gateway is up, a watchdog that has never answered may not have begun.
+    let has_begun = !is_starting || known.health.is_some() || known.delivered.is_some();
+    told::findings(known.health.as_ref(), known.silent && has_begun, &configuration, waiting, brought)
 }
 
 fn ready(summary: &Summary) -> Finding {

@@ -1,10 +1,12 @@
 //! The operator killed between any two of its writes: whoever starts next brings about the same end.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::StatusCode;
+use kr8tiv_operator::sandbox::{Login, Probed};
 use serde_json::{Value, json};
 
 use crate::world::{NAMESPACE, World, agent, harness, tenant};
@@ -23,6 +25,7 @@ const KINDS: [&str; 10] = [
 ];
 
 const ROTATE: &str = "kr8tiv.ai/rotate-sandbox-keys";
+const KEYS: &str = "kr8tiv.ai/sandbox-keys";
 
 /// From the `allowed`th write on, the API server takes nothing and answers nothing. Gives the number of writes so far.
 fn cut_after(world: &World, allowed: usize) -> Arc<AtomicUsize> {
@@ -58,10 +61,12 @@ fn end_state(world: &World) -> BTreeMap<String, Value> {
         if is_of_sandbox && object["kind"] == "StatefulSet" {
             object["metadata"]["annotations"].as_object_mut().unwrap().remove("kr8tiv.ai/applied-hash");
             let template = object.pointer_mut("/spec/template/metadata/annotations").unwrap();
-            template.as_object_mut().unwrap().remove("kr8tiv.ai/sandbox-keys");
+            template.as_object_mut().unwrap().remove(KEYS);
         }
-        if object["kind"] == "Pod" {
-            object["metadata"]["annotations"].as_object_mut().unwrap().remove("kr8tiv.ai/sandbox-keys");
+        if object["kind"] == "Pod"
+            && let Some(annotations) = object["metadata"]["annotations"].as_object_mut()
+        {
+            annotations.remove(KEYS);
         }
         if object["kind"] == "Secret" {
             let keys: Vec<String> = object["data"].as_object().unwrap().keys().cloned().collect();
@@ -86,12 +91,13 @@ fn secrets(world: &World) -> Vec<Value> {
     secrets.map(|secret| secret["data"].clone()).collect()
 }
 
-/// Runs a part of a tenant's life with the operator killed after so many writes; gives the end, and how many writes
-/// it takes when nobody is killed.
+/// Runs a part of a tenant's life with the operator killed after so many writes, and then `check`; gives the end, and how
+/// many writes it takes when nobody is killed.
 async fn live(
     allowed: usize,
     begin: impl AsyncFn(&mut World),
     change: impl Fn(&World),
+    check: impl Fn(&World),
 ) -> (BTreeMap<String, Value>, usize) {
     let mut world = World::empty();
     world.api.create(NAMESPACE, harness("desk"));
@@ -105,17 +111,30 @@ async fn live(
     world.start();
     world.until("it is applied", |world| world.is("Tenant", "acme", "Compiled") == "True").await;
     world.rest().await;
+    check(&world);
     world.serve("acme", "10.0.0.9").await;
     world.rest().await;
     assert!(before.iter().all(|token| secrets(&world).contains(token)), "a token was minted twice");
     (end_state(&world), writes.load(Ordering::SeqCst))
 }
 
-async fn sweep(name: &str, begin: impl AsyncFn(&mut World), change: impl Fn(&World)) {
-    let (expected, writes) = live(usize::MAX, &begin, &change).await;
+/// A tenant that is applied is served.
+async fn served(world: &mut World) {
+    world.until("it is applied", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
+    world.serve("acme", "10.0.0.1").await;
+}
+
+/// Which keys the sandbox's template is of.
+fn on_the_sandbox(world: &World) -> Value {
+    let set = world.api.get("StatefulSet", NAMESPACE, "acme-sandbox").unwrap_or_default();
+    set["spec"]["template"]["metadata"]["annotations"][KEYS].clone()
+}
+
+async fn sweep(name: &str, begin: impl AsyncFn(&mut World), change: impl Fn(&World), check: impl Fn(&World)) {
+    let (expected, writes) = live(usize::MAX, &begin, &change, &check).await;
     assert!(writes >= 4, "{name}: {writes} writes are no sweep");
     for allowed in 0..writes {
-        let (end, _) = live(allowed, &begin, &change).await;
+        let (end, _) = live(allowed, &begin, &change, &check).await;
         assert_eq!(end, expected, "{name}: killed after {allowed} of {writes} writes");
     }
     println!("figure: {name}: killed after each of {writes} writes");
@@ -124,11 +143,11 @@ async fn sweep(name: &str, begin: impl AsyncFn(&mut World), change: impl Fn(&Wor
 #[tokio::test(start_paused = true)]
 async fn while_a_tenant_is_created() {
     let begin = async |world: &mut World| world.start();
-    sweep("creation", begin, |world| {
+    let change = |world: &World| {
         world.api.create(NAMESPACE, tenant("acme", "desk"));
         world.api.create(NAMESPACE, agent("support", "acme"));
-    })
-    .await;
+    };
+    sweep("creation", begin, change, |_| ()).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,10 +156,9 @@ async fn while_a_harness_and_an_agent_change() {
         world.api.create(NAMESPACE, tenant("acme", "desk"));
         world.api.create(NAMESPACE, agent("support", "acme"));
         world.start();
-        world.until("it is applied", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
-        world.serve("acme", "10.0.0.1").await;
+        served(world).await;
     };
-    sweep("change", begin, |world| {
+    let change = |world: &World| {
         world.api.update("Harness", NAMESPACE, "desk", |harness| {
             harness["spec"]["soul"]["vibe"] = json!("bright");
         });
@@ -149,25 +167,39 @@ async fn while_a_harness_and_an_agent_change() {
         world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
             tenant["spec"]["gateway"] = json!({"resources": {"requests": {"cpu": "1"}}});
         });
-    })
-    .await;
+    };
+    sweep("change", begin, change, |_| ()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn while_a_sandboxs_keys_are_rotated() {
+    let first = RefCell::new(Value::Null);
     let begin = async |world: &mut World| {
         world.api.create(NAMESPACE, tenant("acme", "desk"));
         world.start();
-        world.until("it is applied", |world| world.reason("Tenant", "acme", "Ready") == "Starting").await;
-        world.serve("acme", "10.0.0.1").await;
+        served(world).await;
+        let mark = on_the_sandbox(world);
+        let keys = mark.as_str().map(str::to_owned);
+        let probed = Probed { login: Login::Ok, keys, at: None };
+        world.watchdogs.change("10.0.0.1", |health| {
+            health.sandboxes = [("acme-sandbox".to_owned(), probed)].into();
+        });
+        world.rest().await;
+        first.replace(mark);
     };
-    sweep("rotation", begin, |world| {
+    let change = |world: &World| {
         world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
             tenant["metadata"]["annotations"][ROTATE] = json!("1");
         });
         world.api.update("Harness", NAMESPACE, "desk", |harness| {
             harness["spec"]["soul"]["vibe"] = json!("bright");
         });
+    };
+    // The end states are compared without the marks of the keys.
+    sweep("rotation", begin, change, |world| {
+        let gateway = world.api.get("Pod", NAMESPACE, "acme-gateway-0").unwrap();
+        assert_eq!(gateway["metadata"]["annotations"][KEYS], on_the_sandbox(world), "its kubelet is told");
+        assert_ne!(on_the_sandbox(world), *first.borrow(), "the sandbox has other keys");
     })
     .await;
 }

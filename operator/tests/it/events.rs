@@ -28,6 +28,11 @@ async fn a_start_and_a_fault_are_told_once() {
         (kind.to_owned(), action.to_owned(), reason.to_owned(), note)
     };
     assert_eq!(told(&world), [owned(started.clone())]);
+    assert_eq!(
+        world.api.all("Event").len(),
+        1,
+        "that its tenants serve is theirs to tell, not the Harness's"
+    );
 
     world
         .api

@@ -1,8 +1,11 @@
 //! The way of a configuration into a running gateway, and what is said of the gateway on the way.
 
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::world::{NAMESPACE, World};
+use crate::world::{NAMESPACE, World, ready};
 
 fn annotation(world: &World, name: &str) -> Option<String> {
     let pod = world.api.get("Pod", NAMESPACE, "acme-gateway-0")?;
@@ -21,7 +24,6 @@ async fn ready_is_said_only_when_the_current_configuration_is_delivered() {
     assert_eq!(world.is("Tenant", "acme", "GatewayReady"), "False");
     assert_eq!(world.is("Tenant", "acme", "Reconciling"), "True");
     world.run_pod("acme", "10.0.0.1");
-    world.until("the Pod is told", |world| annotation(world, "kr8tiv.ai/bundle-hash").is_some()).await;
     world.until("it is delivering", |world| world.reason("Tenant", "acme", "Ready") == "Delivering").await;
     assert_eq!(world.is("Tenant", "acme", "GatewayReady"), "True");
     world.watchdogs.deliver("10.0.0.1", &world.bundle_hash("acme"));
@@ -107,7 +109,8 @@ async fn what_the_watchdog_complains_of_is_said() {
 #[tokio::test(start_paused = true)]
 async fn a_new_pod_is_not_believed_on_the_word_of_the_old_one() {
     let world = World::at_rest().await;
-    world.run_pod("acme", "10.0.0.2");
+    // The clock of the statuses is the real one.
+    world.run_pod_of("acme-gateway", "2100-01-01T00:00:00Z", &ready("10.0.0.2"));
     world.until("it is delivering", |world| world.reason("Tenant", "acme", "Ready") == "Delivering").await;
     world.watchdogs.deliver("10.0.0.2", &world.bundle_hash("acme"));
     world.until("it serves", |world| world.reason("Tenant", "acme", "Ready") == "Serving").await;
@@ -138,10 +141,33 @@ async fn a_pod_of_a_bad_revision_is_deleted_when_the_template_is_mended() {
             world.api.get("StatefulSet", NAMESPACE, "acme-gateway").unwrap()["metadata"]["generation"] == 2
         })
         .await;
-    world.set_workload("acme", &json!(2), "acme-gateway-2", 1);
+    world.set_workload("acme-gateway", &json!(2), "acme-gateway-2", 1);
     world
         .until("the Pod is deleted", |world| world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_none())
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_is_not_mounted_is_told_when_its_minute_is_over() {
+    let world = World::with_tenant().await;
+    world.run_pod("acme", "10.0.0.1");
+    // Of the clock on the wall, which does not jump: a second is left.
+    let since = Timestamp::now() - SignedDuration::from_secs(59);
+    world.api.update("Pod", NAMESPACE, "acme-gateway-0", |pod| {
+        pod["spec"]["volumes"] =
+            json!([{"name": "state", "persistentVolumeClaim": {"claimName": "acme-state"}}]);
+        pod["status"] = json!({"phase": "Pending", "conditions": [{
+            "type": "PodReadyToStartContainers", "status": "False", "lastTransitionTime": since.to_string()
+        }]});
+    });
+    let began = Instant::now();
+    while world.reason("Tenant", "acme", "GatewayReady") != "ContainerConfigFailed" {
+        assert!(began.elapsed() < Duration::from_mins(1), "{:#}", world.conditions("Tenant", "acme"));
+        world.rest().await;
+    }
+    let message = world.message("Tenant", "acme", "Ready");
+    assert!(message.contains("a volume (PersistentVolumeClaim acme-state) is not mounted"), "{message}");
+    assert!(message.ends_with("kubectl describe pod -n acme acme-gateway-0"), "{message}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +181,7 @@ async fn a_suspended_tenant_is_neither_on_its_way_nor_stuck() {
         .await;
     world.until("it is stopping", |world| world.reason("Tenant", "acme", "Reconciling") == "Suspended").await;
     world.api.delete("Pod", NAMESPACE, "acme-gateway-0");
-    world.set_workload("acme", &json!(2), "acme-gateway-1", 0);
+    world.set_workload("acme-gateway", &json!(2), "acme-gateway-1", 0);
     world.until("it has stopped", |world| world.is("Tenant", "acme", "Reconciling") == "absent").await;
     assert_eq!(world.is("Tenant", "acme", "Stalled"), "absent");
     assert_eq!(world.is("Tenant", "acme", "Ready"), "False");

@@ -1,7 +1,10 @@
 //! What watchdogs say of their gateways becomes conditions.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::StatusCode;
 use kr8tiv_crds::status::Reason;
 use kr8tiv_operator::health::State;
 use serde_json::{Value, json};
@@ -177,6 +180,29 @@ async fn a_gateway_that_stays_down_is_restarted_within_the_budget() {
     assert_eq!(restarts(&world), 1, "a restart that is held back is none");
     assert!(world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_some());
     world.serve("acme", IP).await;
+}
+
+/// Somebody has changed the Tenant meanwhile: what the pass has decided on is not there any more.
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_is_not_counted_does_not_take_place() {
+    let world = World::at_rest().await;
+    down(&world);
+    world.until("it is shown", |world| is(world, "GatewayReady") == "False").await;
+    let is_refused = Arc::new(AtomicBool::new(false));
+    let refused = Arc::clone(&is_refused);
+    world.api.set_fault(move |seen| {
+        let is_first = seen.resource == "tenants/status" && !refused.swap(true, Ordering::SeqCst);
+        is_first.then_some(StatusCode::CONFLICT)
+    });
+    world.until("it is due", |_| is_refused.load(Ordering::SeqCst)).await;
+    // Shorter than until it is tried again by itself.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((restarts(&world), world.api.graces("pods")), (0, vec![]));
+    world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
+        tenant["metadata"]["annotations"]["touched"] = json!("1");
+    });
+    world.until("it is restarted", |world| world.api.get("Pod", NAMESPACE, "acme-gateway-0").is_none()).await;
+    assert_eq!((restarts(&world), world.api.graces("pods")), (1, vec![Some(30)]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ mod fake;
 mod world;
 
 mod command_line;
+mod costs;
 mod crashes;
 mod dependants;
 mod election;
@@ -23,7 +24,9 @@ mod memory_life;
 mod minted;
 mod objects;
 mod reports;
+mod restored;
 mod sandbox;
 mod sharing;
+mod statuses;
 mod tokens;
 mod wrong_inputs;

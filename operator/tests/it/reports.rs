@@ -84,7 +84,7 @@ fn fail_to_pull_image_of(world: &World, name: &str, words: &str) {
 fn observe_template(world: &World) {
     let set = world.api.get("StatefulSet", NAMESPACE, "acme-gateway").unwrap();
     let generation = set["metadata"]["generation"].clone();
-    world.set_workload("acme", &generation, &format!("acme-gateway-{generation}"), 1);
+    world.set_workload("acme-gateway", &generation, &format!("acme-gateway-{generation}"), 1);
 }
 
 /// The gateway comes up without the pack.

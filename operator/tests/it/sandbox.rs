@@ -1,10 +1,14 @@
 //! Sandboxes: their keys are made once and rotated together, and what is wrong with one is a condition of its own.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::StatusCode;
 use k8s_openapi::jiff::Timestamp;
 use kr8tiv_operator::sandbox::{Login, Probed};
 use serde_json::{Value, json};
 
-use crate::world::{NAMESPACE, World, harness, tenant};
+use crate::fake::Seen;
+use crate::world::{NAMESPACE, World, harness, ready, tenant};
 
 const ROTATE: &str = "kr8tiv.ai/rotate-sandbox-keys";
 const KEYS: &str = "kr8tiv.ai/sandbox-keys";
@@ -33,25 +37,7 @@ fn on_the_gateway(world: &World) -> Value {
 
 /// A Pod of the sandbox's current revision, with this status.
 fn run(world: &World, status: &Value) {
-    let generation = generation(world, "acme-sandbox");
-    let revision = format!("acme-sandbox-{generation}");
-    let mut labels = set(world, "acme-sandbox")["spec"]["template"]["metadata"]["labels"].clone();
-    labels["controller-revision-hash"] = json!(revision);
-    if world.api.get("Pod", NAMESPACE, "acme-sandbox-0").is_some() {
-        world.api.delete("Pod", NAMESPACE, "acme-sandbox-0");
-    }
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "acme-sandbox-0", "labels": labels},
-        "spec": {"nodeName": "node", "containers": []}, "status": status
-    });
-    world.api.create(NAMESPACE, pod);
-    world.api.update("StatefulSet", NAMESPACE, "acme-sandbox", |set| {
-        set["status"] = json!({"observedGeneration": generation, "replicas": 1, "updateRevision": revision});
-    });
-}
-
-fn ready() -> Value {
-    json!({"podIP": "10.0.0.7", "conditions": [{"type": "Ready", "status": "True"}]})
+    world.run_pod_of("acme-sandbox", "2020-01-01T00:00:00Z", status);
 }
 
 fn told(world: &World, login: Login) {
@@ -66,9 +52,29 @@ fn is(world: &World, condition: &str) -> String {
     world.is("Tenant", "acme", condition)
 }
 
+/// Answers the first writes of these objects with an error that is usually over in a moment.
+fn fail(resource: &'static str, times: usize) -> impl Fn(&Seen) -> Option<StatusCode> + Send {
+    let failures = AtomicUsize::new(0);
+    move |seen| {
+        let is_hit = seen.verb == "patch" && seen.resource == resource;
+        (is_hit && failures.fetch_add(1, Ordering::SeqCst) < times).then_some(StatusCode::SERVICE_UNAVAILABLE)
+    }
+}
+
+/// Events with this reason.
+fn told_of(world: &World, reason: &str) -> usize {
+    world.api.all("Event").iter().filter(|event| event["reason"] == reason).count()
+}
+
+fn rotate(world: &World, value: &str) {
+    world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
+        tenant["metadata"]["annotations"][ROTATE] = json!(value);
+    });
+}
+
 async fn with_sandbox() -> World {
     let world = World::at_rest().await;
-    run(&world, &ready());
+    run(&world, &ready("10.0.0.7"));
     told(&world, Login::Ok);
     world.until("the sandbox is ready", |world| is(world, "SandboxReady") == "True").await;
     world
@@ -92,9 +98,7 @@ async fn keys_are_made_once_and_rotated_together_without_the_gateway() {
     world.rest().await;
     assert_eq!((data(&world), generation(&world, "acme-sandbox")), (first.clone(), sandbox));
 
-    world.api.update("Tenant", NAMESPACE, "acme", |tenant| {
-        tenant["metadata"]["annotations"][ROTATE] = json!("1");
-    });
+    rotate(&world, "1");
     world.until("the sandbox is rolled", |world| on_the_sandbox(world) != before).await;
     world.rest().await;
     let second = data(&world);
@@ -128,7 +132,7 @@ async fn keys_that_were_changed_or_removed_are_made_anew_when_they_are_missed() 
     world.until("it is told of", |world| reason(world) == "HostKeyMismatch").await;
     assert_ne!(data(&world)["known_hosts"], json!("eA=="));
     assert_ne!(data(&world)["id_ed25519"], before.0["id_ed25519"], "all of a Secret is of one making");
-    run(&world, &ready());
+    run(&world, &ready("10.0.0.7"));
     told(&world, Login::Ok);
     world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
 
@@ -148,7 +152,7 @@ async fn a_sandbox_that_is_lost_is_told_of_and_takes_nobody_down() {
     assert_eq!(world.reason("Tenant", "acme", "SandboxReady"), "Unreachable");
     assert_eq!(world.reason("Tenant", "acme", "Degraded"), "Unreachable");
     assert_eq!((is(&world, "Ready"), is(&world, "GatewayReady")), ("True".to_owned(), "True".to_owned()));
-    run(&world, &ready());
+    run(&world, &ready("10.0.0.7"));
     told(&world, Login::Ok);
     world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
     assert_eq!(is(&world, "Degraded"), "absent");
@@ -156,6 +160,25 @@ async fn a_sandbox_that_is_lost_is_told_of_and_takes_nobody_down() {
     world.api.forget_requests();
     world.rest().await;
     assert_eq!(world.api.requests(), [], "a sandbox at rest costs nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sandboxes_are_looked_at_while_what_is_asked_for_is_not_applied() {
+    let world = with_sandbox().await;
+    world.api.update("Harness", NAMESPACE, "desk", |harness| {
+        harness["spec"]["tools"] = json!({"allow": ["teleport"]});
+    });
+    world.until("it is refused", |world| is(world, "Compiled") == "False").await;
+    assert_eq!(is(&world, "SandboxReady"), "True");
+    world.api.delete("Pod", NAMESPACE, "acme-sandbox-0");
+    told(&world, Login::Unreachable);
+    world.until("it is shown", |world| is(world, "SandboxReady") == "False").await;
+    let reason = |condition| world.reason("Tenant", "acme", condition);
+    assert_eq!((reason("SandboxReady"), reason("Degraded")), ("Unreachable".into(), "Unreachable".into()));
+    run(&world, &ready("10.0.0.7"));
+    told(&world, Login::Ok);
+    world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
+    assert_eq!((is(&world, "Compiled"), is(&world, "Degraded")), ("False".into(), "absent".into()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,10 +203,16 @@ async fn a_pod_that_can_not_start_says_why_and_is_replaced_when_it_is_mended() {
     });
     let generation_before = generation(&world, "acme-sandbox");
     world.until("it is applied", |world| generation(world, "acme-sandbox") > generation_before).await;
+    world.api.set_fault(|seen| (seen.verb == "delete").then_some(StatusCode::FORBIDDEN));
     let generation = generation(&world, "acme-sandbox");
     world.api.update("StatefulSet", NAMESPACE, "acme-sandbox", |set| {
         set["status"] = json!({"observedGeneration": generation, "replicas": 1, "updateRevision": "another"});
     });
+    let refused = |world: &World| world.api.requests().iter().filter(|seen| seen.verb == "delete").count();
+    world.until("it can't be deleted", |world| refused(world) > 3).await;
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    world.until("the gateway serves all the same", |world| is(world, "Ready") == "True").await;
+    world.api.clear_fault();
     world
         .until("the stuck Pod goes", |world| world.api.get("Pod", NAMESPACE, "acme-sandbox-0").is_none())
         .await;
@@ -231,7 +260,7 @@ async fn a_log_in_before_the_pod_was_ready_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_of_somebody_else_is_not_taken_over_and_holds_the_gateway_up_for_nothing() {
+async fn a_secret_of_somebody_else_is_not_taken_over_and_does_not_hold_the_gateway_up() {
     let mut world = World::empty();
     let theirs = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": {"id_ed25519": "eA=="}
@@ -246,6 +275,17 @@ async fn a_secret_of_somebody_else_is_not_taken_over_and_holds_the_gateway_up_fo
     assert_eq!(world.reason("Tenant", "acme", "Ready"), "Starting", "all the rest is applied");
     assert!(set(&world, "acme-gateway").is_object());
     assert_eq!(data(&world), json!({"id_ed25519": "eA=="}));
+
+    // However often the keys have failed: a hiccup of something else is one.
+    world.rest().await;
+    world.api.set_fault(fail("configmaps", 2));
+    let before = world.bundle_hash("acme");
+    world
+        .api
+        .update("Harness", NAMESPACE, "desk", |harness| harness["spec"]["soul"]["vibe"] = json!("bright"));
+    world.until("it is applied", |world| world.bundle_hash("acme") != before).await;
+    world.rest().await;
+    assert_eq!(told_of(&world, "ApplyFailed"), 0);
     world.api.delete("Secret", NAMESPACE, SECRET);
     world.until("it heals", |world| on_the_sandbox(world).is_string()).await;
     assert_eq!(data(&world).as_object().map(serde_json::Map::len), Some(4));
@@ -266,4 +306,53 @@ async fn a_start_writes_nothing_to_a_sandbox_whose_secret_can_not_be_seen_to() {
     world.until("a conflict", |world| world.reason("Tenant", "acme", "SandboxReady") == "Conflict").await;
     world.rest().await;
     assert_eq!((on_the_sandbox(&world), generation(&world, "acme-sandbox")), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_can_not_be_written_are_told_of_when_it_lasts() {
+    let world = with_sandbox().await;
+    let before = on_the_sandbox(&world);
+    world.api.set_fault(fail("secrets", 2));
+    rotate(&world, "1");
+    world.until("the sandbox is rolled", |world| on_the_sandbox(world) != before).await;
+    world.rest().await;
+    assert_eq!(told_of(&world, "ApplyFailed"), 0, "a hiccup would only make it flicker");
+    world.api.set_fault(fail("secrets", usize::MAX));
+    rotate(&world, "2");
+    world.until("it is told", |world| world.reason("Tenant", "acme", "SandboxReady") == "ApplyFailed").await;
+    assert_eq!((is(&world, "Ready"), is(&world, "Degraded")), ("True".into(), "True".into()));
+    world.api.clear_fault();
+    world.until("it heals", |world| world.reason("Tenant", "acme", "SandboxReady") != "ApplyFailed").await;
+}
+
+/// A log-in is awaited only where there can be one.
+#[tokio::test(start_paused = true)]
+async fn nobody_looks_again_and_again_for_a_log_in_that_can_not_come() {
+    let mut world = with_sandbox().await;
+    let since = |time: &str| json!({"type": "Ready", "status": "True", "lastTransitionTime": time});
+    let at = "2026-01-01T00:00:10Z".parse::<Timestamp>().unwrap();
+    probed(&world, Probed { login: Login::Ok, keys: None, at: Some(at) });
+    world.rest().await;
+    world.watchdogs.silence(IP);
+    world.until("it is silent", |world| is(world, "WatchdogHealthy") == "False").await;
+    run(&world, &json!({"podIP": "10.0.0.7", "conditions": [since("2026-01-01T00:01:00Z")]}));
+    world.rest().await;
+    let before = world.passes();
+    world.rest().await;
+    assert!(world.passes() - before < 5, "{} passes in ten minutes", world.passes() - before);
+
+    world.stop().await.unwrap();
+    world.api.update("Secret", NAMESPACE, SECRET, |secret| {
+        secret["metadata"]["ownerReferences"] = json!([]);
+        secret["metadata"]["labels"] = json!({});
+    });
+    world.watchdogs.deliver(IP, &world.bundle_hash("acme"));
+    probed(&world, Probed { login: Login::Ok, keys: None, at: Some(at) });
+    world.start();
+    world.until("a conflict", |world| world.reason("Tenant", "acme", "SandboxReady") == "Conflict").await;
+    world.rest().await;
+    world.api.forget_requests();
+    world.rest().await;
+    let looks = world.api.requests().len();
+    assert!((7..=14).contains(&looks), "a look once a minute: {looks}");
 }

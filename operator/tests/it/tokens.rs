@@ -107,6 +107,34 @@ async fn a_restart_changes_nothing_in_whatever_order_they_are_looked_at() {
     }
 }
 
+/// `acme` is looked at first, and waits for the older one.
+#[tokio::test(start_paused = true)]
+async fn a_restart_reads_each_secret_once_whoever_waits_for_whom() {
+    let mut world = World::empty();
+    world.api.create(NAMESPACE, harness("desk"));
+    for (name, token) in [("zeta", "emV0YQ=="), ("acme", "YWNtZQ==")] {
+        world.api.create(NAMESPACE, secret(name, token));
+        world.api.create(NAMESPACE, with_bot(name, name));
+    }
+    world.start();
+    let are_applied =
+        |world: &World| ["zeta", "acme"].iter().all(|name| reason(world, NAMESPACE, name) == "Starting");
+    world.until("they are applied", are_applied).await;
+    world.rest().await;
+    world.stop().await.unwrap();
+    world.api.forget_requests();
+    world.start();
+    world.rest().await;
+    let mut read: Vec<_> = world.api.requests().into_iter().map(|seen| (seen.verb, seen.name)).collect();
+    read.sort();
+    let secrets = ["", "-gateway-token", "-sandbox-ssh"];
+    let expected: Vec<_> = ["acme", "zeta"]
+        .iter()
+        .flat_map(|tenant| secrets.map(|secret| ("get", format!("{tenant}{secret}"))))
+        .collect();
+    assert_eq!(read, expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_older_tenant_need_not_compile_to_keep_its_token() {
     let mut world = two_with_one_token().await;

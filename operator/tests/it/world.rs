@@ -114,6 +114,11 @@ pub fn agent(name: &str, tenant: &str) -> Value {
     })
 }
 
+/// The status of a Pod that is ready.
+pub fn ready(ip: &str) -> Value {
+    json!({"podIP": ip, "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})
+}
+
 impl World {
     pub fn empty() -> Self {
         let (api, watchdogs) = (Fake::new(), Watchdogs::default());
@@ -296,31 +301,38 @@ impl World {
         tenant["status"]["bundleHash"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Does what the StatefulSet controller and kubelet do: a ready Pod of the current revision.
+    /// Does what the StatefulSet controller and kubelet do: a ready Pod of the gateway's current revision, older than
+    /// every status.
     pub fn run_pod(&self, tenant: &str, ip: &str) {
         let set = format!("{tenant}-gateway");
-        let object = self.api.get("StatefulSet", NAMESPACE, &set).expect("the StatefulSet is there");
+        self.run_pod_of(&set, "2020-01-01T00:00:00Z", &ready(ip));
+    }
+
+    /// A Pod of a StatefulSet's current revision, made at this time, with this status.
+    pub fn run_pod_of(&self, set: &str, created: &str, status: &Value) {
+        let object = self.api.get("StatefulSet", NAMESPACE, set).expect("the StatefulSet is there");
         let generation = object["metadata"]["generation"].clone();
         let revision = format!("{set}-{generation}");
-        let mut labels = object["spec"]["template"]["metadata"]["labels"].clone();
+        let template = &object["spec"]["template"]["metadata"];
+        let mut labels = template["labels"].clone();
         labels["controller-revision-hash"] = json!(revision);
         let pod = format!("{set}-0");
         if self.api.get("Pod", NAMESPACE, &pod).is_some() {
             self.api.delete("Pod", NAMESPACE, &pod);
         }
+        let annotations = &template["annotations"];
+        let metadata =
+            json!({"name": pod, "labels": labels, "annotations": annotations, "creationTimestamp": created});
+        let spec = json!({"nodeName": "node", "containers": []});
         self.api.create(
             NAMESPACE,
-            json!({
-                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod, "labels": labels},
-                "spec": {"nodeName": "node", "containers": []},
-                "status": {"podIP": ip, "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-            }),
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}),
         );
-        self.set_workload(tenant, &generation, &revision, 1);
+        self.set_workload(set, &generation, &revision, 1);
     }
 
-    pub fn set_workload(&self, tenant: &str, generation: &Value, revision: &str, replicas: i32) {
-        self.api.update("StatefulSet", NAMESPACE, &format!("{tenant}-gateway"), |set| {
+    pub fn set_workload(&self, set: &str, generation: &Value, revision: &str, replicas: i32) {
+        self.api.update("StatefulSet", NAMESPACE, set, |set| {
             set["status"] = json!({
                 "observedGeneration": generation, "replicas": replicas,
                 "currentRevision": revision, "updateRevision": revision

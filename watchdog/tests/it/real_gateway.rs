@@ -17,6 +17,8 @@ use crate::support::{Bundle, Pod, Watchdog, command, eventually, within};
 /// For each thing that is waited for. A cold start takes half a minute on two cores, on busy ones more.
 const PATIENCE: Duration = Duration::from_mins(4);
 const TOKEN: &str = "not-a-secret-token";
+/// A program for Node.js that calls a method of a gateway.
+const CALL: &str = include_str!("../../../compiler/tests/gateway-call.mjs");
 
 /// A gateway in its own process group, with the environment of its container.
 struct Gateway(Child);
@@ -141,6 +143,24 @@ fn unauthorized() -> u16 {
     port
 }
 
+/// Calls a method of the gateway; gives what it says.
+fn call(port: u16, method: &str, parameters: &Value) -> Value {
+    let node = openclaw().ancestors().nth(2).unwrap().join("node/bin/node");
+    let output = Command::new(node)
+        .args(["--input-type=module", "--eval", CALL])
+        .args([&format!("ws://127.0.0.1:{port}"), TOKEN, "operator.write", method, &parameters.to_string()])
+        .output()
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    assert_eq!(answer["ok"], true, "{answer}");
+    answer["payload"].clone()
+}
+
+/// Begins a turn of the agent.
+fn begin_turn(port: u16, id: &str) {
+    call(port, "agent", &json!({"agentId": "main", "message": "hello", "idempotencyKey": id}));
+}
+
 /// Does something and waits for what the status says then; notes how long that took.
 struct Table<'a>(&'a Watchdog, Vec<String>);
 
@@ -224,9 +244,9 @@ fn what_happens_to_a_real_gateway_shows() {
     table.row("without the channel", "Alive", &[], || pod.mount(&good));
 
     let turn = || {
-        let arguments = ["agent", "--agent", "main", "--message", "hello", "--json"];
-        let done = environment(&pod).args(arguments).status().unwrap();
-        assert!(!done.success(), "the model refuses");
+        begin_turn(port, "refused");
+        let ended = call(port, "agent.wait", &json!({"runId": "refused", "timeoutMs": 120_000}));
+        assert_eq!(ended["status"], "error", "the model refuses: {ended}");
     };
     let what = "a turn with a model that refuses";
     let status = table.row(what, "Degraded", &["ModelProviderFailing"], turn);
@@ -252,8 +272,7 @@ fn what_happens_to_a_real_gateway_shows() {
     watchdog.gateway_within(PATIENCE, "the slow model is applied", |gateway| {
         gateway["config"]["bundleHash"] == slow.hash() && gateway["config"]["applied"] == true
     });
-    let arguments = ["agent", "--agent", "main", "--message", "hello", "--json"];
-    let mut turn = environment(&pod).args(arguments).process_group(0).spawn().unwrap();
+    begin_turn(port, "slow");
     // When the model is asked, the turn runs.
     silent.set_nonblocking(true).unwrap();
     let mut asked = None;
@@ -267,8 +286,6 @@ fn what_happens_to_a_real_gateway_shows() {
         rustix::process::kill_process(pid, Signal::TERM).unwrap();
     });
     table.row("its end", "Starting", &["GatewayStarting"], || drop(running));
-    let _ = turn.kill();
-    let _ = turn.wait();
 
     table.print();
     assert_each_was_told_once(&receiver);

@@ -105,7 +105,9 @@ pub async fn by_command_line(_: &Context) -> Outcome {
 pub async fn by_settings(_: &Context) -> Outcome {
     for (attack, setting) in settings() {
         let Attack { name, says, .. } = *tried(attack.name);
-        let told = refusal_of(&[setting], &[("KR8TIV_WATCHDOG_IMAGE", "example.com/watchdog:1")]).await?;
+        let images =
+            ["KR8TIV_WATCHDOG_IMAGE", "KR8TIV_SANDBOX_IMAGE"].map(|name| (name, "example.com/image:1"));
+        let told = refusal_of(&[setting], &images).await?;
         assert!(told.contains(says), "{name}: {told}");
         assert!(!told.contains("hunter2"), "{name}: {told}");
     }

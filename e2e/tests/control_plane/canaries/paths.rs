@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kr8tiv_crds::{Harness, Tenant, meta};
 use kr8tiv_e2e::Outcome;
-use kr8tiv_e2e::canary::Canary;
+use kr8tiv_e2e::canary::{Canary, private_lines};
 use kr8tiv_e2e::cluster::NODE_ADDRESS;
 use kr8tiv_e2e::conditions::{Conditioned, condition};
 use kr8tiv_e2e::manifests::{harness, tenant, tenant_with_bot};
@@ -119,18 +119,12 @@ async fn minted(walk: &mut Walk<'_>) -> Outcome {
     let keys: Secret = walk.scope.api().get("acme-sandbox-ssh").await?;
     for key in ["id_ed25519", "ssh_host_ed25519_key"] {
         let text = keys.data.as_ref().and_then(|data| data.get(key)).ok_or("a key is missing")?;
-        for line in private_lines(&String::from_utf8(text.0.clone())?) {
-            walk.plants.all.push(Canary::found("minted key of a sandbox", &line));
-        }
+        let text = String::from_utf8(text.0.clone())?;
+        let lines = private_lines(&text);
+        assert!(!lines.is_empty(), "{key} is no private key as expected");
+        walk.plants.all.extend(lines.iter().map(|line| Canary::found("minted key of a sandbox", line)));
     }
     Ok(())
-}
-
-/// The lines of a private key that have private bytes: those before it, and its public half, are in all keys, or nobody's
-/// secret.
-fn private_lines(key: &str) -> Vec<String> {
-    let lines = key.lines().filter(|line| !line.starts_with("-----"));
-    lines.skip(2).filter(|line| line.len() >= 32).map(str::to_owned).collect()
 }
 
 /// Secrets that are missing, misspelt, no text, or somebody else's.

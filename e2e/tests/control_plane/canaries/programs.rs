@@ -149,8 +149,8 @@ fn files_below(folder: &Path) -> Outcome<Vec<String>> {
 /// A mirror with a password, given to the operator as a setting.
 pub async fn settings(walk: &mut Walk<'_>) -> Outcome {
     let mirror = format!("https://robot:{}@npm.example.com/", walk.plants.of("registry password"));
-    let told =
-        refusal_of(&["--watchdog-image=example.com/w:1"], &[("KR8TIV_PLUGIN_REGISTRY", &mirror)]).await?;
+    let images = ["--watchdog-image=example.com/w:1", "--sandbox-image=example.com/s:1"];
+    let told = refusal_of(&images, &[("KR8TIV_PLUGIN_REGISTRY", &mirror)]).await?;
     assert!(told.contains("plugin-registry"), "{told}");
     walk.heard("the operator about its settings", told);
     walk.walked("a password in the operator's own setting, which it refuses");

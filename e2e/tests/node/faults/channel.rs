@@ -7,8 +7,8 @@ use kr8tiv_e2e::{Outcome, conditions};
 use serde_json::json;
 
 use super::telegram::Telegram;
-use super::{HARNESS, Patient, TENANT};
-use crate::context::Context;
+use super::{Patient, TENANT};
+use crate::context::{Context, HARNESS};
 
 const TOKEN: &str = "123456789:AAe2eStandsForARealTokenOfABot00001";
 const NEW_TOKEN: &str = "123456789:AAe2eStandsForARealTokenOfABot00002";

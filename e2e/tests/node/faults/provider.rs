@@ -19,7 +19,7 @@ pub async fn refuses(context: &Context) -> Outcome {
     conditions::ready(&patient.gateway.tenant().await?)?;
     fault.is_told_alive_with("ModelProviderFailing").await?;
     context.model.refuse(false);
-    answers_again(patient).await?;
+    answers_again(&patient).await?;
     fault.is_over("ModelProviderFailing").await?;
     fault.was_no_incident();
     Ok(())

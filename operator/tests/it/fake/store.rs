@@ -143,7 +143,9 @@ impl State {
             new["metadata"]["uid"] = json!(format!("{digits}-0000-4000-8000-{:012x}", self.uids));
             let second = 1_760_000_000 + i64::try_from(self.uids).unwrap();
             let created = k8s_openapi::jiff::Timestamp::from_second(second).unwrap();
-            new["metadata"]["creationTimestamp"] = json!(created.to_string());
+            if new["metadata"]["creationTimestamp"].is_null() {
+                new["metadata"]["creationTimestamp"] = json!(created.to_string());
+            }
             new["metadata"]["namespace"] = json!(id.1);
             new["metadata"]["name"] = json!(id.2);
         }
