@@ -25,7 +25,6 @@ pub async fn killed(context: &Context) -> Outcome {
     let mut killed = patient.container("gateway").await?;
     let fault = patient.fault("killed");
     killed.signal(Signal::KILL)?;
-    fault.shows("GatewayReady", "False", "Starting", "").await?;
     fault
         .is_told_while("down", async || {
             let next = patient.container("gateway").await?;
@@ -36,6 +35,7 @@ pub async fn killed(context: &Context) -> Outcome {
             Ok(())
         })
         .await?;
+    fault.shows("GatewayReady", "False", "CrashLoop", "with exit code 137 (").await?;
     fault.is_over("CrashLoop").await?;
     fault.is_told("recovered").await?;
     fault.was_one_incident();
