@@ -16,6 +16,7 @@ DEV = Path(__file__).resolve().parents[1]
 ROOT = DEV.parent
 sys.path[:0] = [str(DEV), str(DEV / "tests")]
 
+import cargo_builds  # noqa: E402
 from clusterlib.wait import until  # noqa: E402
 from compose_engine import PATIENCE, Engine  # noqa: E402
 from oci_sandbox import Unpacked, unpack  # noqa: E402
@@ -29,12 +30,14 @@ SECRET = "s3cret-${HOME}-$1"
 class ComposeProject(unittest.TestCase):
     """The first tenant's containers, as the Compose project's loader reads their file."""
 
+    compiler: Path
     images: dict[str, Unpacked]
 
     @classmethod
     def setUpClass(cls) -> None:
         command = [str(DEV / "build-images"), "watchdog", "openclaw", "--json"]
         built = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        cls.compiler = cargo_builds.built("kr8tiv-cli", "kr8tiv", by_test="documents")
         cls.directory = Path(tempfile.mkdtemp())
         cls.addClassCleanup(shutil.rmtree, cls.directory)
         cls.images = {}
@@ -56,8 +59,8 @@ class ComposeProject(unittest.TestCase):
         """What the compiler makes of a manifest, over what is in the folder."""
         file = self.directory / "manifest.yaml"
         file.write_text(manifest)
-        cargo = ["cargo", "run", "--quiet", "--locked", "--package", "kr8tiv-cli", "--", "compose"]
-        subprocess.run([*cargo, "-f", file, "--tenant-id", "acme-0a1b2c3d", "--output", self.folder], cwd=ROOT, check=True)
+        arguments = ["-f", file, "--tenant-id", "acme-0a1b2c3d", "--output", self.folder]
+        subprocess.run([self.compiler, "compose", *arguments], cwd=ROOT, check=True)
 
     def image(self, reference: str) -> Unpacked:
         """The built image that stands for a published one."""

@@ -14,6 +14,7 @@ from pathlib import Path
 DEV = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(DEV), str(DEV / "tests")]
 
+import cargo_builds  # noqa: E402
 from imagelib import binaries, images, runtime  # noqa: E402
 from oci_sandbox import Unpacked, unpack  # noqa: E402
 
@@ -53,9 +54,10 @@ class WatchdogImage(BuiltImage):
 
     def test_program_takes_at_most_ten_megabytes_at_rest(self) -> None:
         """The crate's own test, with the program of the image instead of the one for tests."""
-        test = ["cargo", "test", "-p", "kr8tiv-watchdog", "--test", "it", "memory::", "--", "--nocapture"]
+        test = [cargo_builds.built("kr8tiv-watchdog", "it", by_test="it"), "memory::", "--nocapture"]
         program = str(self.image.root / "kr8tiv-watchdog")
-        subprocess.run(test, cwd=images.ROOT, env={**os.environ, "KR8TIV_WATCHDOG_BINARY": program}, check=True)
+        environment = {**os.environ, "KR8TIV_WATCHDOG_BINARY": program}
+        subprocess.run(test, cwd=images.ROOT / "watchdog", env=environment, check=True)
 
 
 @unittest.skipUnless(os.environ.get("KR8TIV_IMAGES") == "1", "KR8TIV_IMAGES=1 is not set")

@@ -31,6 +31,15 @@ impl Watched {
         }
     }
 
+    /// The objects of a kind in a namespace; `None` where that one is not watched.
+    pub fn within<K>(&self, namespace: &str) -> Option<Api<K>>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        let is_watched = self.namespace.as_deref().is_none_or(|watched| watched == namespace);
+        is_watched.then(|| Api::namespaced(self.client.clone(), namespace))
+    }
+
     /// The namespaces, whose labels say which Harnesses of others they may use; `None` where nothing of others is.
     pub fn namespaces(&self) -> Option<Api<PartialObjectMeta<Namespace>>> {
         self.namespace.is_none().then(|| Api::all(self.client.clone()))

@@ -204,6 +204,8 @@ mod tests {
         assert_eq!(run.paths.config_dir, PathBuf::from("/etc/openclaw/config"));
         assert_eq!(run.paths.state_dir, PathBuf::from("/home/node/.openclaw"));
         assert_eq!((run.resync, run.listen.to_string()), (Duration::from_secs(30), "0.0.0.0:18800".into()));
+        // For so long a gateway of OpenClaw that starts was seen not to answer, with nothing wrong about it.
+        assert!(run.gateway.probe_timeout > Duration::from_secs(4));
         let Sandboxes { sandbox, sandbox_interval, sandbox_interval_failing, sandbox_timeout } =
             run.sandboxes;
         assert_eq!((sandbox.len(), sandbox_interval), (0, Duration::from_mins(1)));

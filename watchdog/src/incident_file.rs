@@ -6,6 +6,7 @@
 //! is past.
 
 use std::collections::BTreeSet;
+use std::future::pending;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +14,6 @@ use std::time::Duration;
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::timeout;
 
 use crate::deliver::RECORD_DIR;
 use crate::dir::{Dir, Found};
@@ -26,8 +26,6 @@ const FILE: &str = "incident.json";
 const API_VERSION: &str = "kr8tiv.ai/incident/v1";
 /// It has some two hundred bytes.
 const LIMIT: u64 = 4096;
-/// For how long a volume is waited for that hangs.
-const WITHIN: Duration = Duration::from_secs(2);
 
 /// The last incident of which *down* was told, and who took that or an earlier one and no *recovered* since.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,45 +60,51 @@ enum Content {
 #[derive(Debug)]
 pub struct IncidentFile {
     folder: PathBuf,
+    reading: Option<JoinHandle<Result<Option<Told>, String>>>,
     content: Content,
     storing: Option<JoinHandle<(Option<Told>, io::Result<()>)>>,
 }
 
 impl IncidentFile {
-    /// Reads it. What can't be read is as if nobody had been told anything.
-    pub async fn open(state_dir: &Path) -> Self {
+    /// Begins to read it, on a thread of its own: the volume may be slow.
+    pub fn open(state_dir: &Path) -> Self {
+        Self::reading(state_dir, read)
+    }
+
+    fn reading(
+        state_dir: &Path,
+        how: impl FnOnce(&Path) -> Result<Option<Told>, String> + Send + 'static,
+    ) -> Self {
         let folder = state_dir.to_owned();
         let reading = spawn_blocking({
             let folder = folder.clone();
-            move || read(&folder)
+            move || how(&folder)
         });
-        let read = match timeout(WITHIN, reading).await {
-            Ok(Ok(read)) => read,
-            Ok(Err(died)) => Err(died.to_string()),
-            Err(_) => Err(format!("the volume did not answer within {} s", WITHIN.as_secs())),
-        };
-        let content = read.map_or_else(
-            |why| {
-                tracing::warn!(file = FILE, why, "who was told of an incident is not known any more");
-                Content::Unknown
-            },
-            Content::Known,
-        );
-        Self { folder, content, storing: None }
+        Self { folder, reading: Some(reading), content: Content::Unknown, storing: None }
     }
 
-    /// What is stored, as far as it is known.
-    pub fn stored(&self) -> Option<&Told> {
-        match &self.content {
-            Content::Known(stored) => stored.as_ref(),
-            Content::Unknown => None,
+    /// Waits until it is read, and gives once what is stored. What can't be read is as if nobody had been told anything.
+    pub async fn read(&mut self) -> Option<Told> {
+        let Some(reading) = &mut self.reading else { return pending().await };
+        let read = reading.await.unwrap_or_else(|died| Err(died.to_string()));
+        self.reading = None;
+        match read {
+            Ok(stored) => {
+                self.content = Content::Known(stored.clone());
+                stored
+            }
+            Err(why) => {
+                tracing::warn!(file = FILE, why, "who was told of an incident is not known any more");
+                None
+            }
         }
     }
 
-    /// Stores what is true now, on a thread of its own and never on two: a volume that hangs must not collect threads.
-    /// Never waits, so what did not succeed is stored by a later call.
+    /// Stores what is true now, on a thread of its own and never on two: a volume that hangs must not collect threads, and
+    /// what is not read yet must not be lost. Never waits, so what did not succeed is stored by a later call.
     pub fn store(&mut self, told: Option<Told>) {
-        if self.storing.as_ref().is_some_and(|storing| !storing.is_finished()) {
+        let stores = self.storing.as_ref().is_some_and(|storing| !storing.is_finished());
+        if stores || self.reading.is_some() {
             return;
         }
         let ended = self.storing.take().and_then(FutureExt::now_or_never);
@@ -110,16 +114,14 @@ impl IncidentFile {
                 Err(error) => tracing::debug!(file = FILE, %error, "not stored"),
             }
         }
-        let wanted = Content::Known(told);
-        if wanted != self.content
-            && let Content::Known(told) = wanted
-        {
-            let folder = self.folder.clone();
-            self.storing = Some(spawn_blocking(move || {
-                let outcome = write(&folder, told.as_ref());
-                (told, outcome)
-            }));
+        if matches!(&self.content, Content::Known(stored) if *stored == told) {
+            return;
         }
+        let folder = self.folder.clone();
+        self.storing = Some(spawn_blocking(move || {
+            let outcome = write(&folder, told.as_ref());
+            (told, outcome)
+        }));
     }
 }
 
@@ -137,7 +139,7 @@ fn read(state_dir: &Path) -> Result<Option<Told>, String> {
 
 fn write(state_dir: &Path, told: Option<&Told>) -> io::Result<()> {
     let folder = Dir::open(state_dir)?.ensure_subdir(RECORD_DIR)?;
-    let Some(told) = told else { return folder.remove(FILE) };
+    let Some(told) = told else { return folder.remove_all(FILE) };
     let Told { announced: Announced { incident, told, over }, receivers } = told;
     let document = Document {
         api_version: API_VERSION.to_owned(),
@@ -174,18 +176,21 @@ fn parse(bytes: &[u8]) -> Result<Told, String> {
 mod tests {
     use super::*;
 
+    fn told() -> Told {
+        let since = Duration::from_hours(500_000);
+        let incident = Incident { number: 0, since, reason: Reason::GatewayFrozen };
+        Told {
+            announced: Announced { incident, told: since + Duration::from_mins(5), over: true },
+            receivers: [Receiver::Owner].into(),
+        }
+    }
+
     #[test]
     fn it_is_read_as_it_was_written_and_what_an_agent_makes_of_it_is_refused() {
         let state = tempfile::tempdir().unwrap();
         assert_eq!(read(state.path()), Ok(None));
-        let since = Duration::from_hours(500_000);
-        let incident = Incident { number: 0, since, reason: Reason::GatewayFrozen };
-        let told = Told {
-            announced: Announced { incident, told: since + Duration::from_mins(5), over: true },
-            receivers: [Receiver::Owner].into(),
-        };
-        write(state.path(), Some(&told)).unwrap();
-        assert_eq!(read(state.path()), Ok(Some(told)));
+        write(state.path(), Some(&told())).unwrap();
+        assert_eq!(read(state.path()), Ok(Some(told())));
         write(state.path(), None).unwrap();
         assert_eq!(read(state.path()), Ok(None));
         write(state.path(), None).unwrap();
@@ -200,6 +205,14 @@ mod tests {
             let why = read(state.path()).unwrap_err();
             assert!(!why.contains("canary"), "{why}");
         }
+        for wanted in [None, Some(told())] {
+            write(state.path(), None).unwrap();
+            std::fs::create_dir(&file).unwrap();
+            std::fs::write(file.join("of_an_agent"), "").unwrap();
+            read(state.path()).unwrap_err();
+            write(state.path(), wanted.as_ref()).unwrap();
+            assert_eq!(read(state.path()), Ok(wanted));
+        }
     }
 
     #[tokio::test]
@@ -208,14 +221,38 @@ mod tests {
         let folder = state.path().join(RECORD_DIR);
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join(FILE), "{}").unwrap();
-        let mut file = IncidentFile::open(state.path()).await;
-        assert_eq!(file.stored(), None);
+        let mut file = IncidentFile::open(state.path());
+        assert_eq!(file.read().await, None);
         file.store(None);
         file.storing.take().unwrap().await.unwrap().1.unwrap();
         assert!(!folder.join(FILE).exists());
 
-        let mut file = IncidentFile::open(state.path()).await;
+        let mut file = IncidentFile::open(state.path());
+        assert_eq!(file.read().await, None);
         file.store(None);
         assert!(file.storing.is_none(), "it is known that there is none");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_read_yet_is_neither_lost_nor_forgotten() {
+        let state = tempfile::tempdir().unwrap();
+        write(state.path(), Some(&told())).unwrap();
+        let (answer, volume) = std::sync::mpsc::channel();
+        let mut file = IncidentFile::reading(state.path(), move |folder| {
+            volume.recv().unwrap();
+            read(folder)
+        });
+        assert_eq!(file.read().now_or_never(), None);
+        file.store(None);
+        assert!(file.storing.is_none(), "it is not read yet");
+
+        answer.send(()).unwrap();
+        assert_eq!(file.read().await, Some(told()));
+        assert_eq!(file.read().now_or_never(), None, "once");
+        file.store(Some(told()));
+        assert!(file.storing.is_none(), "it is known that this is there");
+        file.store(None);
+        file.storing.take().unwrap().await.unwrap().1.unwrap();
+        assert_eq!(read(state.path()), Ok(None));
     }
 }

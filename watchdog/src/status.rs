@@ -91,9 +91,9 @@ pub struct SandboxStatus {
     pub name: String,
     /// How it was when it was last probed.
     pub reason: SandboxReason,
-    /// Which keys it was probed with.
+    /// Which keys it was probed with; `None` where one could not be read.
     pub keys: Option<String>,
-    /// When that began.
+    /// When the attempt began.
     pub at: Duration,
 }
 

@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 use crate::bundle::Mounted;
 use crate::cli::{Gateway, Paths};
@@ -28,6 +29,9 @@ use crate::seen::Seen;
 use crate::settings::Settings;
 use crate::tell::Tellers;
 
+/// For how long the start waits for what was told before it; longer takes a volume that hangs.
+const WITHIN: Duration = Duration::from_secs(2);
+
 /// Watches one gateway.
 pub struct Supervisor {
     clock: Clock,
@@ -41,6 +45,8 @@ pub struct Supervisor {
     told_before: Option<Told>,
     applied: Applied,
     settings: Settings,
+    /// Whether there were settings that could be used.
+    knows_receivers: bool,
     /// The `watchdog.json` that was last looked at.
     settings_seen: Option<Mounted>,
     /// What the `openclaw.json` that could be read last wants of channels.
@@ -89,6 +95,7 @@ impl Supervisor {
             wanted: Wanted::default(),
             redactor: environment::redactor(&settings),
             settings,
+            knows_receivers: false,
             settings_seen: None,
             tellers: Tellers::start(clock, &metrics),
             metrics,
@@ -103,13 +110,9 @@ impl Supervisor {
 
     /// Watches for ever.
     pub async fn run(mut self) -> Infallible {
-        let mut file = IncidentFile::open(&self.state_dir).await;
-        if let Some(mut before) = file.stored().cloned() {
-            let (now, Announced { incident, told, .. }) = (self.clock.now(), &mut before.announced);
-            *told = now.min(*told);
-            incident.since = now.min(incident.since);
-            self.alerts.restore(before.announced);
-            self.told_before = Some(before);
+        let mut file = IncidentFile::open(&self.state_dir);
+        if let Ok(before) = timeout(WITHIN, file.read()).await {
+            self.restore(before);
         }
         loop {
             let on_disk = self.deliveries.borrow_and_update().status.on_disk();
@@ -135,6 +138,7 @@ impl Supervisor {
                     () = sleep_until(self.clock.instant(wake)) => {}
                     () = self.prober.idle() => {}
                     () = self.tellers.taken() => {}
+                    before = file.read() => self.restore(before),
                     changed = self.deliveries.changed() => {
                         // Its sender outlives this loop; should it not, rounds go on by time.
                         if changed.is_err() {
@@ -152,6 +156,20 @@ impl Supervisor {
         }
     }
 
+    /// Takes over what was told before the start. What this watchdog has told itself, as the volume was slow, is newer.
+    fn restore(&mut self, before: Option<Told>) {
+        let Some(mut before) = before.filter(|_| self.alerts.announced().is_none()) else { return };
+        let (now, Announced { incident, told, .. }) = (self.clock.now(), &mut before.announced);
+        *told = now.min(*told);
+        incident.since = now.min(incident.since);
+        self.alerts.restore(before.announced);
+        if self.knows_receivers {
+            self.tellers.restore(&before.announced.incident, &before.receivers);
+        } else {
+            self.told_before = Some(before);
+        }
+    }
+
     fn take_settings(&mut self, mounted: &Mounted) {
         if self.settings_seen.as_ref() == Some(mounted) {
             return;
@@ -160,6 +178,7 @@ impl Supervisor {
             Mounted::Bytes(bytes) => match Settings::parse(bytes) {
                 Ok(settings) => {
                     self.tellers.configure(&settings);
+                    self.knows_receivers = true;
                     if let Some(Told { announced, receivers }) = self.told_before.take() {
                         self.tellers.restore(&announced.incident, &receivers);
                     }
@@ -253,7 +272,7 @@ impl Supervisor {
 
     /// Has the next watchdog know who took *down*, and no *recovered* since.
     fn remember(&self, file: &mut IncidentFile) {
-        let receivers = self.tellers.believe_down();
+        let receivers = self.tellers.who_believes_down();
         let announced = self.alerts.announced().filter(|_| !receivers.is_empty());
         file.store(announced.map(|announced| Told { announced: *announced, receivers }));
     }
@@ -273,5 +292,68 @@ impl Supervisor {
                 tracing::info!(incident = incident.number, "incident over");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::judge::machine::Incident;
+    use crate::judge::reason::Reason;
+    use crate::settings::Receiver;
+    use crate::status::Status;
+
+    fn supervisor() -> Supervisor {
+        let Command::Run(run) = Cli::parse_from(["kr8tiv-watchdog", "run"]).command else { unreachable!() };
+        let clock = Clock::start();
+        let status = GatewayStatus::unknown(clock.rfc3339(clock.now()));
+        let snapshot = Snapshot { status: Status::default(), alive_until: Instant::now() };
+        let (publish, deliveries) = (watch::channel(status).0, watch::channel(snapshot).1);
+        Supervisor::new(clock, &run.paths, run.gateway, Arc::default(), publish, deliveries, Arc::default())
+    }
+
+    fn settings() -> Mounted {
+        let webhook = r#"{"name": "owner", "url": "http://127.0.0.1:9/"}"#;
+        let times = r#""heartbeatSeconds": 60, "downAlertSeconds": 300, "alertDedupeSeconds": 900"#;
+        let head = r#""apiVersion": "kr8tiv.ai/watchdog/v1", "tenantId": "acme-0a1b2c3d""#;
+        Mounted::Bytes(format!("{{{head}, {times}, \"webhooks\": [{webhook}]}}").into_bytes())
+    }
+
+    fn told(reason: Reason) -> Told {
+        let since = Duration::from_secs(1);
+        let announced =
+            Announced { incident: Incident { number: 0, since, reason }, told: since, over: false };
+        Told { announced, receivers: [Receiver::Owner].into() }
+    }
+
+    #[tokio::test]
+    async fn what_was_told_before_counts_whenever_it_is_known() {
+        let before = told(Reason::GatewayFrozen);
+        for settings_are_first in [true, false] {
+            let mut supervisor = supervisor();
+            if settings_are_first {
+                supervisor.take_settings(&settings());
+            }
+            supervisor.restore(Some(before.clone()));
+            supervisor.take_settings(&settings());
+            assert_eq!(supervisor.tellers.who_believes_down(), before.receivers);
+            assert_eq!(supervisor.alerts.announced(), Some(&before.announced));
+            assert_eq!(supervisor.told_before, None, "nothing is waited for any more");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_told_since_the_start_is_newer_than_what_was_told_before() {
+        let mut supervisor = supervisor();
+        supervisor.take_settings(&settings());
+        let since = told(Reason::GatewayUnreachable).announced;
+        supervisor.alerts.restore(since);
+        supervisor.restore(Some(told(Reason::GatewayFrozen)));
+        assert_eq!(supervisor.alerts.announced(), Some(&since));
+        assert!(supervisor.tellers.who_believes_down().is_empty());
     }
 }

@@ -87,7 +87,7 @@ impl Tellers {
     }
 
     /// Who took a *down*, and no *recovered* since.
-    pub fn believe_down(&self) -> BTreeSet<Receiver> {
+    pub fn who_believes_down(&self) -> BTreeSet<Receiver> {
         let believing = self.receivers.iter().filter(|(_, teller)| teller.believes_down);
         believing.map(|(receiver, _)| *receiver).collect()
     }

@@ -67,16 +67,14 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), Error> {
     let mut tasks = JoinSet::new();
     spawn_watches(&mut tasks, &watched, &stores, &readiness, writers);
     let gate = readiness.gate("Certificate");
-    let (of_keeper, of_metrics) = (client.clone(), metrics.clone());
-    let keeper =
-        Keeper { client: of_keeper, place, source, served: served.clone(), gate, metrics: of_metrics };
+    let keeper = Keeper { client, place, source, served: served.clone(), gate, metrics: metrics.clone() };
     spawn(&mut tasks, "keeper of the certificate", keeper.run());
     let (of_probes, of_metrics) = (readiness.clone(), metrics.clone());
     let router = kr8tiv_operator::http::probes(of_probes, move |pending| of_metrics.text(pending));
     spawn(&mut tasks, "probes", async move { drop(axum::serve(probes, router).await) });
 
     let reviewer =
-        Reviewer { stores, platform: Arc::new(platform), client: Some(client), metrics: metrics.clone() };
+        Reviewer { stores, platform: Arc::new(platform), watched: Some(watched), metrics: metrics.clone() };
     let router = http::reviews(Reviews { reviewer, readiness, metrics });
     let answering = connections::serve(reviews, served, router, Limits::default(), stop.clone());
     let mut answering = tokio::spawn(answering);

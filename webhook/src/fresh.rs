@@ -2,7 +2,7 @@
 //!
 //! What a watch has seen may be some milliseconds old, and `kubectl apply` of one file is faster. Nobody may be refused for
 //! what has just been mended: before that, what the refusal rests on is read once more. Who passes by what is old is
-//! judged by the operator.
+//! judged by the operator. What is not watched is not there, as for the watches, and not asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use k8s_openapi::api::core::v1::Namespace;
 use kr8tiv_compiler::credential_claims;
 use kr8tiv_crds::reference::SecretKeyReference;
 use kr8tiv_crds::sharing::SharedFrom;
@@ -19,8 +18,8 @@ use kr8tiv_operator::client::said;
 use kr8tiv_operator::guard::{CustomKind, Guarded};
 use kr8tiv_operator::index::harness_of;
 use kr8tiv_operator::key::Key;
+use kr8tiv_operator::watched::Watched;
 use kube::api::ListParams;
-use kube::{Api, Client};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -70,17 +69,17 @@ pub enum Error {
 
 /// What the object of a question is judged against, as it is now. `None` when the refusal rests on the object alone.
 pub async fn of(
-    client: &Client,
+    watched: &Watched,
     question: &Question,
     known: &Neighbours,
 ) -> Result<Option<Neighbours>, Error> {
     let reading = async {
         match question {
-            Question::Tenant(change) => of_tenant(client, change, known).await.map(Some),
-            Question::Agent(change) => of_agent(client, &change.new, known).await.map(Some),
+            Question::Tenant(change) => of_tenant(watched, change, known).await.map(Some),
+            Question::Agent(change) => of_agent(watched, &change.new, known).await.map(Some),
             Question::Harness(_) => Ok(None),
             Question::HarnessGone(harness) => {
-                let users = users(client, harness, &known.users).await?;
+                let users = users(watched, harness, &known.users).await?;
                 Ok(Some(Neighbours { users, ..Neighbours::default() }))
             }
         }
@@ -88,41 +87,41 @@ pub async fn of(
     timeout(LONGEST, reading).await.map_err(|_| Error::Late)?
 }
 
-async fn get<K: CustomKind>(client: &Client, key: &Key) -> Result<Option<Arc<Guarded<K>>>, Error> {
-    let objects: Api<Guarded<K>> = Api::namespaced(client.clone(), &key.namespace);
+async fn get<K: CustomKind>(watched: &Watched, key: &Key) -> Result<Option<Arc<Guarded<K>>>, Error> {
+    let Some(objects) = watched.within::<Guarded<K>>(&key.namespace) else { return Ok(None) };
     let found = objects.get_opt(&key.name).await;
     let failed = |source| Error::Object { kind: K::kind(&()).into_owned(), key: key.clone(), source };
     Ok(found.map_err(failed)?.map(Arc::new))
 }
 
-async fn labels_of(client: &Client, namespace: &str) -> Result<BTreeMap<String, String>, Error> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
+async fn labels_of(watched: &Watched, namespace: &str) -> Result<BTreeMap<String, String>, Error> {
+    let Some(namespaces) = watched.namespaces() else { return Ok(BTreeMap::new()) };
     let found = namespaces.get_metadata_opt(namespace).await;
     let found = found.map_err(|source| Error::Namespace { namespace: namespace.to_owned(), source })?;
     Ok(found.and_then(|namespace| namespace.metadata.labels).unwrap_or_default())
 }
 
 async fn of_tenant(
-    client: &Client,
+    watched: &Watched,
     change: &Change<Tenant>,
     known: &Neighbours,
 ) -> Result<Neighbours, Error> {
-    let mut neighbours = around(client, &change.new, known).await?;
+    let mut neighbours = around(watched, &change.new, known).await?;
     if let Some(old) = &change.old {
         let before = harness_of(old);
         let is_same = before == harness_of(&change.new);
         neighbours.harness_before =
-            if is_same { neighbours.harness.clone() } else { get(client, &before).await? };
+            if is_same { neighbours.harness.clone() } else { get(watched, &before).await? };
     }
     if let Some(taken) = &known.taken {
-        let holder = get::<Tenant>(client, &taken.holder).await?;
+        let holder = get::<Tenant>(watched, &taken.holder).await?;
         let has_it = holder.and_then(|holder| taken.property.of(&holder)).as_ref() == Some(&taken.value);
         neighbours.taken = known.taken.clone().filter(|_| has_it);
     }
     let taken = &mut neighbours.surroundings.taken_tokens;
     let holders: BTreeSet<_> = taken.values().map(|holder| holder.tenant.clone()).collect();
     for name in holders {
-        let found = get::<Tenant>(client, &Key::of(&change.new.metadata).sibling(&name)).await?;
+        let found = get::<Tenant>(watched, &Key::of(&change.new.metadata).sibling(&name)).await?;
         let found = found.and_then(living);
         let readable = found.as_ref().and_then(|tenant| tenant.readable().ok());
         let claims = readable.map(|tenant| credential_claims(&tenant.spec)).unwrap_or_default();
@@ -132,26 +131,25 @@ async fn of_tenant(
     Ok(neighbours)
 }
 
-async fn of_agent(client: &Client, agent: &Agent, known: &Neighbours) -> Result<Neighbours, Error> {
+async fn of_agent(watched: &Watched, agent: &Agent, known: &Neighbours) -> Result<Neighbours, Error> {
     let key = Key::of(&agent.metadata).sibling(&agent.spec.tenant_ref.name);
-    let Some(found) = get::<Tenant>(client, &key).await?.and_then(living) else {
+    let Some(found) = get::<Tenant>(watched, &key).await?.and_then(living) else {
         return Ok(Neighbours { tenant: None, ..known.clone() });
     };
     let neighbours = match found.readable() {
-        Ok(tenant) => around(client, tenant, known).await?,
+        Ok(tenant) => around(watched, tenant, known).await?,
         Err(_) => known.clone(),
     };
     Ok(Neighbours { tenant: Some(found), ..neighbours })
 }
 
 /// What else a tenant is compiled from.
-async fn around(client: &Client, tenant: &Tenant, known: &Neighbours) -> Result<Neighbours, Error> {
+async fn around(watched: &Watched, tenant: &Tenant, known: &Neighbours) -> Result<Neighbours, Error> {
     let (own, harness) = (Key::of(&tenant.metadata), harness_of(tenant));
-    let mut neighbours = Neighbours { harness: get(client, &harness).await?, ..known.clone() };
+    let mut neighbours = Neighbours { harness: get(watched, &harness).await?, ..known.clone() };
     if harness.namespace != own.namespace {
-        neighbours.surroundings.namespace_labels = labels_of(client, &own.namespace).await?;
+        neighbours.surroundings.namespace_labels = labels_of(watched, &own.namespace).await?;
     }
-    let agents: Api<Guarded<Agent>> = Api::namespaced(client.clone(), &own.namespace);
     let is_its_own = |agent: &Guarded<Agent>| {
         let refers_to = match agent.readable() {
             Ok(agent) => Some(own.sibling(&agent.spec.tenant_ref.name)),
@@ -159,6 +157,7 @@ async fn around(client: &Client, tenant: &Tenant, known: &Neighbours) -> Result<
         };
         refers_to.as_ref() == Some(&own)
     };
+    let Some(agents) = watched.within::<Guarded<Agent>>(&own.namespace) else { return Ok(neighbours) };
     let agents = agents.list(&ListParams::default()).await;
     let agents = agents.map_err(|source| Error::Agents { namespace: own.namespace.clone(), source })?;
     let agents = agents.items.into_iter().filter(is_its_own).map(Arc::new);
@@ -167,11 +166,15 @@ async fn around(client: &Client, tenant: &Tenant, known: &Neighbours) -> Result<
 }
 
 /// Of the Tenants that were seen to use a Harness, the first that still does and may, and all behind it: one is enough to
-/// know that it is in use.
-async fn users(client: &Client, harness: &Harness, known: &[User]) -> Result<Vec<User>, Error> {
+/// know that it is in use. Where none of the first [`USERS`] does, those behind them count as they were seen.
+async fn users(watched: &Watched, harness: &Harness, known: &[User]) -> Result<Vec<User>, Error> {
     let (looked_at, rest) = known.split_at(known.len().min(USERS));
-    let labels = looked_at.iter().map(|user| (user.key.namespace.as_str(), OnceCell::new())).collect();
-    let answers: Vec<_> = looked_at.iter().map(|user| holds(client, &user.key, harness, &labels)).collect();
+    let labels: BTreeMap<_, _> =
+        looked_at.iter().map(|user| (user.key.namespace.as_str(), OnceCell::new())).collect();
+    let answers: Vec<_> = looked_at
+        .iter()
+        .map(|user| holds(watched, &user.key, harness, &labels[user.key.namespace.as_str()]))
+        .collect();
     let mut answers = pin!(stream::iter(answers).buffered(AT_ONCE).enumerate());
     while let Some((position, holds)) = answers.next().await {
         if holds? {
@@ -181,15 +184,15 @@ async fn users(client: &Client, harness: &Harness, known: &[User]) -> Result<Vec
     Ok(rest.to_vec())
 }
 
-/// Whether a Tenant uses a Harness and may. `labels` are those of namespaces, which are read once each.
+/// Whether a Tenant uses a Harness and may. `labels` are those of its namespace, which are read once for all in it.
 async fn holds(
-    client: &Client,
+    watched: &Watched,
     tenant: &Key,
     harness: &Harness,
-    labels: &BTreeMap<&str, OnceCell<BTreeMap<String, String>>>,
+    labels: &OnceCell<BTreeMap<String, String>>,
 ) -> Result<bool, Error> {
     let (own, sharing) = (Key::of(&harness.metadata), &harness.spec.sharing);
-    let Some(found) = get::<Tenant>(client, tenant).await?.and_then(living) else { return Ok(false) };
+    let Some(found) = get::<Tenant>(watched, tenant).await?.and_then(living) else { return Ok(false) };
     let used = match found.readable() {
         Ok(tenant) => Some(harness_of(tenant)),
         Err(unreadable) => unreadable.refers_to.clone(),
@@ -200,12 +203,9 @@ async fn holds(
     if tenant.namespace == own.namespace {
         return Ok(true);
     }
-    let none = BTreeMap::new();
-    let labels = match labels.get(tenant.namespace.as_str()) {
-        Some(labels) if sharing.from == SharedFrom::Selector => {
-            labels.get_or_try_init(|| labels_of(client, &tenant.namespace)).await?
-        }
-        _ => &none,
-    };
+    if sharing.from != SharedFrom::Selector {
+        return Ok(kr8tiv_compiler::is_shared(sharing, &BTreeMap::new()));
+    }
+    let labels = labels.get_or_try_init(|| labels_of(watched, &tenant.namespace)).await?;
     Ok(kr8tiv_compiler::is_shared(sharing, labels))
 }

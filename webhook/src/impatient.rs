@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 pub struct Impatient<S> {
     stream: S,
     longest: Duration,
-    /// Since something waits to be written.
+    /// Runs while something waits to be written, and ends when it has waited too long.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 

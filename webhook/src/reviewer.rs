@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kr8tiv_compiler::Platform;
 use kr8tiv_operator::stores::Stores;
-use kube::Client;
+use kr8tiv_operator::watched::Watched;
 
 use crate::judge::{self, Verdict};
 use crate::metrics::Metrics;
@@ -19,8 +19,8 @@ pub struct Reviewer {
     pub stores: Arc<Stores>,
     /// What the operator was installed with, as far as it bears on a judgement.
     pub platform: Arc<Platform>,
-    /// The way to the API server; `None` to go by the stores alone.
-    pub client: Option<Client>,
+    /// What is read anew; `None` to go by the stores alone.
+    pub watched: Option<Watched>,
     /// Where is counted what could not be read.
     pub metrics: Metrics,
 }
@@ -34,8 +34,10 @@ impl Reviewer {
         };
         let known = Arc::new(neighbours::of(&self.stores, &question));
         let verdict = self.judge(&question, &known).await;
-        let Some(client) = self.client.as_ref().filter(|_| verdict.refusal.is_some()) else { return verdict };
-        match fresh::of(client, &question, &known).await {
+        let Some(watched) = self.watched.as_ref().filter(|_| verdict.refusal.is_some()) else {
+            return verdict;
+        };
+        match fresh::of(watched, &question, &known).await {
             Ok(None) => verdict,
             Ok(Some(fresh)) => self.judge(&question, &Arc::new(fresh)).await,
             Err(error) => {

@@ -58,12 +58,12 @@ async fn probe(
         publish.send_modify(|statuses| record(statuses, status));
         let failing = reason != SandboxReason::Ok;
         let pause = if failing { options.sandbox_interval_failing } else { options.sandbox_interval };
-        pass(pause, target, keys.as_ref()).await;
+        wait(pause, target, keys.as_ref()).await;
     }
 }
 
 /// Waits, and not longer than the keys stay the same: what was found out with others says nothing any more.
-async fn pass(pause: Duration, target: &Target, keys: Option<&String>) {
+async fn wait(pause: Duration, target: &Target, keys: Option<&String>) {
     let end = Instant::now() + pause;
     loop {
         let left = end.saturating_duration_since(Instant::now());

@@ -17,6 +17,15 @@ use crate::support::{Bundle, Pod, regular};
 /// Something that somebody does to a pod, a pack or a path.
 pub(crate) type Attack<'a, T> = &'a dyn Fn(&T);
 
+/// Ends the attacker of a race, also when the test fails: the scope of its thread waits for it.
+pub(crate) struct Stop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn delivered(pod: &Pod) -> bool {
     matches!(Deliverer::new(pod.paths.clone()).pass().outcome, Outcome::Delivered(_))
 }
@@ -169,15 +178,6 @@ fn a_forged_record_reaches_nothing_outside() {
 }
 
 /// While one thread swaps the workspace between a directory and a symlink, as fast as it can.
-/// Ends the attacker of a race, also when the test fails: the scope of its thread waits for it.
-pub(crate) struct Stop<'a>(pub(crate) &'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn a_race_for_the_workspace_writes_nothing_outside() {
     let pod = Pod::new();

@@ -8,6 +8,7 @@ use kr8tiv_crds::{Agent, Harness, Tenant};
 use kr8tiv_operator::guard::{CustomKind, Guarded};
 use kr8tiv_operator::stores::{Stores, Writers};
 use kr8tiv_operator::watch::References;
+use kr8tiv_operator::watched::Watched;
 use kr8tiv_webhook::judge::Verdict;
 use kr8tiv_webhook::metrics::Metrics;
 use kr8tiv_webhook::review::read;
@@ -22,6 +23,8 @@ pub struct Cluster {
     pub stores: Arc<Stores>,
     /// Where it is read anew.
     pub client: Option<Client>,
+    /// The only namespace that is watched.
+    pub namespace: Option<String>,
     pub metrics: Metrics,
     writers: Writers,
 }
@@ -31,7 +34,7 @@ static VERSION: AtomicU64 = AtomicU64::new(1);
 impl Cluster {
     pub fn new() -> Self {
         let (stores, writers) = Stores::new();
-        Self { stores: Arc::new(stores), client: None, metrics: Metrics::default(), writers }
+        Self { stores: Arc::new(stores), client: None, namespace: None, metrics: Metrics::default(), writers }
     }
 
     /// One with these objects.
@@ -67,7 +70,7 @@ impl Cluster {
         Reviewer {
             stores: Arc::clone(&self.stores),
             platform: Arc::new(platform),
-            client: self.client.clone(),
+            watched: self.client.clone().map(|client| Watched::new(client, self.namespace.clone())),
             metrics: self.metrics.clone(),
         }
     }

@@ -29,15 +29,10 @@ struct Server {
 }
 
 async fn server(limits: Limits) -> Server {
-    // Another test may have been first.
-    drop(rustls::crypto::ring::default_provider().install_default());
     let policy = Policy { names: vec!["127.0.0.1".into()], lifetime: SignedDuration::from_hours(1) };
     let pair = make(&policy, Timestamp::now()).unwrap();
     let served = Served::default();
     served.serve(&pair.certificate, &pair.key).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(pair.authority.as_bytes()).unwrap()).unwrap();
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     // More than the kernel takes for a client that does not read.
@@ -45,22 +40,44 @@ async fn server(limits: Limits) -> Server {
     let router = Router::new().route("/", get(async || "here")).route("/much", much);
     let stop = CancellationToken::new();
     let ended = tokio::spawn(serve(listener, served, router, limits, stop.clone()));
-    Server { address, connector: TlsConnector::from(Arc::new(config)), stop, ended }
+    Server { address, connector: trusting(&pair.authority), stop, ended }
+}
+
+/// What connects to whoever shows a certificate of this authority.
+pub fn trusting(authority: &str) -> TlsConnector {
+    // Another test may have been first.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}
+
+pub async fn greeted(connector: &TlsConnector, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    connector.connect(ServerName::from(address.ip()), stream).await
 }
 
 impl Server {
     async fn greeted(&self) -> TlsStream<TcpStream> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        let name = ServerName::from(self.address.ip());
-        self.connector.connect(name, stream).await.unwrap()
+        greeted(&self.connector, self.address).await.unwrap()
     }
 }
 
 /// Asks once. An error when the connection ends before there is an answer.
 async fn ask(connection: &mut TlsStream<TcpStream>) -> io::Result<()> {
-    connection.write_all(b"GET / HTTP/1.1\r\nhost: it\r\n\r\n").await?;
+    ask_with(connection, "GET / HTTP/1.1\r\nhost: it\r\n\r\n", "\r\n\r\nhere").await
+}
+
+/// The same with a request, whose answer has something in it.
+pub async fn ask_with(
+    connection: &mut TlsStream<TcpStream>,
+    request: &str,
+    expected: &str,
+) -> io::Result<()> {
+    connection.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\nhere") {
+    while !String::from_utf8_lossy(&answer).contains(expected) {
         if connection.read_buf(&mut answer).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

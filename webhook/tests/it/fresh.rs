@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tower::service_fn;
 
 use crate::cluster::{Cluster, agent, harness, moved, tenant, with};
-use crate::rules::{refused, silent, telegram};
+use crate::rules::{refused, silent, telegram, told};
 
 /// What an API server that has these objects answers.
 fn answers(objects: &[Value]) -> impl Fn(&Request<Body>) -> Response<Body> + Clone + Send + 'static {
@@ -107,6 +107,29 @@ async fn labels_of_a_namespace_count_as_they_are() {
     refused(&cluster.delete(&h).await, "is in use by Tenant b/acme");
     cluster.client = Some(server(&[h.clone(), borrowed, bare]));
     silent(&cluster.delete(&h).await);
+}
+
+#[tokio::test]
+async fn what_is_not_watched_is_not_there_and_not_asked_for() {
+    let first = telegram(tenant("first", "h"), "bot");
+    let mut second = telegram(tenant("second", "h"), "bot");
+    second["spec"]["harnessRef"]["namespace"] = json!("b");
+    let mut cluster = Cluster::with(&[harness("h"), first.clone()]);
+    cluster.namespace = Some("a".to_owned());
+    // As an API server that allows nothing elsewhere.
+    let of_one_namespace = |objects: &[Value]| {
+        let answers = answers(objects);
+        let answer = move |request: Request<Body>| {
+            let path = request.uri().path();
+            assert!(path.starts_with(&namespaced("a")), "it asks for {path}");
+            std::future::ready(Ok::<_, Infallible>(answers(&request)))
+        };
+        Client::new(service_fn(answer), "default")
+    };
+    cluster.client = Some(of_one_namespace(&[first]));
+    refused(&cluster.create(&second).await, "Tenant first, spec.channels.telegram");
+    cluster.client = Some(of_one_namespace(&[]));
+    told(&cluster.create(&second).await, "does not exist");
 }
 
 #[tokio::test(start_paused = true)]

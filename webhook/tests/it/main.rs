@@ -5,6 +5,7 @@
 mod cluster;
 mod connections;
 mod fresh;
+mod given;
 mod latency;
 mod limits;
 mod rules;

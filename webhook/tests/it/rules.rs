@@ -12,7 +12,7 @@ pub fn refused(verdict: &Verdict, expected: &str) {
 }
 
 #[track_caller]
-fn told(verdict: &Verdict, expected: &str) {
+pub fn told(verdict: &Verdict, expected: &str) {
     assert_eq!(verdict.refusal, None);
     assert!(verdict.warnings.iter().any(|warning| warning.contains(expected)), "{:?}", verdict.warnings);
 }
