@@ -103,8 +103,8 @@ impl IncidentFile {
     /// Stores what is true now, on a thread of its own and never on two: a volume that hangs must not collect threads, and
     /// what is not read yet must not be lost. Never waits, so what did not succeed is stored by a later call.
     pub fn store(&mut self, told: Option<Told>) {
-        let stores = self.storing.as_ref().is_some_and(|storing| !storing.is_finished());
-        if stores || self.reading.is_some() {
+        let is_storing = self.storing.as_ref().is_some_and(|storing| !storing.is_finished());
+        if is_storing || self.reading.is_some() {
             return;
         }
         let ended = self.storing.take().and_then(FutureExt::now_or_never);

@@ -70,13 +70,13 @@ async fn a_given_certificate_is_served_and_followed_by_the_next() {
     let policy = Policy { names: vec!["127.0.0.1".into()], lifetime: SignedDuration::from_hours(1) };
     let [first, second] = [(); 2].map(|()| make(&policy, Timestamp::now()).unwrap());
     let (secrets, seen) = watch::channel(secret(1, None));
-    let server = service_fn(move |request| {
+    let api = service_fn(move |request| {
         let answer = answer(request, seen.clone());
         async move { Ok::<_, Infallible>(Response::new(Body::from(answer.await.to_string().into_bytes()))) }
     });
     let (readiness, metrics, served) = (Readiness::default(), Metrics::default(), Served::default());
     let keeper = Keeper {
-        client: Client::new(server, "default"),
+        client: Client::new(api, "default"),
         place: Place { namespace: "system".into(), name: "webhook-tls".into() },
         source: Source::Given,
         served: served.clone(),
