@@ -10,6 +10,7 @@ mod command_line;
 mod context;
 mod crashes;
 mod drift;
+mod drift_optional;
 mod expect;
 mod leaks;
 mod lifecycle;
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
         .test("wrong_input_taken_id", wrong_owners::taken_id)
         .test("a_hand_edited_object_is_put_back", drift::edited)
         .test("a_hand_deleted_object_is_put_back", drift::deleted)
+        .test("what_only_some_tenants_have_is_put_back", drift_optional::objects)
         .test("additions_of_a_tenant_are_taken_over", additions::everything)
         .test("a_token_is_rotated_once_for_each_value", additions::rotation)
         .test("sandboxes_of_a_tenant", sandbox::life)
