@@ -26,6 +26,7 @@ mod objects;
 mod packs;
 mod problems;
 mod rbac;
+mod recovery;
 mod replicas;
 mod rest;
 mod rules;
@@ -92,6 +93,7 @@ fn main() -> ExitCode {
         .test("wrong_input_locked_model", wrong_agents::locked_model)
         .test("wrong_input_taken_name", wrong_owners::taken_name)
         .test("wrong_input_taken_id", wrong_owners::taken_id)
+        .test("gateways_that_do_not_serve", recovery::of_gateways)
         .test("a_hand_edited_object_is_put_back", drift::edited)
         .test("a_hand_deleted_object_is_put_back", drift::deleted)
         .test("what_only_some_tenants_have_is_put_back", drift_optional::objects)
