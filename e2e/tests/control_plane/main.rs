@@ -126,6 +126,7 @@ fn main() -> ExitCode {
         .test("admission_within_its_rights", admission::traces)
         .test("keys_of_a_sandbox_outlive_a_restart", sandbox::over_a_restart)
         .test("one_of_two_operators_writes_and_the_other_takes_over", replicas::take_over)
+        .test("one_that_is_cut_off_writes_no_more", replicas::cut_off)
         .test("killed_between_any_two_writes", crashes::between_any_two_writes)
         .test("the_api_server_gone_for_two_minutes", crashes::api_server_gone)
         .test("attacks_by_memory", attacks::of_memory)
