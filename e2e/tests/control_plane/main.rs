@@ -21,6 +21,7 @@ mod expect;
 mod given;
 mod leaks;
 mod lifecycle;
+mod memory_rounds;
 mod neighbour;
 mod objects;
 mod packs;
@@ -129,6 +130,7 @@ fn main() -> ExitCode {
         .test("one_that_is_cut_off_writes_no_more", replicas::cut_off)
         .test("killed_between_any_two_writes", crashes::between_any_two_writes)
         .test("the_api_server_gone_for_two_minutes", crashes::api_server_gone)
+        .test("memory_over_a_restart", memory_rounds::over_a_restart)
         .test("attacks_by_memory", attacks::of_memory)
         .test("planted_secrets_come_out_nowhere", canaries::nowhere)
         .test("every_status_kept_to_the_conventions", leaks::conventions)
