@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use futures::StreamExt;
 use http_body_util::BodyExt;
+use hyper::header::{HeaderValue, USER_AGENT};
 use hyper::{Method, StatusCode};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -22,6 +23,9 @@ use tokio::task::JoinHandle;
 
 use crate::Outcome;
 use crate::cluster::variable;
+
+/// What the API server's log says of who went this way: the user is the same.
+pub const AGENT: &str = "kr8tiv-e2e-proxy";
 
 /// The way to the API server, open until it is cut.
 pub struct ApiProxy {
@@ -111,7 +115,8 @@ async fn forward(State(way): State<Arc<Way>>, request: Request) -> Response {
 }
 
 async fn pass_on(way: &Way, request: Request) -> Outcome<Response> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    parts.headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     let body = body.collect().await?.to_bytes();
     let request = axum::http::Request::from_parts(parts, kube::client::Body::from(body.to_vec()));
     let (parts, body) = way.client.send(request).await?.into_parts();

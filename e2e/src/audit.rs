@@ -34,8 +34,14 @@ pub struct Request {
     response_status: Option<ResponseStatus>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
+    /// When it came.
+    #[serde(default)]
+    pub request_received_timestamp: String,
     /// When it was answered.
     pub stage_timestamp: String,
+    /// Which program asked.
+    #[serde(default)]
+    pub user_agent: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -78,6 +84,11 @@ impl Request {
     /// The API group of the resource, empty for the core's.
     pub fn group(&self) -> &str {
         self.object_ref.as_ref().map_or("", |object| &object.api_group)
+    }
+
+    /// Whether it asks for a change.
+    pub fn is_write(&self) -> bool {
+        !["get", "list", "watch"].contains(&self.verb.as_str())
     }
 
     /// Whether it made an object: also a server-side apply does, and then needs the right to create.

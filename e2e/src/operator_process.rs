@@ -69,6 +69,24 @@ impl OperatorProcess {
         Self { child: None, log, listen: LISTEN_BESIDE, kubeconfig, identity: None, memory: None }
     }
 
+    /// The same, standing for election under a name of its own.
+    #[must_use]
+    pub fn candidate_through(&self, proxy: &ApiProxy, identity: &'static str) -> Self {
+        let mut operator = self.through(proxy);
+        operator.identity = Some(identity);
+        operator
+    }
+
+    /// Waits for its end, which nobody has asked it for, and gives its exit status.
+    pub async fn ended(&mut self) -> Outcome<ExitStatus> {
+        let status = wait::until("the operator ended by itself", READY, async || {
+            self.exited()?.ok_or_else(|| "it still runs".into())
+        })
+        .await?;
+        self.child = None;
+        Ok(status)
+    }
+
     /// From its next start on it talks to a Supermemory at these addresses; `None` for those that it does by default.
     pub fn talk_to(&mut self, addresses: Option<&'static str>) {
         self.memory = addresses;

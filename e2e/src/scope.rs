@@ -9,6 +9,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
     ConfigMap, Namespace, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
 };
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kr8tiv_crds::{Agent, Harness, Tenant};
@@ -159,6 +160,28 @@ impl Scope {
                 None => Ok(()),
                 Some(_) => Err("it is still there".into()),
             }
+        })
+        .await
+    }
+
+    /// Waits until an event tells of a Tenant: its type, the condition that it is about, and the reason.
+    pub async fn until_told(&self, tenant: &str, expected: (&str, &str, &str)) -> Outcome {
+        self.until(&format!("an event {expected:?} of Tenant {tenant}"), SOON, async || {
+            let events = self.api::<Event>().list(&ListParams::default()).await?.items;
+            let text = |text: Option<String>| text.unwrap_or_default();
+            let told: Vec<_> = events
+                .into_iter()
+                .filter(|event| {
+                    let about = event.regarding.as_ref();
+                    let kind = about.and_then(|about| about.kind.as_deref());
+                    kind == Some("Tenant") && about.and_then(|about| about.name.as_deref()) == Some(tenant)
+                })
+                .map(|event| (text(event.type_), text(event.action), text(event.reason)))
+                .collect();
+            let is_expected = |(type_, condition, reason): &(String, String, String)| {
+                (type_.as_str(), condition.as_str(), reason.as_str()) == expected
+            };
+            if told.iter().any(is_expected) { Ok(()) } else { Err(format!("told: {told:?}").into()) }
         })
         .await
     }

@@ -7,9 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hyper::Request;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use kr8tiv_cli::input::{Input, Source, judge, kinds, yaml};
 use kr8tiv_cli::{Console, Exit};
-use kr8tiv_crds::{Agent, Harness, Tenant};
+use kr8tiv_crds::{Agent, Harness, Tenant, meta};
 use kr8tiv_e2e::cluster::repository_file;
 use kr8tiv_e2e::kubectl::{self, kubectl};
 use kr8tiv_e2e::manifests::{harness, tenant};
@@ -278,17 +279,23 @@ pub async fn cluster(context: &Context) -> Outcome {
     let (exit, manifests, errors) =
         kr8tiv(&["compile", "-f", &same, "-n", namespace, "--uid", &uid, image, "--manifests"]).await?;
     assert_eq!((exit, errors.as_str()), (Exit::Success, ""));
+    let reading = yaml::read(&manifests);
+    assert_eq!(reading.faults, []);
+    let mut documents: Vec<Value> =
+        reading.documents.iter().map(kr8tiv_cli::input::node::Node::to_json).collect();
     // Nobody but the operator knows which keys a sandbox has.
     let is_sandbox =
-        |document: &&str| document.contains("kind: StatefulSet") && document.contains("name: acme-sandbox");
-    let documents: Vec<_> = manifests.split("---\n").collect();
-    assert_eq!(documents.iter().filter(|document| is_sandbox(document)).count(), 1, "{manifests}");
-    let known = documents.into_iter().filter(|document| !is_sandbox(document));
-    let manifests = known.collect::<Vec<_>>().join("---\n");
-    let path = folder.path().join("manifests.yaml");
-    fs::write(&path, manifests)?;
-    let file = path.to_str().ok_or("a path that is no text")?;
-    let arguments = ["diff", "--server-side", "--field-manager=kr8tiv-operator", "-f", file];
+        |object: &&mut Value| object["kind"] == "StatefulSet" && object["metadata"]["name"] == "acme-sandbox";
+    let sandbox = documents.iter_mut().find(is_sandbox).ok_or("no StatefulSet of a sandbox")?;
+    let live = serde_json::to_value(scope.api::<StatefulSet>().get("acme-sandbox").await?)?;
+    let keys = &live["spec"]["template"]["metadata"]["annotations"][meta::SANDBOX_KEYS];
+    assert!(keys.is_string(), "{live:#}");
+    sandbox["spec"]["template"]["metadata"]["annotations"] = json!({meta::SANDBOX_KEYS: keys});
+    // They are in the hash of what is applied.
+    sandbox["metadata"]["annotations"][meta::APPLIED_HASH] =
+        live["metadata"]["annotations"][meta::APPLIED_HASH].clone();
+    let file = write(folder.path(), "manifests.yaml", &documents.iter().collect::<Vec<_>>())?;
+    let arguments = ["diff", "--server-side", "--field-manager=kr8tiv-operator", "-f", &file];
     let compared = kubectl::output(&arguments).await?;
     assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stdout));
     scope.discard().await

@@ -91,23 +91,34 @@ pub async fn deleted(context: &Context) -> Outcome {
 /// What somebody else has put onto an object stays there, whatever the operator puts back beside it.
 pub async fn others_fields(context: &Context) -> Outcome {
     let scope = pending_tenant(context, "others").await?;
-    keeps::<ServiceAccount>(&scope, "acme-gateway").await?;
-    keeps::<NetworkPolicy>(&scope, "acme-gateway").await?;
-    keeps::<PersistentVolumeClaim>(&scope, &format!("{}-state", tenant_id(&scope).await?)).await?;
-    keeps::<Service>(&scope, "acme-gateway").await?;
-    keeps::<PodDisruptionBudget>(&scope, "acme-gateway").await?;
-    keeps::<ConfigMap>(&scope, "acme-gateway-config").await?;
-    keeps::<StatefulSet>(&scope, "acme-gateway").await?;
+    let none = json!({});
+    keeps::<ServiceAccount>(&scope, "acme-gateway", none.clone()).await?;
+    keeps::<NetworkPolicy>(&scope, "acme-gateway", none.clone()).await?;
+    let claim = format!("{}-state", tenant_id(&scope).await?);
+    keeps::<PersistentVolumeClaim>(&scope, &claim, none.clone()).await?;
+    let service = json!({"internalTrafficPolicy": "Local", "publishNotReadyAddresses": true});
+    keeps::<Service>(&scope, "acme-gateway", service).await?;
+    keeps::<PodDisruptionBudget>(&scope, "acme-gateway", none.clone()).await?;
+    keeps::<ConfigMap>(&scope, "acme-gateway-config", none).await?;
+    keeps::<StatefulSet>(&scope, "acme-gateway", json!({"minReadySeconds": 1})).await?;
     scope.discard().await
 }
 
-async fn keeps<K: Kind + Serialize>(scope: &Scope, name: &str) -> Outcome {
+/// What somebody else has set stays, in the metadata and in the `spec`.
+pub async fn keeps<K: Kind + Serialize>(scope: &Scope, name: &str, spec: Value) -> Outcome {
     let component = scope.api::<K>().get(name).await?.labels().get(meta::COMPONENT).cloned();
-    let theirs = json!({"metadata": {
+    let mut theirs = json!({"metadata": {
         "labels": {"example.com/team": "blue", meta::COMPONENT: "other"},
         "annotations": {"example.com/note": "theirs"},
     }});
+    if spec != json!({}) {
+        theirs["spec"] = spec.clone();
+    }
     let edited: K = scope.merge(name, theirs).await?;
+    let edited_spec = serde_json::to_value(&edited)?["spec"].clone();
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        assert_eq!(&edited_spec[field], value, "{name}: {field}");
+    }
     let mut wanted = essence(&edited)?;
     wanted["metadata"]["labels"][meta::COMPONENT] = json!(component);
     scope
@@ -156,7 +167,7 @@ async fn pending_tenant(context: &Context, purpose: &str) -> Outcome<Scope> {
 }
 
 /// An edit is undone: the object is again as it was, but for what the API server keeps about writes.
-async fn put_back<K: Kind + Serialize>(scope: &Scope, name: &str, what: &str, edit: Value) -> Outcome {
+pub async fn put_back<K: Kind + Serialize>(scope: &Scope, name: &str, what: &str, edit: Value) -> Outcome {
     let before = essence(&scope.api::<K>().get(name).await?)?;
     let edited: K = scope.merge(name, edit).await?;
     assert_ne!(before, essence(&edited)?, "{what}: the edit changed nothing");
@@ -178,7 +189,7 @@ fn essence<K: Kind + Serialize>(object: &K) -> Outcome<Value> {
     Ok(value)
 }
 
-async fn made_anew<K: Kind>(scope: &Scope, name: &str) -> Outcome {
+pub async fn made_anew<K: Kind>(scope: &Scope, name: &str) -> Outcome {
     let old = scope.api::<K>().get(name).await?.uid();
     scope.delete::<K>(name).await?;
     scope

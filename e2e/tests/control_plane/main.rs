@@ -6,18 +6,29 @@ mod admission;
 mod api;
 mod attacks;
 mod canaries;
+#[allow(clippy::unwrap_used, reason = "a case of the compiler's tests, which end there")]
+#[path = "../../../compiler/tests/problems/cases.rs"]
+mod cases;
 mod command_line;
+mod common;
 mod context;
 mod crashes;
 mod drift;
+mod drift_optional;
 mod expect;
+#[allow(clippy::unwrap_used, reason = "a case of the compiler's tests, which end there")]
+#[path = "../../../compiler/tests/problems/given.rs"]
+mod given;
 mod leaks;
 mod lifecycle;
 mod memory;
+mod memory_rounds;
 mod neighbour;
 mod objects;
 mod packs;
+mod problems;
 mod rbac;
+mod recovery;
 mod replicas;
 mod rest;
 mod rules;
@@ -84,8 +95,10 @@ fn main() -> ExitCode {
         .test("wrong_input_locked_model", wrong_agents::locked_model)
         .test("wrong_input_taken_name", wrong_owners::taken_name)
         .test("wrong_input_taken_id", wrong_owners::taken_id)
+        .test("gateways_that_do_not_serve", recovery::of_gateways)
         .test("a_hand_edited_object_is_put_back", drift::edited)
         .test("a_hand_deleted_object_is_put_back", drift::deleted)
+        .test("what_only_some_tenants_have_is_put_back", drift_optional::objects)
         .test("additions_of_a_tenant_are_taken_over", additions::everything)
         .test("a_token_is_rotated_once_for_each_value", additions::rotation)
         .test("sandboxes_of_a_tenant", sandbox::life)
@@ -110,13 +123,16 @@ fn main() -> ExitCode {
     let alone = suite()
         .test("tenants_at_rest_cost_nothing", rest::at_no_cost)
         .test("admission_messages", admission::messages)
+        .test("admission_tells_every_problem", problems::told)
         .test("admission_without_a_webhook", admission::down)
         .test("admission_while_certificates_rotate", admission::rotating)
         .test("admission_within_its_rights", admission::traces)
         .test("keys_of_a_sandbox_outlive_a_restart", sandbox::over_a_restart)
         .test("one_of_two_operators_writes_and_the_other_takes_over", replicas::take_over)
+        .test("one_that_is_cut_off_writes_no_more", replicas::cut_off)
         .test("killed_between_any_two_writes", crashes::between_any_two_writes)
         .test("the_api_server_gone_for_two_minutes", crashes::api_server_gone)
+        .test("memory_over_a_restart", memory_rounds::over_a_restart)
         .test("attacks_by_memory", attacks::of_memory)
         .test("planted_secrets_come_out_nowhere", canaries::nowhere)
         .test("every_status_kept_to_the_conventions", leaks::conventions)

@@ -4,12 +4,15 @@ use std::time::Instant;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kr8tiv_crds::{Harness, Tenant};
-use kr8tiv_e2e::cluster::{OPERATOR, SYSTEM_NAMESPACE};
+use kr8tiv_e2e::api_proxy::{AGENT, ApiProxy};
+use kr8tiv_e2e::audit::Request;
+use kr8tiv_e2e::cluster::{OPERATOR, OPERATOR_USER, SYSTEM_NAMESPACE};
 use kr8tiv_e2e::manifests::{harness, tenant};
 use kr8tiv_e2e::operator_process::OperatorProcess;
 use kr8tiv_e2e::scope::{SOON, Scope};
 use kr8tiv_e2e::{Outcome, figure_seconds};
 use kube::Api;
+use serde_json::json;
 
 use crate::context::Context;
 
@@ -41,6 +44,43 @@ pub async fn take_over(context: &Context) -> Outcome {
     figure_seconds("replicas.leading_after_a_stop", started.elapsed());
     drop(first);
     serve(context, &scope, "three").await?;
+    scope.discard().await
+}
+
+/// An operator that loses the API server while it works ends, and has written for the last time before another begins.
+pub async fn cut_off(context: &Context) -> Outcome {
+    let scope = context.scope("cut-off").await?;
+    scope.apply::<Harness>(&harness("concierge")).await?;
+    let mut second = context.operator.lock().await;
+    second.stop().await?;
+    let mark = context.cluster.audit.mark()?;
+    let proxy = ApiProxy::start().await?;
+    let mut first = second.candidate_through(&proxy, "cut-off");
+    first.resume().await?;
+    leads(&scope, &first).await?;
+    second.resume().await?;
+    serve(context, &scope, "one").await?;
+
+    proxy.cut();
+    // Work for both.
+    scope.merge::<Harness>("concierge", json!({"spec": {"soul": {"vibe": "Changed meanwhile."}}})).await?;
+    let started = Instant::now();
+    leads(&scope, &second).await?;
+    figure_seconds("replicas.leading_after_a_cut", started.elapsed());
+    proxy.open(usize::MAX);
+    let status = first.ended().await?;
+    assert!(!status.success(), "it ended with {status}");
+    drop(second);
+    serve(context, &scope, "two").await?;
+    scope.until_ready::<Harness>("concierge", SOON).await?;
+
+    let writes = context.cluster.audit.requests_since(mark, OPERATOR_USER)?;
+    let (firsts, seconds): (Vec<_>, Vec<_>) =
+        writes.into_iter().filter(Request::is_write).partition(|write| write.user_agent == AGENT);
+    let last = firsts.iter().map(|write| &write.stage_timestamp).max().ok_or("the first wrote nothing")?;
+    let next = seconds.iter().map(|write| &write.request_received_timestamp).min();
+    let next = next.ok_or("the second wrote nothing")?;
+    assert!(last < next, "the first wrote at {last}, and the second at {next}");
     scope.discard().await
 }
 

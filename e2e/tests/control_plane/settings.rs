@@ -155,6 +155,7 @@ pub async fn every_section(context: &Context) -> Outcome {
         })
         .await?;
     assert_eq!(expected[1], COMPILED, "without a warning");
+    scope.until_told("acme", ("Warning", "MemoryHealthy", "Unreachable")).await?;
 
     let config = scope.api::<ConfigMap>().get("acme-gateway-config").await?.data.unwrap_or_default();
     for name in ["openclaw.json", "delivery.json", "watchdog.json", "memory.json"] {
