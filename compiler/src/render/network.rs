@@ -59,7 +59,8 @@ pub(super) fn of_sandboxes(tenant: &ResolvedTenant<'_>, wanted: &[EgressRule]) -
             from: Some(vec![pods(selector(tenant))]),
             ports: Some(vec![port("TCP", SANDBOX_PORT, None)]),
         }]),
-        egress: (!wanted.is_empty()).then(open),
+        // Also an empty list is said, so that it is ours, and what somebody else puts into it does not stay.
+        egress: Some(if wanted.is_empty() { Vec::new() } else { open() }),
     }
 }
 

@@ -275,9 +275,12 @@ pub async fn cluster(context: &Context) -> Outcome {
 
     // Applied as the operator applies, what is written changes nothing.
     let uid = stored.uid().ok_or("a Tenant without uid")?;
-    let image = "--watchdog-image=example.com/kr8tiv/watchdog:e2e";
-    let (exit, manifests, errors) =
-        kr8tiv(&["compile", "-f", &same, "-n", namespace, "--uid", &uid, image, "--manifests"]).await?;
+    let mut compile = vec!["compile", "-f", &same, "-n", namespace, "--uid", &uid, "--manifests"];
+    compile.extend([
+        "--watchdog-image=example.com/kr8tiv/watchdog:e2e",
+        "--sandbox-image=example.com/kr8tiv/sandbox:e2e",
+    ]);
+    let (exit, manifests, errors) = kr8tiv(&compile).await?;
     assert_eq!((exit, errors.as_str()), (Exit::Success, ""));
     let reading = yaml::read(&manifests);
     assert_eq!(reading.faults, []);
