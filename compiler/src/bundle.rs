@@ -36,7 +36,8 @@ pub struct Bundle {
     pub config: String,
     /// The workspace files by agent id and file name.
     pub workspaces: BTreeMap<String, BTreeMap<String, WorkspaceFile>>,
-    /// The objects, in the order in which they are applied: what the workload mounts first, the workload last.
+    /// The objects, in the order in which they are applied: what the gateway mounts, the gateway, and the sandboxes, which
+    /// it does not wait for.
     pub objects: Vec<Object>,
     /// `skill-pack-manifest.json`: which skills the agents have, from where.
     pub skill_manifest: String,

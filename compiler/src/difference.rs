@@ -93,7 +93,8 @@ pub struct ObjectChange {
     /// The fields of an updated object that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldChange>,
-    /// What the change does. A changed Pod template replaces the Pod, which restarts the gateway.
+    /// What the change does. A changed template of the gateway's replaces its Pod, which restarts it; that of a sandbox
+    /// restarts no gateway.
     pub effect: Effect,
 }
 

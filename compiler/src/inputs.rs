@@ -93,8 +93,8 @@ pub struct Surroundings {
     /// The value of the annotation [`kr8tiv_crds::meta::ROTATE_TOKEN`] that the gateway's token was made for. When not
     /// known: the Tenant's.
     pub token_rotation: Option<String>,
-    /// Which keys the sandboxes have, by their names: any text that is another one for other keys. Of those that are not
-    /// here, no Pod says it.
+    /// Which keys the sandboxes have, by their names: any text that is another one for other keys. The Pod of a sandbox that
+    /// is not here does not say which it has.
     pub sandbox_keys: BTreeMap<String, String>,
     /// What was looked up in the tenant's memory, a line each, the best first. It is text of people: the agents get it as
     /// data, in CONTEXT.md.

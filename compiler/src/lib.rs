@@ -120,7 +120,7 @@ pub fn compile(inputs: &Inputs<'_>) -> Result<Bundle, Diagnostics> {
         skill_manifest: render::skill_manifest::render(&resolved, &packs),
         skill_packs: packs.iter().map(skill_pack).collect(),
         minted: render::object_names::minted_of(tenant),
-        sandboxes: sandbox::sandboxes(&resolved).into_iter().map(sandbox_keys).collect(),
+        sandboxes: resolved.sandboxes.iter().map(sandbox_keys).collect(),
         memory: render::settings::memory(&resolved),
         secret_references: secret_references(&resolved),
         warnings: diagnostics,
@@ -134,8 +134,8 @@ pub fn harness_revision(spec: &HarnessSpec) -> String {
     revision
 }
 
-fn sandbox_keys(sandbox: sandbox::Sandbox<'_>) -> SandboxKeys {
-    SandboxKeys { secret: sandbox.secret(), sandbox: sandbox.name, host: sandbox.host }
+fn sandbox_keys(sandbox: &sandbox::Sandbox<'_>) -> SandboxKeys {
+    SandboxKeys { secret: sandbox.secret(), sandbox: sandbox.name.clone(), host: sandbox.host.clone() }
 }
 
 fn skill_pack(pack: &skills::Pack<'_>) -> SkillPack {

@@ -13,6 +13,7 @@ pub(crate) mod objects;
 pub(crate) mod plugins;
 mod pod;
 mod pod_additions;
+mod pod_parts;
 pub(crate) mod raw_config;
 pub(crate) mod retrieved;
 pub(crate) mod sandbox;

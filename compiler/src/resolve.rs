@@ -12,6 +12,7 @@ use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::inputs::Inputs;
 use crate::openclaw::tools::{ToolSet, effective, narrowed};
 use crate::openclaw::{SUPPORTED_VERSIONS, version};
+use crate::sandbox::{Sandbox, sandboxes};
 
 /// The agent of a tenant that has no Agents.
 const IMPLICIT_AGENT: &str = "main";
@@ -26,6 +27,8 @@ pub(crate) struct Resolved<'a> {
     pub(crate) tools: ToolSet<'a>,
     /// Sorted by id and object, so that the order of arrival has no effect.
     pub(crate) agents: Vec<ResolvedAgent<'a>>,
+    /// Every sandbox of the tenant.
+    pub(crate) sandboxes: Vec<Sandbox<'a>>,
     /// Which keys the sandboxes have, by name.
     pub(crate) sandbox_keys: &'a BTreeMap<String, String>,
 }
@@ -72,6 +75,11 @@ pub(crate) struct ResolvedAgent<'a> {
 }
 
 impl ResolvedAgent<'_> {
+    /// Whether the agent can run commands.
+    pub(crate) fn runs_commands(&self) -> bool {
+        self.tools.allow.contains("exec")
+    }
+
     /// Whether the agent can change files of its workspace.
     pub(crate) fn may_write(&self) -> bool {
         ["apply_patch", "edit", "write"].iter().any(|tool| self.tools.allow.contains(tool))
@@ -90,8 +98,10 @@ pub(crate) fn resolve<'a>(inputs: &Inputs<'a>, diagnostics: &mut Diagnostics) ->
         agents.push(implicit_agent(inputs.tenant, &harness.spec.identity, &tools));
     }
     agents.sort_by(|a, b| (a.id, &a.object).cmp(&(b.id, &b.object)));
+    let tenant = tenant(inputs, &harness.spec, id);
     Some(Resolved {
-        tenant: tenant(inputs, &harness.spec, id),
+        sandboxes: sandboxes(&harness.spec.tools, &tenant, &agents),
+        tenant,
         harness_object: ObjectName {
             kind: "Harness",
             name: harness.metadata.name.clone().unwrap_or_default(),

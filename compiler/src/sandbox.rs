@@ -6,13 +6,26 @@
 use std::collections::BTreeSet;
 
 use kr8tiv_crds::sandbox::SandboxScope;
+use kr8tiv_crds::tools::ToolPolicy;
 
 use crate::hash;
 use crate::resolve::{Resolved, ResolvedAgent, ResolvedTenant};
 
-/// Tools that OpenClaw runs in a sandbox.
-const SANDBOXED: [&str; 8] =
-    ["apply_patch", "code_execution", "edit", "exec", "ls", "process", "read", "write"];
+/// Tools that OpenClaw runs in a sandbox, and those that take files from it: without one, they fail.
+const SANDBOXED: [&str; 12] = [
+    "apply_patch",
+    "edit",
+    "exec",
+    "image_generate",
+    "ls",
+    "music_generate",
+    "pdf",
+    "process",
+    "read",
+    "video_generate",
+    "view_image",
+    "write",
+];
 
 /// The port of a sandbox's sshd: a user without rights can't have one below 1024.
 pub const SANDBOX_PORT: i32 = 2222;
@@ -76,29 +89,37 @@ fn agents_name(tenant: &str, agent: &str) -> String {
     format!("{}-{digits}", name.trim_end_matches('-'))
 }
 
-/// Every sandbox of a tenant.
-pub(crate) fn sandboxes<'a>(resolved: &Resolved<'a>) -> Vec<Sandbox<'a>> {
-    let agents = resolved.agents.iter().filter(|agent| needs(resolved, agent));
+/// Every sandbox of a tenant with these agents.
+pub(crate) fn sandboxes<'a>(
+    policy: &ToolPolicy,
+    tenant: &ResolvedTenant<'_>,
+    agents: &[ResolvedAgent<'a>],
+) -> Vec<Sandbox<'a>> {
+    let agents = agents.iter().filter(|agent| needs(policy, agent));
     // Agents with equal ids, which a diagnostic names, have one sandbox.
-    let whose: BTreeSet<Option<&'a str>> = agents.map(|agent| whose(resolved, agent)).collect();
-    whose.into_iter().map(|agent| Sandbox::new(&resolved.tenant, agent)).collect()
+    let whose: BTreeSet<Option<&'a str>> = agents.map(|agent| whose(policy, agent)).collect();
+    whose.into_iter().map(|agent| Sandbox::new(tenant, agent)).collect()
 }
 
 /// The sandbox in which an agent's tools run, when it has such tools.
-pub(crate) fn of_agent<'a>(resolved: &Resolved<'a>, agent: &ResolvedAgent<'a>) -> Option<Sandbox<'a>> {
-    needs(resolved, agent).then(|| Sandbox::new(&resolved.tenant, whose(resolved, agent)))
+pub(crate) fn of_agent<'r, 'a>(
+    resolved: &'r Resolved<'a>,
+    agent: &ResolvedAgent<'_>,
+) -> Option<&'r Sandbox<'a>> {
+    let policy = &resolved.harness.tools;
+    let whose = whose(policy, agent);
+    resolved.sandboxes.iter().find(|sandbox| sandbox.agent == whose).filter(|_| needs(policy, agent))
 }
 
-fn whose<'a>(resolved: &Resolved<'_>, agent: &ResolvedAgent<'a>) -> Option<&'a str> {
-    match resolved.harness.tools.sandbox.scope {
+fn whose<'a>(policy: &ToolPolicy, agent: &ResolvedAgent<'a>) -> Option<&'a str> {
+    match policy.sandbox.scope {
         SandboxScope::Tenant => None,
         SandboxScope::Agent => Some(agent.id),
     }
 }
 
-fn needs(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> bool {
-    resolved.harness.tools.sandbox_non_main_sessions
-        && SANDBOXED.iter().any(|tool| agent.tools.allow.contains(tool))
+fn needs(policy: &ToolPolicy, agent: &ResolvedAgent<'_>) -> bool {
+    policy.sandbox_non_main_sessions && SANDBOXED.iter().any(|tool| agent.tools.allow.contains(tool))
 }
 
 #[cfg(test)]

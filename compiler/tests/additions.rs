@@ -1,13 +1,14 @@
-//! What a Tenant adds to its Pod: taken over as it is, or refused by name.
+//! What a Tenant adds to its Pod and its configuration: taken over as it is, or refused by name.
 
 #![allow(clippy::unwrap_used, reason = "a test ends here")]
 
 mod common;
 
+use common::settings::settings;
 use common::{Case, small};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kr8tiv_compiler::compose_file::{ComposeFileError, FILE_NAME, render};
-use kr8tiv_compiler::{Bundle, Object};
+use kr8tiv_compiler::{Bundle, Object, SUPPORTED_VERSIONS, openclaw_schema};
 use serde_json::json;
 
 fn with(gateway: &str) -> Case {
@@ -181,4 +182,24 @@ fn an_empty_folder_that_is_read_only_is_so_in_compose() {
     let tmpfs = document["services"]["gateway"]["tmpfs"].as_array().unwrap();
     assert!(tmpfs.contains(&json!("/mnt/a:mode=1777,exec,ro")), "{tmpfs:?}");
     assert!(tmpfs.contains(&json!("/mnt/b:mode=1777,exec")), "{tmpfs:?}");
+}
+
+/// The schema is asked for them, so that one of a later release is seen.
+#[test]
+fn what_starts_a_program_or_loads_code_is_refused_by_name() {
+    const KEYS: &[&str] = &["agentRuntime", "args", "command", "cwd", "localService"];
+    const ENDS: &[&str] = &["Args", "Command", "Path", "Root"];
+    // It is only told to the model.
+    const FREE: &[&str] = &["agents.defaults.repoRoot"];
+    let runs = |key: &str| KEYS.contains(&key) || ENDS.iter().any(|end| key.ends_with(end));
+    let schema = serde_json::from_str(openclaw_schema(SUPPORTED_VERSIONS[0]).unwrap()).unwrap();
+    let mut settings = settings(&schema);
+    settings.retain(|setting| setting.path.split('.').any(runs) && !FREE.contains(&setting.path.as_str()));
+    settings.dedup_by(|a, b| a.path == b.path);
+    assert!(settings.len() >= 50, "{}", settings.len());
+    for setting in settings {
+        let mut case = with("");
+        case.tenant.spec.gateway.config = setting.change.as_object().cloned();
+        assert!(case.codes().contains(&"K8T0108"), "{}: {}", setting.path, case.found());
+    }
 }

@@ -46,8 +46,9 @@ struct Stub {
 struct News {
     updates: VecDeque<Value>,
     next: u64,
-    /// The call by which the model runs the command when it is asked next, and how many there have been.
-    call: Option<String>,
+    /// Mark and arguments of the call by which the model runs the command when it is asked next, and how many there have
+    /// been.
+    call: Option<(String, Value)>,
     calls: usize,
 }
 
@@ -83,16 +84,17 @@ impl Stub {
         }));
     }
 
-    /// Has the model run the command when it is asked next; gives what it is told of it.
-    fn run(&self, write: impl FnOnce()) -> String {
+    /// Somebody has the model run the command, with these arguments; gives what it is told of it.
+    fn run(&self, from: u64, mut arguments: Value) -> String {
         let call = {
             let mut news = self.news.lock().unwrap();
             news.calls += 1;
             let call = format!("call{:04}", news.calls);
-            news.call = Some(call.clone());
+            arguments["command"] = json!(format!("{COMMAND} # {call}"));
+            news.call = Some((call.clone(), arguments));
             call
         };
-        write();
+        self.write(from, "run it");
         let end = Instant::now() + DEADLINE;
         loop {
             let asked = self.questions.recv_timeout(end.saturating_duration_since(Instant::now())).unwrap();
@@ -180,8 +182,8 @@ fn completion(asked: &Value, news: &Mutex<News>) -> String {
     let tools = asked["tools"].as_array();
     let offered = tools.is_some_and(|tools| tools.iter().any(|tool| tool["function"]["name"] == "exec"));
     let call = if offered { news.lock().unwrap().call.take() } else { None };
-    let (delta, end) = if let Some(call) = call {
-        let function = json!({"name": "exec", "arguments": json!({"command": format!("{COMMAND} # {call}")}).to_string()});
+    let (delta, end) = if let Some((call, arguments)) = call {
+        let function = json!({"name": "exec", "arguments": arguments.to_string()});
         let call = json!({"index": 0, "id": call, "type": "function", "function": function});
         (json!({"role": "assistant", "tool_calls": [call]}), "tool_calls")
     } else {
@@ -215,11 +217,11 @@ fn start(stub: &Stub, tools: &str, change: impl FnOnce(&mut Value)) -> Gateway {
     Gateway::with_telegram(&case.compile().unwrap(), stub.port, change).0
 }
 
-/// Somebody writes something, and then has the agent run the command; gives what the model is told of it. A command to the
-/// gateway of somebody who may give none is answered with nothing.
+/// Somebody writes something, and then has the agent run the command; gives what the model is told of it. Of somebody who may
+/// give no commands, those that set something for a session reach the model as text.
 fn told(stub: &Stub, who: u64, leave: &str) -> String {
     stub.write(who, leave);
-    let told = stub.run(|| stub.write(who, "run it"));
+    let told = stub.run(who, json!({}));
     println!("{who}, {leave}: {told}");
     told
 }
@@ -227,22 +229,31 @@ fn told(stub: &Stub, who: u64, leave: &str) -> String {
 #[test]
 fn no_chat_leaves_the_sandbox() {
     let _alone = alone();
-    for main_session in ["Refused", "Gateway"] {
+    for tools in ["mainSessionCommands: Refused", "mainSessionCommands: Gateway", "elevated: true"] {
         let stub = Stub::start();
-        let gateway = start(&stub, &format!("mainSessionCommands: {main_session}"), |_| ());
+        let gateway = start(&stub, tools, |_| ());
         for who in [OWNER, GUEST] {
             for leave in ["/exec host=gateway", "/exec host=gateway security=full ask=off", "/elevated full"]
             {
                 let told = told(&stub, who, leave);
-                assert!(!told.contains(RAN), "{main_session}, {who}, {leave}: {told}");
+                assert!(!told.contains(RAN), "{tools}, {who}, {leave}: {told}");
             }
+        }
+        // An owner may have one command run outside of it where the harness says so, and nobody else.
+        for who in [OWNER, GUEST] {
+            let told = stub.run(who, json!({"elevated": true}));
+            println!("{who}, elevated: {told}");
+            assert_eq!(
+                told.contains(RAN),
+                tools == "elevated: true" && who == OWNER,
+                "{tools}, {who}: {told}"
+            );
         }
         drop(gateway);
     }
 }
 
-/// What the test above would see: without what the compiler renders against it, everybody who may give commands could. A
-/// guest may where no owner is named.
+/// What the test above would see: without what the compiler renders against it, everybody who may give commands could.
 #[test]
 fn otherwise_an_owner_could() {
     let _alone = alone();

@@ -11,7 +11,8 @@ use k8s_openapi::api::core::v1::PodSpec;
 use kr8tiv_compiler::{Bundle, Object};
 use serde_json::{Value, json};
 
-const TWO: [(&str, &str); 3] =
+/// Two agents that run commands, and one that doesn't.
+const SEVERAL: [(&str, &str); 3] =
     [("front", "default: true"), ("back", "agentId: back"), ("mute", "tools: {allow: [message]}")];
 
 fn compiled(case: &Case) -> Bundle {
@@ -51,15 +52,21 @@ fn objects(bundle: &Bundle) -> Vec<String> {
 fn there_is_a_sandbox_where_a_tool_needs_one() {
     let all = ["NetworkPolicy acme-sandbox", "Service acme-sandbox", "StatefulSet acme-sandbox"];
     assert_eq!(objects(&compiled(&with("", "", &[]))), all);
-    for without in
-        ["tools: {allow: [exec, read], sandboxNonMainSessions: false}", "tools: {allow: [message]}"]
-    {
+    for tool in ["exec", "read", "view_image", "pdf", "image_generate"] {
+        let bundle = compiled(&with(&format!("tools: {{allow: [{tool}]}}"), "", &[]));
+        assert_eq!(objects(&bundle), all, "{tool} works on files in it");
+    }
+    for without in [
+        "tools: {allow: [exec, read], sandboxNonMainSessions: false}",
+        "tools: {allow: [message]}",
+        "tools: {allow: [code_execution, web_fetch]}",
+    ] {
         let bundle = compiled(&with(without, "", &[]));
         assert_eq!(objects(&bundle), [""; 0], "{without}");
         assert!(bundle.sandboxes.is_empty(), "{without}");
         assert!(!serde_json::to_string(&bundle.objects).unwrap().contains("--sandbox="), "{without}");
     }
-    let bundle = compiled(&with("tools: {sandbox: {scope: Agent}}", "", &TWO));
+    let bundle = compiled(&with("tools: {sandbox: {scope: Agent}}", "", &SEVERAL));
     let names: Vec<_> = bundle.sandboxes.iter().map(|sandbox| sandbox.sandbox.as_str()).collect();
     assert_eq!(names.len(), 2);
     assert!(names[0].starts_with("acme-sandbox-back-") && names[1].starts_with("acme-sandbox-front-"));
@@ -69,7 +76,7 @@ fn there_is_a_sandbox_where_a_tool_needs_one() {
 #[test]
 fn a_sandbox_passes_pod_security_restricted() {
     for scope in ["Tenant", "Agent"] {
-        let bundle = compiled(&with(&format!("tools: {{sandbox: {{scope: {scope}}}}}"), "", &TWO));
+        let bundle = compiled(&with(&format!("tools: {{sandbox: {{scope: {scope}}}}}"), "", &SEVERAL));
         let sandboxes: Vec<_> = sets(&bundle).into_iter().filter(|set| name(set) != "acme-gateway").collect();
         assert_eq!(sandboxes.len(), if scope == "Tenant" { 1 } else { 2 });
         for set in sandboxes {
@@ -102,7 +109,7 @@ fn a_sandbox_passes_pod_security_restricted() {
 #[test]
 fn no_pod_has_the_other_sides_key() {
     for scope in ["Tenant", "Agent"] {
-        let bundle = compiled(&with(&format!("tools: {{sandbox: {{scope: {scope}}}}}"), "", &TWO));
+        let bundle = compiled(&with(&format!("tools: {{sandbox: {{scope: {scope}}}}}"), "", &SEVERAL));
         for set in sets(&bundle) {
             let expected = if name(set) == "acme-gateway" {
                 ["id_ed25519", "known_hosts"]
@@ -129,13 +136,13 @@ fn openclaw_is_told_of_the_sandbox_of_each_agent() {
             "knownHostsFile": format!("{folder}/known_hosts")
         })
     };
-    let shared = config(&compiled(&with("", "", &TWO)));
+    let shared = config(&compiled(&with("", "", &SEVERAL)));
     let section = &shared["agents"]["defaults"]["sandbox"];
     assert_eq!((&section["mode"], &section["backend"]), (&json!("non-main"), &json!("ssh")));
     assert_eq!(section["ssh"], ssh("acme-sandbox.team.svc", "/etc/openclaw/ssh"));
     assert_eq!(shared["agents"]["entries"]["front"]["sandbox"], Value::Null);
 
-    let bundle = compiled(&with("tools: {sandbox: {scope: Agent}}", "", &TWO));
+    let bundle = compiled(&with("tools: {sandbox: {scope: Agent}}", "", &SEVERAL));
     let own = config(&bundle);
     for (agent, sandbox) in ["back", "front"].into_iter().zip(&bundle.sandboxes) {
         let section = &own["agents"]["entries"][agent]["sandbox"];
@@ -147,35 +154,80 @@ fn openclaw_is_told_of_the_sandbox_of_each_agent() {
     assert_eq!(nowhere, "sandbox@sandbox.invalid:2222", "an agent without one fails closed");
 }
 
+/// Where commands run, who gives the gateway commands, and who may leave the sandbox. What the real OpenClaw makes of it is in
+/// `real_sandbox.rs`.
 #[test]
-fn commands_of_a_main_session_run_where_the_harness_says() {
-    let exec = |tools: &str| {
-        let case = with(&format!("tools: {{allow: [exec, read], {tools}}}"), "", &[]);
-        config(&compiled(&case))["tools"]["exec"].clone()
-    };
-    let refused = json!({"host": "sandbox", "mode": "allowlist", "safeBins": []});
-    assert_eq!(exec("deny: []"), refused, "and those of the main session, which has none, are refused");
-    assert_eq!(exec("mainSessionCommands: Gateway"), json!({"host": "auto"}));
-    assert_eq!(exec("sandboxNonMainSessions: false"), json!({"host": "gateway"}));
+fn commands_run_where_the_harness_says() {
+    // The tools of the harness, the tenant's agents, and whether one of them runs commands.
+    let agents: [(&str, &[(&str, &str)], bool); 4] = [
+        ("[exec, message]", &[], true),
+        ("[read, message]", &[], false),
+        ("[exec, message]", &SEVERAL, true),
+        ("[exec, message]", &[("front", "default: true, tools: {deny: [exec]}")], false),
+    ];
+    for (allow, agents, runs_commands) in agents {
+        for sandbox in [true, false] {
+            for main_session in ["Refused", "Gateway"] {
+                for (elevated, owners) in [(false, "['1001']"), (true, "['1001']"), (true, "[]")] {
+                    let tools = format!(
+                        "allow: {allow}, sandboxNonMainSessions: {sandbox}, mainSessionCommands: {main_session}, \
+                         elevated: {elevated}"
+                    );
+                    let channels = format!(
+                        "channels: {{telegram: {{owners: {owners}, accounts: [{{botTokenSecretRef: {{name: b, key: t}}, \
+                         allowFrom: ['1002']}}]}}}}"
+                    );
+                    let bundle = compiled(&with(&format!("tools: {{{tools}}}"), &channels, agents));
+                    let config = config(&bundle);
+                    let what = format!("{tools}, {owners}, {agents:?}");
+
+                    let lets_out = elevated && owners != "[]";
+                    let exec = match (sandbox, main_session) {
+                        (false, _) => json!({"host": "gateway"}),
+                        (true, "Gateway") => json!({"host": "auto"}),
+                        _ if lets_out => json!({"host": "sandbox"}),
+                        // Those of the main session, which has no sandbox, are then refused.
+                        _ => json!({"host": "sandbox", "mode": "allowlist", "safeBins": []}),
+                    };
+                    assert_eq!(config["tools"]["exec"], exec, "{what}");
+                    let nobody = if sandbox && runs_commands { json!({"*": []}) } else { Value::Null };
+                    assert_eq!(config["commands"]["allowFrom"], nobody, "{what}");
+                    let leave = if lets_out {
+                        json!({"enabled": true, "allowFrom": {"telegram": ["1001"]}})
+                    } else {
+                        json!({"enabled": false})
+                    };
+                    assert_eq!(config["tools"]["elevated"], leave, "{what}");
+                    let warned = bundle.warnings.iter().any(|warning| warning.code.as_str() == "K8T0318");
+                    assert_eq!(warned, !sandbox && runs_commands, "{what}");
+                    let told = bundle.workspaces.values().any(|files| {
+                        files["AGENTS.md"]
+                            .content
+                            .contains("Only an owner may have you run a command outside")
+                    });
+                    assert_eq!(told, sandbox && runs_commands && lets_out, "{what}");
+                }
+            }
+        }
+    }
 }
 
-/// What the real OpenClaw makes of it is in `real_sandbox.rs`.
+/// What an agent writes down in a chat is lost with the sandbox, and it must not say otherwise.
 #[test]
-fn nobody_gives_commands_to_a_gateway_whose_agents_run_commands_in_a_sandbox() {
-    let rendered = |tools: &str| {
-        let channels = "channels: {telegram: {owners: ['1001'], accounts: [{botTokenSecretRef: {name: b, key: t}, \
-                        allowFrom: ['1002']}]}}";
-        config(&compiled(&with(&format!("tools: {{{tools}}}"), channels, &[])))
+fn an_agent_is_told_where_its_memory_lasts() {
+    let told = |tools: &str| {
+        let bundle = compiled(&with(&format!("tools: {{{tools}}}"), "", &[]));
+        let text = &bundle.workspaces["main"]["AGENTS.md"].content;
+        let says = |words: &str| text.contains(words);
+        (
+            says("`MEMORY.md` is yours"),
+            says("in your main session lasts"),
+            says("When a task of your main session"),
+        )
     };
-    let allowed = |tools: &str| rendered(tools)["commands"]["allowFrom"].clone();
-    assert_eq!(allowed("allow: [exec]"), json!({"*": []}));
-    assert_eq!(allowed("allow: [exec], mainSessionCommands: Gateway"), json!({"*": []}));
-    assert_eq!(allowed("allow: [read, message]"), Value::Null, "there is nothing to leave");
-    assert_eq!(allowed("allow: [exec], sandboxNonMainSessions: false"), Value::Null, "nor here");
-    // The harness lets owners out.
-    let elevated = rendered("allow: [exec], elevated: true");
-    assert_eq!(elevated["commands"]["allowFrom"], json!({"*": [], "telegram": ["1001"]}));
-    assert_eq!(elevated["tools"]["exec"], json!({"host": "sandbox"}));
+    assert_eq!(told("allow: [read, write]"), (true, true, true));
+    assert_eq!(told("allow: [read, write], sandboxNonMainSessions: false"), (true, false, false));
+    assert_eq!(told("allow: [read]"), (false, false, false), "it writes nothing down");
 }
 
 #[test]
@@ -217,14 +269,31 @@ fn amounts_and_peers_that_can_not_be_are_the_harnesss_fault() {
 
 #[test]
 fn a_sandbox_is_placed_as_its_gateway() {
-    let template = "gateway: {podTemplate: {nodeSelector: {disk: fast}, runtimeClassName: gvisor, imagePullSecrets: \
-                    [{name: registry}], tolerations: [{key: dedicated, operator: Exists}], labels: {team: blue}}}";
+    let template = "gateway: {podTemplate: {nodeSelector: {disk: fast}, runtimeClassName: gvisor, priorityClassName: high, \
+                    imagePullSecrets: [{name: registry}], tolerations: [{key: dedicated, operator: Exists}], \
+                    labels: {team: blue}}}";
     let bundle = compiled(&with("", template, &[]));
     let [gateway, sandbox] = sets(&bundle)[..] else { panic!() };
     let placed = |set: &StatefulSet| {
-        let pod = spec(set).clone();
-        (pod.node_selector, pod.runtime_class_name, pod.image_pull_secrets, pod.tolerations)
+        let PodSpec {
+            node_selector,
+            runtime_class_name,
+            priority_class_name,
+            image_pull_secrets,
+            tolerations,
+            ..
+        } = spec(set).clone();
+        json!([node_selector, runtime_class_name, priority_class_name, image_pull_secrets, tolerations])
     };
-    assert_eq!(placed(gateway), placed(sandbox));
-    assert_eq!(placed(sandbox).1.as_deref(), Some("gvisor"));
+    let as_asked = json!([
+        {"disk": "fast"}, "gvisor", "high", [{"name": "registry"}], [{"key": "dedicated", "operator": "Exists"}]
+    ]);
+    assert_eq!(placed(gateway), as_asked);
+    assert_eq!(placed(sandbox), as_asked);
+    // What selects the gateway's Pod must not select this one.
+    let label = |set: &StatefulSet| {
+        let template = &set.spec.as_ref().unwrap().template;
+        template.metadata.as_ref().unwrap().labels.as_ref().unwrap().get("team").cloned()
+    };
+    assert_eq!((label(gateway).as_deref(), label(sandbox)), (Some("blue"), None));
 }

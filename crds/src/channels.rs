@@ -64,7 +64,7 @@ pub struct Channels {
 #[serde(rename_all = "camelCase")]
 pub struct Telegram {
     /// Telegram user ids of the tenant's owners. They may use the owner's commands (not where an agent has
-    /// `exec`, unless `tools.elevated`), and write direct messages without pairing.
+    /// `exec`), and write direct messages without pairing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
     pub owners: Vec<String>,
@@ -103,7 +103,7 @@ pub struct TelegramAccount {
 #[serde(rename_all = "camelCase")]
 pub struct Discord {
     /// Discord user ids of the tenant's owners. They may use the owner's commands (not where an agent has
-    /// `exec`, unless `tools.elevated`), and write direct messages without pairing.
+    /// `exec`), and write direct messages without pairing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[0-9]+$")))]
     pub owners: Vec<String>,
@@ -164,7 +164,7 @@ pub struct DiscordGuild {
 #[serde(rename_all = "camelCase")]
 pub struct Slack {
     /// Slack member ids of the tenant's owners. They may use the owner's commands (not where an agent has
-    /// `exec`, unless `tools.elevated`), and write direct messages without pairing.
+    /// `exec`), and write direct messages without pairing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 20), regex(pattern = r"^[UW][A-Z0-9]+$")))]
     pub owners: Vec<String>,
@@ -219,7 +219,7 @@ pub struct SlackRoom {
 #[serde(rename_all = "camelCase")]
 pub struct Whatsapp {
     /// Telephone numbers of the tenant's owners, `+15551234567`. They may use the owner's commands (not
-    /// where an agent has `exec`, unless `tools.elevated`), and write direct messages without pairing.
+    /// where an agent has `exec`), and write direct messages without pairing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(max = 16), regex(pattern = r"^\+[1-9][0-9]{5,14}$")))]
     pub owners: Vec<String>,

@@ -23,7 +23,7 @@ pub const TENANT: &str = "kr8tiv.ai/tenant";
 pub const TENANT_ID: &str = "kr8tiv.ai/tenant-id";
 /// Label: the OpenClaw id of the agent whose workspace an object holds.
 pub const AGENT_ID: &str = "kr8tiv.ai/agent-id";
-/// Label: the sandbox that an object is of, by the name of its StatefulSet.
+/// Label of a Pod: the sandbox that it is, by the name of its StatefulSet.
 pub const SANDBOX_NAME: &str = "kr8tiv.ai/sandbox";
 /// Label of a StatefulSet: how early its gateway gets new releases, from the Harness's `updates.channel`.
 pub const UPDATE_CHANNEL: &str = "kr8tiv.ai/update-channel";

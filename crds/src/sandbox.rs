@@ -9,7 +9,8 @@ use crate::quantity::Quantity;
 use crate::tenant::ResourceAmounts;
 
 /// The Pods in which the tools of conversations other than an agent's main session run. They have none of the gateway's
-/// files, variables and tokens. Conversations in one sandbox can read each other's files.
+/// variables and tokens, and of its files a copy of the agent's workspace, with its memory. Conversations in one sandbox
+/// can read each other's files.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -29,7 +30,7 @@ pub struct Sandbox {
     #[serde(default = "default_scratch_size")]
     #[schemars(default = "default_scratch_size")]
     pub scratch_size: Quantity,
-    /// Where the commands in a sandbox may connect to; name servers are then let too. When empty: nowhere.
+    /// Where the commands in a sandbox may connect to; name servers come with it. When empty: nowhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub egress: Vec<EgressRule>,

@@ -6,7 +6,7 @@ use crate::channels::{configured, owners};
 use crate::diagnostics::{Code, Diagnostics, ObjectName};
 use crate::openclaw::tools::{self, ToolSet, effective, is_known};
 use crate::policy::Findings;
-use crate::resolve::Resolved;
+use crate::resolve::{Resolved, ResolvedAgent};
 
 /// Checks the tools of the harness, and what the tenant and its agents take away from them.
 pub(super) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
@@ -25,13 +25,13 @@ pub(super) fn check(resolved: &Resolved<'_>, diagnostics: &mut Diagnostics) {
             "remove it",
         );
     }
-    let runs_commands = resolved.tools.allow.contains("exec") || resolved.tools.allow.contains("process");
+    let runs_commands = resolved.agents.iter().any(ResolvedAgent::runs_commands);
     if !policy.sandbox_non_main_sessions && runs_commands {
         findings.add(
             Code::SandboxOff,
             "spec.tools.sandboxNonMainSessions",
             "commands that a chat leads to run in the gateway, beside the tenant's keys and conversations",
-            "set it to true, or take exec and process away from the tools",
+            "set it to true, or take exec away from the tools",
         );
     }
     let tenant = &resolved.tenant;

@@ -152,7 +152,7 @@ fn agents(resolved: &Resolved<'_>, composition: &Composition<'_>) -> Value {
         "systemAgent": {"agentId": composition.default_agent},
         "heartbeat": {"agentId": composition.default_agent, "every": "0m", "target": "none"},
         "subagents": {"maxSpawnDepth": 1, "maxConcurrent": 2, "maxChildrenPerAgent": 2, "allowAgents": []},
-        "sandbox": sandbox_section(resolved, shared_sandbox(resolved).as_ref()),
+        "sandbox": sandbox_section(resolved, resolved.sandboxes.iter().find(|sandbox| sandbox.agent.is_none())),
     });
     // Without a policy, OpenClaw would take the models that have settings below for the only ones allowed.
     defaults["modelPolicy"] =
@@ -173,11 +173,6 @@ fn agents(resolved: &Resolved<'_>, composition: &Composition<'_>) -> Value {
     let entries: Map<_, _> =
         resolved.agents.iter().map(|agent| (agent.id.to_owned(), entry(resolved, agent))).collect();
     json!({"ownership": "explicit", "defaults": defaults, "entries": entries})
-}
-
-/// The sandbox of all agents, if it is one for all.
-fn shared_sandbox<'a>(resolved: &Resolved<'a>) -> Option<Sandbox<'a>> {
-    sandbox::sandboxes(resolved).into_iter().find(|sandbox| sandbox.agent.is_none())
 }
 
 fn sandbox_section(resolved: &Resolved<'_>, sandbox: Option<&Sandbox<'_>>) -> Value {
@@ -202,7 +197,7 @@ fn entry(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Value {
         entry["tools"] = json!({"allow": allow, "deny": deny});
     }
     if let Some(own) = sandbox::of_agent(resolved, agent).filter(|sandbox| sandbox.agent.is_some()) {
-        entry["sandbox"] = sandbox_section(resolved, Some(&own));
+        entry["sandbox"] = sandbox_section(resolved, Some(own));
     }
     if let Some(own) = agent.heartbeat {
         entry["heartbeat"] = heartbeat(own);
@@ -334,6 +329,7 @@ fn exec(resolved: &Resolved<'_>) -> Value {
         _ if !policy.sandbox_non_main_sessions => json!({"host": "gateway"}),
         // Where the session has a sandbox, nowhere else.
         MainSessionCommands::Gateway => json!({"host": "auto"}),
+        // The list below would hold back elevated commands too.
         MainSessionCommands::Refused if elevated_owners(resolved).is_some() => json!({"host": "sandbox"}),
         // Those of the main session are then refused: they have no sandbox. A sandbox takes no notice of the list, and
         // the gateway runs only what is on it, which is nothing: also in a session that somebody has moved there.
@@ -341,7 +337,8 @@ fn exec(resolved: &Resolved<'_>) -> Value {
     }
 }
 
-/// Owners by channel may leave the sandbox for a command, where the harness lets them.
+/// Owners by channel may leave the sandbox for a command, where the harness lets them. OpenClaw asks whose message a
+/// turn answers: the same call in a guest's turn is refused.
 fn elevated(resolved: &Resolved<'_>) -> Value {
     match elevated_owners(resolved) {
         None => json!({"enabled": false}),
@@ -367,13 +364,12 @@ fn commands(resolved: &Resolved<'_>) -> Value {
         "native": false, "nativeSkills": false, "text": true, "bash": false, "config": false, "mcp": false,
         "plugins": false, "debug": false, "restart": false, "ownerAllowFrom": owners(&resolved.tenant.spec.channels),
     });
-    // With `/exec host=gateway` everybody who may give commands would move a chat's tools out of the sandbox, and there
-    // is no switch for that command alone: where an agent may run commands, nobody gives any to the gateway.
-    let runs_commands = resolved.agents.iter().any(|agent| agent.tools.allow.contains("exec"));
+    // With `/exec host=gateway` everybody who may give commands would move a chat's tools out of the sandbox, for
+    // whoever writes in that chat, and there is no switch for that command alone: where an agent may run commands,
+    // nobody gives any to the gateway. Elevated commands need none: that is an argument of a call.
+    let runs_commands = resolved.agents.iter().any(ResolvedAgent::runs_commands);
     if resolved.harness.tools.sandbox_non_main_sessions && runs_commands {
-        let mut allowed = elevated_owners(resolved).unwrap_or_default();
-        allowed.insert("*".into(), BTreeSet::new());
-        commands["allowFrom"] = json!(allowed);
+        commands["allowFrom"] = json!({"*": []});
     }
     commands
 }

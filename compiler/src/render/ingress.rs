@@ -5,6 +5,7 @@ use k8s_openapi::api::networking::v1::{
     IngressSpec, IngressTLS, ServiceBackendPort,
 };
 use kr8tiv_crds::ingress::GatewayIngress;
+use kr8tiv_crds::meta;
 
 use crate::render::object_names::gateway_name;
 use crate::render::objects::metadata;
@@ -13,7 +14,7 @@ use crate::resolve::ResolvedTenant;
 /// Everything of one host to the gateway's Service.
 pub(super) fn ingress(tenant: &ResolvedTenant<'_>, wanted: &GatewayIngress) -> Ingress {
     let GatewayIngress { host, class_name, tls_secret_name, annotations } = wanted;
-    let mut metadata = metadata(tenant, gateway_name(tenant.name), "gateway");
+    let mut metadata = metadata(tenant, gateway_name(tenant.name), meta::GATEWAY);
     if !annotations.is_empty() {
         metadata.annotations = Some(annotations.clone());
     }

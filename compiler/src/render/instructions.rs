@@ -148,13 +148,15 @@ pub(crate) fn tools(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> Strin
              from when it was first used. What you write there stays there, until it is cleared. When these tools \
              fail for want of it, say so instead of trying again.\n",
         );
-        let runs_commands = agent.tools.allow.contains("exec");
-        if runs_commands && policy.main_session_commands == MainSessionCommands::Refused {
+        if agent.runs_commands() && policy.main_session_commands == MainSessionCommands::Refused {
             text.push_str("- In your main session you can't run commands.\n");
         }
-    }
-    if policy.elevated && !owners(&resolved.tenant.spec.channels).is_empty() {
-        text.push_str("- Only an owner may have you run a command outside of the sandbox, and only when they ask for just that.\n");
+        if agent.runs_commands() && policy.elevated && !owners(&resolved.tenant.spec.channels).is_empty() {
+            text.push_str(
+                "- Only an owner may have you run a command outside of the sandbox, and only when they ask for just \
+                 that: `exec` with `elevated`.\n",
+            );
+        }
     }
     text.push_str("- When a tool is refused, say what you could not do. Do not look for a way around it.\n");
     text
@@ -195,8 +197,10 @@ fn reflection(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> String {
     }
     let template = code(&reinforcement.reflection_template);
     if agent.may_write() {
+        // Elsewhere the line would be written to a copy.
+        let of = if sandbox::of_agent(resolved, agent).is_some() { " of your main session" } else { "" };
         format!(
-            "- When a task taught you something, add one line to `MEMORY.md`: {template}\n- Read these lines before a task of the same kind.\n"
+            "- When a task{of} taught you something, add one line to `MEMORY.md`: {template}\n- Read these lines before a task of the same kind.\n"
         )
     } else {
         format!("- Look back before you call a task done: {template}\n")
@@ -232,6 +236,12 @@ fn workspace(resolved: &Resolved<'_>, agent: &ResolvedAgent<'_>) -> String {
     } else {
         "- `USER.md` says who you work for, `MEMORY.md`, where there is one, what you should remember.\n"
     });
+    if agent.may_write() && sandbox::of_agent(resolved, agent).is_some() {
+        text.push_str(
+            "- Only what you write there in your main session lasts. In any other conversation these files are copies: \
+             do not promise to remember what you write there.\n",
+        );
+    }
     for WorkspaceFile { name, description, content: _ } in
         resolved.harness.workspace.files.iter().chain(agent.own_files)
     {

@@ -34,7 +34,7 @@ pub(super) fn policy(
 ) -> Option<NetworkPolicy> {
     let network = &tenant.spec.network;
     network.enabled.then(|| NetworkPolicy {
-        metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),
+        metadata: metadata(tenant, gateway_name(tenant.name), meta::GATEWAY),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(labelled(selector(tenant))),
             policy_types: Some(vec!["Ingress".into(), "Egress".into()]),

@@ -21,7 +21,6 @@ use crate::render::object_names::{claim_name, config_name, gateway_name, labels,
 use crate::render::plugins::Plugins;
 use crate::render::{ingress, network, pod, sandbox, settings};
 use crate::resolve::{Resolved, ResolvedTenant};
-use crate::sandbox::sandboxes;
 use crate::skills::Pack;
 use crate::{hash, openclaw};
 
@@ -40,7 +39,7 @@ pub(crate) struct Contents<'a> {
 pub(crate) fn render(resolved: &Resolved<'_>, platform: &Platform, contents: &Contents<'_>) -> Vec<Object> {
     let tenant = &resolved.tenant;
     let mut objects = vec![Object::ServiceAccount(Box::new(service_account(tenant)))];
-    let policy = network::policy(tenant, &platform.operator, !sandboxes(resolved).is_empty());
+    let policy = network::policy(tenant, &platform.operator, !resolved.sandboxes.is_empty());
     objects.extend(policy.map(|policy| Object::NetworkPolicy(Box::new(policy))));
     objects.extend([
         Object::PersistentVolumeClaim(Box::new(claim(tenant))),
@@ -105,7 +104,7 @@ pub(super) fn metadata(tenant: &ResolvedTenant<'_>, name: String, component: &st
 
 fn service_account(tenant: &ResolvedTenant<'_>) -> ServiceAccount {
     ServiceAccount {
-        metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),
+        metadata: metadata(tenant, gateway_name(tenant.name), meta::GATEWAY),
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
     }
@@ -113,7 +112,7 @@ fn service_account(tenant: &ResolvedTenant<'_>) -> ServiceAccount {
 
 fn claim(tenant: &ResolvedTenant<'_>) -> PersistentVolumeClaim {
     let storage = &tenant.spec.gateway.storage;
-    let mut metadata = metadata(tenant, claim_name(&tenant.id), "gateway");
+    let mut metadata = metadata(tenant, claim_name(&tenant.id), meta::GATEWAY);
     if tenant.spec.deletion_policy == DeletionPolicy::Retain {
         metadata.owner_references = None;
     }
@@ -134,7 +133,7 @@ fn claim(tenant: &ResolvedTenant<'_>) -> PersistentVolumeClaim {
 
 fn service(tenant: &ResolvedTenant<'_>) -> Service {
     Service {
-        metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),
+        metadata: metadata(tenant, gateway_name(tenant.name), meta::GATEWAY),
         spec: Some(ServiceSpec {
             selector: Some(selector(tenant)),
             ports: Some(vec![ServicePort {
@@ -153,7 +152,7 @@ fn service(tenant: &ResolvedTenant<'_>) -> Service {
 /// A drain may always take the one Pod: it would otherwise never end. See docs/adr/0017.
 fn disruption_budget(tenant: &ResolvedTenant<'_>) -> PodDisruptionBudget {
     PodDisruptionBudget {
-        metadata: metadata(tenant, gateway_name(tenant.name), "gateway"),
+        metadata: metadata(tenant, gateway_name(tenant.name), meta::GATEWAY),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(LabelSelector {
@@ -187,7 +186,7 @@ fn configuration(resolved: &Resolved<'_>, contents: &Contents<'_>) -> ConfigMap 
     let memory = settings::memory(resolved).as_ref().map(settings::memory_file);
     data.extend(memory.map(|memory| ("memory.json".to_owned(), memory)));
     ConfigMap {
-        metadata: metadata(tenant, config_name(tenant.name), "gateway"),
+        metadata: metadata(tenant, config_name(tenant.name), meta::GATEWAY),
         data: Some(data),
         ..ConfigMap::default()
     }
@@ -196,7 +195,7 @@ fn configuration(resolved: &Resolved<'_>, contents: &Contents<'_>) -> ConfigMap 
 fn stateful_set(resolved: &Resolved<'_>, platform: &Platform, contents: &Contents<'_>) -> StatefulSet {
     let tenant = &resolved.tenant;
     let updates = &resolved.harness.updates;
-    let mut metadata = metadata(tenant, gateway_name(tenant.name), "gateway");
+    let mut metadata = metadata(tenant, gateway_name(tenant.name), meta::GATEWAY);
     let labels = metadata.labels.get_or_insert_default();
     labels.insert(meta::UPDATE_CHANNEL.into(), updates.channel.as_str().into());
     if let Some(window) = &updates.window {

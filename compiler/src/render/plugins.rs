@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, Volume};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::api::core::v1::{Container, Volume};
 use kr8tiv_crds::channels::ChannelName;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +13,8 @@ use crate::openclaw::provider_of;
 use crate::openclaw::providers::built_in;
 use crate::plugin_report::PLUGINS_CONTAINER;
 use crate::policy::all_models;
-use crate::render::pod::{from_gateway_image, hardened, mount, openclaw_settings, plain, small};
+use crate::render::pod::{from_gateway_image, openclaw_settings};
+use crate::render::pod_parts::{hardened, mount, plain, scratch, small};
 use crate::resolve::Resolved;
 
 /// What the init container runs. A test runs it with the real OpenClaw.
@@ -144,12 +144,5 @@ fn installer(
 pub(crate) fn volume(plugins: &Plugins<'_>) -> Option<Volume> {
     let Plugins { channels, source, available: _ } = plugins;
     let is_needed = matches!(source, PluginSource::Image { .. }) && !channels.is_empty();
-    is_needed.then(|| Volume {
-        name: VOLUME.into(),
-        empty_dir: Some(EmptyDirVolumeSource {
-            size_limit: Some(Quantity(VOLUME_SIZE.into())),
-            ..EmptyDirVolumeSource::default()
-        }),
-        ..Volume::default()
-    })
+    is_needed.then(|| scratch(VOLUME, VOLUME_SIZE))
 }

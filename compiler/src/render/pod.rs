@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
-    EnvVarSource, HTTPGetAction, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretKeySelector, SecurityContext, Volume,
-    VolumeMount,
+    ConfigMapVolumeSource, Container, EnvVar, HTTPGetAction, PersistentVolumeClaimVolumeSource, PodSpec,
+    PodTemplateSpec, Probe, ResourceRequirements, Volume, VolumeMount,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kr8tiv_crds::meta;
-use kr8tiv_crds::reference::SecretKeyReference;
 
 use crate::channels::accounts;
 use crate::inputs::Platform;
@@ -23,10 +19,12 @@ use crate::render::object_names::{
     claim_name, config_name, gateway_name, labels, status_token, token, workspace_name,
 };
 use crate::render::plugins::Plugins;
-use crate::render::{mission_control, plugins, pod_additions, sandbox_keys, settings, skills};
+use crate::render::pod_parts::{
+    from_secret, hardened, mount, plain, port, read_only, restricted, scratch, small,
+};
+use crate::render::{mission_control, plugins, pod_additions, pod_parts, sandbox_keys, settings, skills};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::resources::Amounts;
-use crate::sandbox::sandboxes;
 use crate::skills::Pack;
 
 /// Where the watchdog finds the mounted ConfigMaps.
@@ -37,15 +35,19 @@ pub const WATCHDOG_PORT: i32 = 18800;
 const STATUS_TOKEN_VARIABLE: &str = "KR8TIV_STATUS_TOKEN";
 /// What the gateway's container may take, in bytes, by which the watchdog judges what it does take.
 const MEMORY_LIMIT_VARIABLE: &str = "KR8TIV_GATEWAY_MEMORY_LIMIT";
-/// User and group `node` of the official image.
-const NODE: i64 = 1000;
 /// A stopping gateway finishes its running turns, which it gives 315 s, and then cleans up for 10 s.
 const GRACE_SECONDS: i64 = 330;
 /// Seconds that a gateway has to end which does not serve: it has no turns to finish.
 pub const DOWN_GRACE_SECONDS: u32 = 30;
+/// Seconds that kubelet waits for the answer to a probe.
+const PROBE_TIMEOUT: u16 = 5;
+/// Seconds between two questions whether the gateway lives, and the failures in a row after which it is ended.
+const LIVENESS_PERIOD: u16 = 20;
+const LIVENESS_FAILURES: u16 = 6;
 /// Seconds after which kubelet has ended a gateway that answers nothing, at the latest: the failures of its liveness probe, of
 /// which the last takes its time-out, and [`DOWN_GRACE_SECONDS`].
-pub const FROZEN_SECONDS: u64 = 155;
+pub const FROZEN_SECONDS: u64 =
+    (LIVENESS_PERIOD * LIVENESS_FAILURES + PROBE_TIMEOUT) as u64 + DOWN_GRACE_SECONDS as u64;
 /// Share of the memory limit that the JavaScript heap may take; the rest is for the helper processes (170 MB) and
 /// what Node keeps outside its heap.
 const HEAP_SHARE: (u64, u64) = (5, 8);
@@ -64,12 +66,11 @@ pub(crate) fn template(
     // After the configuration is there, by which it is judged whether the plugins are.
     init_containers.extend(plugins::init_containers(resolved, platform, plugins));
     init_containers.extend(skills::containers(packs, platform));
-    let sandboxes = sandboxes(resolved);
     let mut watchdog = watchdog(resolved, platform, "watchdog", "run");
-    sandbox_keys::give_watchdog(&mut watchdog, &sandboxes);
+    sandbox_keys::give_watchdog(&mut watchdog, &resolved.sandboxes);
     init_containers.push(sidecar(resolved, watchdog));
     let mut gateway = gateway(resolved, platform);
-    sandbox_keys::give_gateway(&mut gateway, &sandboxes);
+    sandbox_keys::give_gateway(&mut gateway, &resolved.sandboxes);
     gateway.volume_mounts.get_or_insert_default().extend(skills::gateway_mount(packs));
     for container in init_containers.iter_mut().chain([&mut gateway]) {
         // What a container said last is in the Pod's status: the operator reads no logs.
@@ -78,12 +79,12 @@ pub(crate) fn template(
     let mut volumes = volumes(resolved);
     volumes.extend(plugins::volume(plugins));
     volumes.extend(skills::volumes(packs));
-    volumes.extend(sandbox_keys::volumes(&sandboxes));
+    volumes.extend(sandbox_keys::volumes(&resolved.sandboxes));
     // The gateway has its token in its environment: another one is another Pod.
     let rotation = tenant.token_rotation.map(|value| (meta::ROTATE_TOKEN.to_owned(), value.to_owned()));
     let mut template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(labels(tenant, "gateway")),
+            labels: Some(labels(tenant, meta::GATEWAY)),
             annotations: rotation.map(|rotation| BTreeMap::from([rotation])),
             ..ObjectMeta::default()
         }),
@@ -92,18 +93,7 @@ pub(crate) fn template(
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
             termination_grace_period_seconds: Some(GRACE_SECONDS),
-            security_context: Some(PodSecurityContext {
-                run_as_non_root: Some(true),
-                run_as_user: Some(NODE),
-                run_as_group: Some(NODE),
-                fs_group: Some(NODE),
-                fs_group_change_policy: Some("OnRootMismatch".into()),
-                seccomp_profile: Some(SeccompProfile {
-                    type_: "RuntimeDefault".into(),
-                    ..SeccompProfile::default()
-                }),
-                ..PodSecurityContext::default()
-            }),
+            security_context: Some(restricted()),
             init_containers: Some(init_containers),
             containers: vec![gateway],
             volumes: Some(volumes),
@@ -135,7 +125,7 @@ fn gateway(resolved: &Resolved<'_>, platform: &Platform) -> Container {
         readiness_probe: Some(probe("/startupz", 5, 3)),
         liveness_probe: Some(Probe {
             termination_grace_period_seconds: Some(DOWN_GRACE_SECONDS.into()),
-            ..probe("/healthz", 20, 6)
+            ..probe("/healthz", LIVENESS_PERIOD.into(), LIVENESS_FAILURES.into())
         }),
         ..from_gateway_image(tenant, platform)
     }
@@ -151,11 +141,7 @@ pub(super) fn from_gateway_image(tenant: &ResolvedTenant<'_>, platform: &Platfor
         image_pull_policy: Some("IfNotPresent".into()),
         resources: Some(resources(tenant)),
         security_context: Some(hardened()),
-        volume_mounts: Some(vec![
-            state_mount(),
-            VolumeMount { read_only: Some(true), ..mount("config", CONFIG_FOLDER) },
-            mount("tmp", "/tmp"),
-        ]),
+        volume_mounts: Some(vec![state_mount(), read_only("config", CONFIG_FOLDER), mount("tmp", "/tmp")]),
         ..Container::default()
     }
 }
@@ -164,12 +150,12 @@ fn watchdog(resolved: &Resolved<'_>, platform: &Platform, name: &str, command: &
     let mut mounts = vec![
         state_mount(),
         mount("config", CONFIG_FOLDER),
-        VolumeMount { read_only: Some(true), ..mount("bundle-config", &format!("{BUNDLE_FOLDER}/config")) },
+        read_only("bundle-config", &format!("{BUNDLE_FOLDER}/config")),
     ];
-    mounts.extend(agent_ids(resolved).map(|id| VolumeMount {
-        read_only: Some(true),
-        ..mount(&workspace_volume(id), &format!("{BUNDLE_FOLDER}/workspaces/{id}"))
-    }));
+    mounts.extend(
+        agent_ids(resolved)
+            .map(|id| read_only(&workspace_volume(id), &format!("{BUNDLE_FOLDER}/workspaces/{id}"))),
+    );
     Container {
         name: name.into(),
         image: Some(platform.watchdog_image.clone()),
@@ -213,14 +199,6 @@ fn volumes(resolved: &Resolved<'_>) -> Vec<Volume> {
     let config_map = |volume: String, name: String| Volume {
         name: volume,
         config_map: Some(ConfigMapVolumeSource { name, ..ConfigMapVolumeSource::default() }),
-        ..Volume::default()
-    };
-    let scratch = |name: &str, size: &str| Volume {
-        name: name.into(),
-        empty_dir: Some(EmptyDirVolumeSource {
-            size_limit: Some(Quantity(size.into())),
-            ..EmptyDirVolumeSource::default()
-        }),
         ..Volume::default()
     };
     let mut volumes = vec![
@@ -284,25 +262,6 @@ fn environment(resolved: &Resolved<'_>) -> Vec<EnvVar> {
     variables
 }
 
-pub(super) fn plain(name: &str, value: String) -> EnvVar {
-    EnvVar { name: name.into(), value: Some(value), value_from: None }
-}
-
-pub(super) fn from_secret(name: &str, reference: &SecretKeyReference) -> EnvVar {
-    EnvVar {
-        name: name.into(),
-        value: None,
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector {
-                name: reference.name.clone(),
-                key: reference.key.clone(),
-                optional: Some(false),
-            }),
-            ..EnvVarSource::default()
-        }),
-    }
-}
-
 /// In bytes.
 fn memory_limit(tenant: &ResolvedTenant<'_>) -> u64 {
     Amounts::of(tenant.spec).memory_limit.base_units().unwrap_or_default()
@@ -313,40 +272,11 @@ fn heap_megabytes(tenant: &ResolvedTenant<'_>) -> u64 {
 }
 
 fn resources(tenant: &ResolvedTenant<'_>) -> ResourceRequirements {
-    let list = |cpu: Option<&kr8tiv_crds::Quantity>, memory: Option<&kr8tiv_crds::Quantity>| {
-        [("cpu", cpu), ("memory", memory)]
-            .into_iter()
-            .filter_map(|(name, amount)| amount.map(|amount| (name.to_owned(), Quantity(amount.0.clone()))))
-            .collect::<BTreeMap<_, _>>()
-    };
     let amounts = Amounts::of(tenant.spec);
-    ResourceRequirements {
-        requests: Some(list(Some(&amounts.cpu_request), Some(&amounts.memory_request))),
-        limits: Some(list(amounts.cpu_limit.as_ref(), Some(&amounts.memory_limit))),
-        ..ResourceRequirements::default()
-    }
-}
-
-pub(crate) fn amounts<const N: usize>(amounts: [(&str, &str); N]) -> BTreeMap<String, Quantity> {
-    amounts.into_iter().map(|(name, amount)| (name.to_owned(), Quantity(amount.into()))).collect()
-}
-
-/// For a container that copies files or watches them.
-pub(super) fn small() -> ResourceRequirements {
-    ResourceRequirements {
-        requests: Some(amounts([("cpu", "10m"), ("memory", "16Mi")])),
-        limits: Some(amounts([("memory", "64Mi")])),
-        ..ResourceRequirements::default()
-    }
-}
-
-pub(crate) fn hardened() -> SecurityContext {
-    SecurityContext {
-        allow_privilege_escalation: Some(false),
-        read_only_root_filesystem: Some(true),
-        capabilities: Some(Capabilities { drop: Some(vec!["ALL".into()]), ..Capabilities::default() }),
-        ..SecurityContext::default()
-    }
+    pod_parts::resources(
+        (Some(&amounts.cpu_request.0), &amounts.memory_request.0),
+        (amounts.cpu_limit.as_ref().map(|amount| amount.0.as_str()), &amounts.memory_limit.0),
+    )
 }
 
 fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
@@ -357,28 +287,15 @@ fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(period_seconds),
-        timeout_seconds: Some(5),
+        timeout_seconds: Some(PROBE_TIMEOUT.into()),
         failure_threshold: Some(failures),
         ..Probe::default()
-    }
-}
-
-fn port(name: &str, number: i32) -> ContainerPort {
-    ContainerPort {
-        name: Some(name.into()),
-        container_port: number,
-        protocol: Some("TCP".into()),
-        ..ContainerPort::default()
     }
 }
 
 /// A folder of the volume instead of its root: the root of many volumes belongs to root and has a `lost+found`.
 fn state_mount() -> VolumeMount {
     VolumeMount { sub_path: Some("openclaw".into()), ..mount("state", STATE) }
-}
-
-pub(crate) fn mount(volume: &str, path: &str) -> VolumeMount {
-    VolumeMount { name: volume.into(), mount_path: path.into(), ..VolumeMount::default() }
 }
 
 fn workspace_volume(agent: &str) -> String {

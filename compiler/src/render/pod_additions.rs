@@ -13,7 +13,7 @@ use kr8tiv_crds::tenant::Gateway;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::render::pod::{from_secret, mount, plain};
+use crate::render::pod_parts::{from_secret, mount, plain};
 
 /// Adds everything.
 pub(super) fn add(gateway: &Gateway, template: &mut PodTemplateSpec) {

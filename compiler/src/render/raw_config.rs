@@ -5,33 +5,66 @@ use serde_json::{Map, Value};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, ObjectName};
 use crate::openclaw::literal;
 
-/// Sections that belong to the operator as a whole: who may reach the gateway, who may talk, which code is loaded,
-/// which agents there are, where their tools run. A path in them that the operator does not set today is not free either.
+/// Sections that belong to the operator as a whole: who may reach the gateway, who may talk, which code is loaded and which
+/// programs are started, which agents there are, where their tools and models run. A path in them that the operator does not
+/// set today is not free either.
 const OWNED: &[&str] = &[
     "$schema",
+    "acp",
+    "agents.defaults.cwd",
+    "agents.defaults.embeddedAgent",
+    "agents.defaults.models",
     "agents.defaults.sandbox",
+    "agents.defaults.workspace",
     "agents.entries",
     "agents.list",
     "agents.ownership",
     "bindings",
+    "broadcast",
+    "browser",
     "channels",
+    "cloudWorkers",
     "commands",
     "cron",
+    "desktop",
     "env",
     "gateway",
     "hooks",
+    "mcp",
+    "memory",
+    "models",
     "nodeHost",
     "plugins",
     "proxy",
     "secrets",
+    "security",
     "skills",
     "tools",
     "update",
     "wizard",
+    "worktreeRoot",
 ];
 
-/// At every depth OpenClaw puts the file of this name in the place of the object that it is in.
-const INCLUDE: &str = "$include";
+/// A key that is refused at every depth.
+struct Refused {
+    key: &'static str,
+    problem: &'static str,
+    fix: &'static str,
+}
+
+const REFUSED: &[Refused] = &[
+    Refused {
+        key: "$include",
+        problem: "OpenClaw would put a file of the volume in its place, which agents can write",
+        fix: "write what is in the file here instead",
+    },
+    // Also where the schema takes any key, as for a provider of speech.
+    Refused {
+        key: "command",
+        problem: "OpenClaw would start a program in the gateway, beside its keys",
+        fix: "remove it: which programs a gateway runs is the operator's",
+    },
+];
 
 /// Adds a tenant's settings to the operator's configuration. What the operator sets itself, or may set one day, is
 /// refused by name and left out. Gives the paths that were added.
@@ -58,8 +91,8 @@ impl Merge<'_> {
         let Value::Object(config) = config else { return };
         for (key, value) in own {
             let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-            if key == INCLUDE {
-                self.refuse_include(&path);
+            if let Some(refused) = refused(key) {
+                self.refuse_key(&path, refused);
                 continue;
             }
             if OWNED.contains(&path.as_str()) {
@@ -72,10 +105,10 @@ impl Merge<'_> {
                 }
                 (Some(_), _) => self.refuse(&path),
                 (None, value) => {
-                    let places = includes(value, &path);
+                    let places = refused_below(value, &path);
                     if !places.is_empty() {
-                        for place in &places {
-                            self.refuse_include(place);
+                        for (place, refused) in &places {
+                            self.refuse_key(place, refused);
                         }
                         continue;
                     }
@@ -94,9 +127,8 @@ impl Merge<'_> {
         );
     }
 
-    fn refuse_include(&mut self, path: &str) {
-        let problem = "OpenClaw would put a file of the volume in its place, which agents can write";
-        self.problem(path, problem.into(), "write what is in the file here instead");
+    fn refuse_key(&mut self, path: &str, refused: &Refused) {
+        self.problem(path, refused.problem.into(), refused.fix);
     }
 
     fn problem(&mut self, path: &str, problem: String, fix: &str) {
@@ -110,17 +142,24 @@ impl Merge<'_> {
     }
 }
 
-/// The places below a path where a file would be included.
-fn includes(value: &Value, path: &str) -> Vec<String> {
+fn refused(key: &str) -> Option<&'static Refused> {
+    REFUSED.iter().find(|refused| refused.key == key)
+}
+
+/// The places below a path that have a refused key.
+fn refused_below(value: &Value, path: &str) -> Vec<(String, &'static Refused)> {
     match value {
         Value::Array(list) => {
             let entries = list.iter().enumerate();
-            entries.flat_map(|(position, value)| includes(value, &format!("{path}[{position}]"))).collect()
+            entries
+                .flat_map(|(position, value)| refused_below(value, &format!("{path}[{position}]")))
+                .collect()
         }
         Value::Object(map) => {
             let below = |(key, value): (&String, &Value)| {
                 let path = format!("{path}.{key}");
-                if key == INCLUDE { vec![path] } else { includes(value, &path) }
+                refused(key)
+                    .map_or_else(|| refused_below(value, &path), |refused| vec![(path.clone(), refused)])
             };
             map.iter().flat_map(below).collect()
         }
@@ -145,8 +184,10 @@ mod tests {
     use super::*;
 
     fn merged(own: &Value) -> (Value, Vec<String>, Vec<String>) {
-        let mut config =
-            json!({"gateway": {"port": 1}, "session": {"scope": "per-sender"}, "logging": {"level": "info"}});
+        let mut config = json!({
+            "gateway": {"port": 1}, "session": {"scope": "per-sender"}, "logging": {"level": "info"},
+            "agents": {"defaults": {}},
+        });
         let mut diagnostics = Diagnostics::default();
         let tenant = ObjectName { kind: "Tenant", name: "acme".into() };
         let added = merge(&mut config, own.as_object().unwrap(), &tenant, &mut diagnostics);
@@ -192,6 +233,32 @@ mod tests {
         let fields: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic.field.as_str()).collect();
         let paths = ["agents.defaults.elevatedDefault", "agents.defaults.sandbox", "commands", "tools"];
         assert_eq!(fields, paths.map(|path| format!("spec.gateway.config.{path}")));
+    }
+
+    #[test]
+    fn no_program_is_started() {
+        let servers = json!({"x": {"command": "sh", "args": ["-c", "env"]}});
+        let local = json!({"command": "/bin/sh", "args": ["-c", "env"]});
+        let own = json!({
+            "mcp": {"servers": servers},
+            "models": {"providers": {"anthropic": {"localService": local}}},
+            "security": {"installPolicy": {"enabled": true, "exec": {"source": "exec", "command": "/bin/sh"}}},
+            "agents": {"defaults": {"models": {"anthropic/x": {"agentRuntime": {"id": "codex"}}}}},
+            "tts": {"provider": "tts-local-cli", "providers": {"tts-local-cli": {"command": "sh"}}},
+            "session": {"reset": [{"command": "sh"}]},
+        });
+        let (config, added, refused) = merged(&own);
+        assert_eq!(added, [""; 0]);
+        assert!(!config.to_string().contains("command"), "{config}");
+        let fields = [
+            "agents.defaults.models",
+            "mcp",
+            "models",
+            "security",
+            "session.reset[0].command",
+            "tts.providers.tts-local-cli.command",
+        ];
+        assert_eq!(refused, fields.map(|path| format!("spec.gateway.config.{path}")));
     }
 
     #[test]

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, EmptyDirVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
-    ResourceRequirements, SeccompProfile, Service, ServicePort, ServiceSpec, TCPSocketAction, Volume,
-    VolumeMount,
+    Container, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, Service, ServicePort, ServiceSpec,
+    TCPSocketAction,
 };
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kr8tiv_crds::meta;
@@ -18,29 +16,26 @@ use crate::bundle::Object;
 use crate::inputs::Platform;
 use crate::render::object_names::labels;
 use crate::render::objects::metadata;
-use crate::render::pod::{hardened, mount};
+use crate::render::pod_parts::{hardened, mount, port, read_only, restricted, scratch};
 use crate::render::sandbox_keys::{keys_volume, server_keys};
-use crate::render::{network, pod_additions};
+use crate::render::{network, pod_additions, pod_parts};
 use crate::resolve::{Resolved, ResolvedTenant};
 use crate::resources::SandboxAmounts;
-use crate::sandbox::{SANDBOX_PORT, Sandbox, WORKSPACES, sandboxes, tenants_name};
+use crate::sandbox::{SANDBOX_PORT, Sandbox, WORKSPACES, tenants_name};
 
 /// Name of the container, of the port, and of the volume with the keys.
-const SANDBOX: &str = "sandbox";
+const CONTAINER: &str = "sandbox";
 const SSH: &str = "ssh";
 const KEYS: &str = "keys";
 /// Where sshd finds its keys.
 const KEYS_FOLDER: &str = "/etc/sandbox/ssh";
-/// User and group of the image.
-const ID: i64 = 1000;
 /// What runs in a sandbox is a command of a turn, which sees its connection end: there is nothing to wait for.
 const GRACE_SECONDS: i64 = 5;
 
 /// The sandboxes' objects, in the order in which they are applied.
 pub(super) fn objects(resolved: &Resolved<'_>, platform: &Platform) -> Vec<Object> {
-    let sandboxes = sandboxes(resolved);
-    let policy = (!sandboxes.is_empty()).then(|| Object::NetworkPolicy(Box::new(policy(resolved))));
-    let each = sandboxes.iter().flat_map(|sandbox| {
+    let policy = (!resolved.sandboxes.is_empty()).then(|| Object::NetworkPolicy(Box::new(policy(resolved))));
+    let each = resolved.sandboxes.iter().flat_map(|sandbox| {
         [
             Object::Service(Box::new(service(&resolved.tenant, sandbox))),
             Object::StatefulSet(Box::new(stateful_set(resolved, platform, sandbox))),
@@ -53,7 +48,7 @@ pub(super) fn objects(resolved: &Resolved<'_>, platform: &Platform) -> Vec<Objec
 fn policy(resolved: &Resolved<'_>) -> NetworkPolicy {
     let tenant = &resolved.tenant;
     NetworkPolicy {
-        metadata: metadata(tenant, tenants_name(tenant.name), SANDBOX),
+        metadata: metadata(tenant, tenants_name(tenant.name), meta::SANDBOX),
         spec: Some(network::of_sandboxes(tenant, &resolved.harness.tools.sandbox.egress)),
     }
 }
@@ -69,7 +64,7 @@ fn selector(tenant: &ResolvedTenant<'_>, sandbox: &Sandbox<'_>) -> BTreeMap<Stri
 /// and one without a Pod to no address at all, while this one is refused at once.
 fn service(tenant: &ResolvedTenant<'_>, sandbox: &Sandbox<'_>) -> Service {
     Service {
-        metadata: metadata(tenant, sandbox.name.clone(), SANDBOX),
+        metadata: metadata(tenant, sandbox.name.clone(), meta::SANDBOX),
         spec: Some(ServiceSpec {
             selector: Some(selector(tenant, sandbox)),
             ports: Some(vec![ServicePort {
@@ -88,7 +83,7 @@ fn service(tenant: &ResolvedTenant<'_>, sandbox: &Sandbox<'_>) -> Service {
 fn stateful_set(resolved: &Resolved<'_>, platform: &Platform, sandbox: &Sandbox<'_>) -> StatefulSet {
     let tenant = &resolved.tenant;
     StatefulSet {
-        metadata: metadata(tenant, sandbox.name.clone(), SANDBOX),
+        metadata: metadata(tenant, sandbox.name.clone(), meta::SANDBOX),
         spec: Some(StatefulSetSpec {
             replicas: Some(i32::from(!tenant.spec.suspend)),
             revision_history_limit: Some(3),
@@ -106,33 +101,22 @@ fn stateful_set(resolved: &Resolved<'_>, platform: &Platform, sandbox: &Sandbox<
 
 fn template(resolved: &Resolved<'_>, platform: &Platform, sandbox: &Sandbox<'_>) -> PodTemplateSpec {
     let tenant = &resolved.tenant;
-    let mut labels = labels(tenant, SANDBOX);
+    let mut labels = labels(tenant, meta::SANDBOX);
     labels.insert(meta::SANDBOX_NAME.into(), sandbox.name.clone());
     // sshd reads its host key when it starts: another one is another Pod.
     let keys = resolved.sandbox_keys.get(&sandbox.name);
     let keys = keys.map(|keys| BTreeMap::from([(meta::SANDBOX_KEYS.to_owned(), keys.clone())]));
-    let scratch = &resolved.harness.tools.sandbox.scratch_size;
+    let size = &resolved.harness.tools.sandbox.scratch_size;
     let mut spec = PodSpec {
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(ID),
-            run_as_group: Some(ID),
-            fs_group: Some(ID),
-            fs_group_change_policy: Some("OnRootMismatch".into()),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".into(),
-                ..SeccompProfile::default()
-            }),
-            ..PodSecurityContext::default()
-        }),
+        security_context: Some(restricted()),
         containers: vec![container(resolved, platform)],
         volumes: Some(vec![
             keys_volume(KEYS.into(), sandbox, &server_keys()),
-            self::scratch("workspaces", &scratch.0),
-            self::scratch("tmp", &scratch.0),
+            scratch("workspaces", &size.0),
+            scratch("tmp", &size.0),
         ]),
         ..PodSpec::default()
     };
@@ -145,15 +129,10 @@ fn template(resolved: &Resolved<'_>, platform: &Platform, sandbox: &Sandbox<'_>)
 
 fn container(resolved: &Resolved<'_>, platform: &Platform) -> Container {
     Container {
-        name: SANDBOX.into(),
+        name: CONTAINER.into(),
         image: Some(platform.sandbox_image.clone()),
         image_pull_policy: Some("IfNotPresent".into()),
-        ports: Some(vec![ContainerPort {
-            name: Some(SSH.into()),
-            container_port: SANDBOX_PORT,
-            protocol: Some("TCP".into()),
-            ..ContainerPort::default()
-        }]),
+        ports: Some(vec![port(SSH, SANDBOX_PORT)]),
         readiness_probe: Some(Probe {
             tcp_socket: Some(TCPSocketAction {
                 port: IntOrString::String(SSH.into()),
@@ -168,7 +147,7 @@ fn container(resolved: &Resolved<'_>, platform: &Platform) -> Container {
         security_context: Some(hardened()),
         termination_message_policy: Some("FallbackToLogsOnError".into()),
         volume_mounts: Some(vec![
-            VolumeMount { read_only: Some(true), ..mount(KEYS, KEYS_FOLDER) },
+            read_only(KEYS, KEYS_FOLDER),
             mount("workspaces", WORKSPACES),
             mount("tmp", "/tmp"),
         ]),
@@ -178,24 +157,8 @@ fn container(resolved: &Resolved<'_>, platform: &Platform) -> Container {
 
 fn resources(resolved: &Resolved<'_>) -> ResourceRequirements {
     let amounts = SandboxAmounts::of(&resolved.harness.tools.sandbox);
-    let list = |cpu: &kr8tiv_crds::Quantity, memory: &kr8tiv_crds::Quantity| {
-        let amounts = [("cpu", cpu), ("memory", memory)];
-        amounts.map(|(name, amount)| (name.to_owned(), Quantity(amount.0.clone()))).into()
-    };
-    ResourceRequirements {
-        requests: Some(list(&amounts.cpu_request, &amounts.memory_request)),
-        limits: Some(list(&amounts.cpu_limit, &amounts.memory_limit)),
-        ..ResourceRequirements::default()
-    }
-}
-
-fn scratch(name: &str, size: &str) -> Volume {
-    Volume {
-        name: name.into(),
-        empty_dir: Some(EmptyDirVolumeSource {
-            size_limit: Some(Quantity(size.into())),
-            ..EmptyDirVolumeSource::default()
-        }),
-        ..Volume::default()
-    }
+    pod_parts::resources(
+        (Some(&amounts.cpu_request.0), &amounts.memory_request.0),
+        (Some(&amounts.cpu_limit.0), &amounts.memory_limit.0),
+    )
 }

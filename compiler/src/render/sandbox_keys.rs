@@ -1,12 +1,13 @@
-//! The keys between a gateway and its sandboxes: who has which, and where. Pure.
+//! How a gateway reaches its sandboxes: what openclaw.json and the watchdog are told of them, and the keys between them,
+//! who has which, and where. Pure.
 //!
 //! Both halves are in one Secret, so that they are made and replaced in one write. Each Pod takes from it only the keys
 //! that are its own.
 
-use k8s_openapi::api::core::v1::{Container, KeyToPath, SecretVolumeSource, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{Container, KeyToPath, SecretVolumeSource, Volume};
 use serde_json::{Value, json};
 
-use crate::render::pod::mount;
+use crate::render::pod_parts::read_only;
 use crate::sandbox::{
     AUTHORIZED_KEYS, CLIENT_KEY, HOST_KEY, KNOWN_HOSTS, SANDBOX_PORT, Sandbox, USER, WORKSPACES,
 };
@@ -105,8 +106,4 @@ fn volume_name(sandbox: &Sandbox<'_>) -> String {
 
 fn gateway_folder(sandbox: &Sandbox<'_>) -> String {
     sandbox.agent.map_or_else(|| GATEWAY_FOLDER.to_owned(), |agent| format!("{GATEWAY_FOLDER}/{agent}"))
-}
-
-fn read_only(volume: &str, path: &str) -> VolumeMount {
-    VolumeMount { read_only: Some(true), ..mount(volume, path) }
 }

@@ -4,15 +4,12 @@
 //! Pod is left. Each container says in its termination message what kept its pack from being copied, and succeeds all
 //! the same.
 
-use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, EmptyDirVolumeSource, ResourceRequirements, Volume, VolumeMount,
-};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, Container, Volume, VolumeMount};
 use kr8tiv_crds::skills::{ConfigMapPack, ImagePack, PackSource};
 
 use crate::inputs::Platform;
 use crate::openclaw::SKILLS_FOLDER;
-use crate::render::pod::{amounts, hardened, mount};
+use crate::render::pod_parts::{hardened, mount, read_only, scratch, small};
 use crate::skills::Pack;
 
 /// Where a container that copies a pack finds the packs' volume, the watchdog's program and its ConfigMap. Not in a
@@ -46,7 +43,7 @@ pub(crate) fn prepare(first: &mut Container, packs: &[Pack<'_>]) {
 
 /// What the gateway sees of it.
 pub(crate) fn gateway_mount(packs: &[Pack<'_>]) -> Option<VolumeMount> {
-    let mount = VolumeMount { read_only: Some(true), ..mount(TARGET_VOLUME, SKILLS_FOLDER) };
+    let mount = read_only(TARGET_VOLUME, SKILLS_FOLDER);
     (!packs.is_empty()).then_some(mount)
 }
 
@@ -85,10 +82,10 @@ fn container(pack: &Pack<'_>, platform: &Platform) -> Container {
     let PackSource { config_map, image } = &pack.spec.source;
     let (image, command, from, layout, mount_of_source) = if let Some(image) = image {
         let ImagePack { reference: _, digest: _, path } = image;
-        let program = VolumeMount { read_only: Some(true), ..mount(PROGRAM_VOLUME, PROGRAM_FOLDER) };
+        let program = read_only(PROGRAM_VOLUME, PROGRAM_FOLDER);
         (image.pinned(), Some(vec![PROGRAM.to_owned()]), path.as_str(), "folder", program)
     } else {
-        let source = VolumeMount { read_only: Some(true), ..mount(&name, SOURCE_FOLDER) };
+        let source = read_only(&name, SOURCE_FOLDER);
         (platform.watchdog_image.clone(), None, SOURCE_FOLDER, "config-map", source)
     };
     let mut arguments: Vec<String> =
@@ -105,24 +102,9 @@ fn container(pack: &Pack<'_>, platform: &Platform) -> Container {
         image_pull_policy: Some("IfNotPresent".into()),
         command,
         args: Some(arguments),
-        resources: Some(ResourceRequirements {
-            requests: Some(amounts([("cpu", "10m"), ("memory", "16Mi")])),
-            limits: Some(amounts([("memory", "64Mi")])),
-            ..ResourceRequirements::default()
-        }),
+        resources: Some(small()),
         security_context: Some(hardened()),
         volume_mounts: Some(vec![mount(TARGET_VOLUME, TARGET_FOLDER), mount_of_source]),
         ..Container::default()
-    }
-}
-
-fn scratch(name: &str, size: &str) -> Volume {
-    Volume {
-        name: name.into(),
-        empty_dir: Some(EmptyDirVolumeSource {
-            size_limit: Some(Quantity(size.into())),
-            ..EmptyDirVolumeSource::default()
-        }),
-        ..Volume::default()
     }
 }

@@ -44,7 +44,7 @@ const PIECES: &[&str] = &[
 
 /// Sections of openclaw.json that a tenant may add to.
 const FREE_SECTIONS: &[&str] =
-    &["agents.defaults.", "diagnostics.", "logging.", "mcp.", "messages.", "models.", "session.", "ui."];
+    &["agents.defaults.", "diagnostics.", "logging.", "messages.", "session.", "ui."];
 
 /// Tenants with their Harness and Agents, by name.
 pub fn cases(count: usize) -> Vec<(String, Case)> {
