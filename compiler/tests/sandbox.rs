@@ -158,8 +158,10 @@ fn openclaw_is_told_of_the_sandbox_of_each_agent() {
 /// `real_sandbox.rs`.
 #[test]
 fn commands_run_where_the_harness_says() {
+    /// Names of agents, with their specs.
+    type Agents<'a> = &'a [(&'a str, &'a str)];
     // The tools of the harness, the tenant's agents, and whether one of them runs commands.
-    let agents: [(&str, &[(&str, &str)], bool); 4] = [
+    let agents: [(&str, Agents<'_>, bool); 4] = [
         ("[exec, message]", &[], true),
         ("[read, message]", &[], false),
         ("[exec, message]", &SEVERAL, true),
