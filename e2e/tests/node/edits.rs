@@ -102,7 +102,7 @@ pub async fn broken(context: &Context) -> Outcome {
     Ok(())
 }
 
-/// What an agent learns is its own: of these the second is one that it begins itself.
+/// What an agent learns is its own: the operator begins these files at most.
 const KEPT_BY_AGENTS: [&str; 3] = ["USER.md", "MEMORY.md", "memory/2026-11-30.md"];
 
 /// An agent can write to its own workspace; what belongs to the operator there is put back, and the rest stays.

@@ -12,9 +12,9 @@ const ALIVE: &str = "kr8tiv_watchdog_gateway_state{state=\"Alive\"} 1";
 pub async fn at_its_start(context: &Context) -> Outcome {
     let gateway = &context.patient().await?.gateway;
     conditions::ready(&gateway.tenant().await?)?;
-    let pod = gateway.pod().await?;
-    let containers = pod.status.and_then(|status| status.container_statuses).unwrap_or_default();
-    assert_eq!(containers.iter().map(|container| container.restart_count).collect::<Vec<_>>(), [0]);
+    let spec = gateway.pod().await?.spec.ok_or("a Pod without a spec")?;
+    let mut variables = spec.containers.iter().flat_map(|container| container.env.iter().flatten());
+    assert!(variables.all(|variable| variable.name != "HTTPS_PROXY"), "it serves with the mistake");
     Ok(())
 }
 
