@@ -188,6 +188,13 @@ impl Deliveries {
         self.followed.lock().get(tenant).map(|followed| followed.known.clone()).unwrap_or_default()
     }
 
+    /// The same, as far as it is known of this Pod.
+    pub fn known_of(&self, tenant: &Key, pod_uid: &str) -> Known {
+        let followed = self.followed.lock();
+        let of_this = followed.get(tenant).filter(|followed| followed.expected.pod_uid == pod_uid);
+        of_this.map(|followed| followed.known.clone()).unwrap_or_default()
+    }
+
     /// Nothing is expected of the tenant.
     pub fn forget(&self, tenant: &Key) {
         self.followed.lock().remove(tenant);

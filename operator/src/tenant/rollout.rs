@@ -141,10 +141,12 @@ pub async fn roll_out(
             let Some(ip) = &pod.ip else { return Ok(idle) };
             let (pod_uid, token) = (pod.uid.clone(), secrets.status_token(tenant));
             let expected = Expected { pod_uid, ip: ip.clone(), hash: current.hash.to_owned(), token };
-            let known = deliveries.follow(tenant, &expected);
-            if current.is_missed(pod, &known) {
+            // Told before it is followed: after a failure the pass goes on to follow what the Pod was told of last, and two
+            // that take turns would each be news.
+            if current.is_missed(pod, &deliveries.known_of(tenant, &expected.pod_uid)) {
                 annotate(&api, stores, name, pod, current.annotations()).await?;
             }
+            let known = deliveries.follow(tenant, &expected);
             let mut again = deliveries.next_nudge(tenant);
             if again == Some(Duration::ZERO) {
                 // Any new value will do.

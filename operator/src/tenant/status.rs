@@ -212,8 +212,11 @@ pub fn status(observed: &Observed<'_>, ending: &Ending, summary: &Summary, now: 
 }
 
 /// A start goes as starts go, and would be a write for each part of it that is well: they are told with the gateway that
-/// is up. What is wrong is told at once.
+/// is up. What is wrong is told at once, and so is the memory, which is no part of a start.
 fn keep_on_the_way(finding: &mut Finding, previous: &TenantStatus) {
+    if finding.type_ == ConditionType::MemoryHealthy {
+        return;
+    }
     let is_on_the_way = |condition: &&Condition| {
         condition.type_ == finding.type_.as_str()
             && condition.status == ConditionStatus::Unknown.as_str()

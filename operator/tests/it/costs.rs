@@ -1,5 +1,9 @@
-//! What the start of a new tenant costs the API server, beside its objects.
+//! What the API server is asked for beside a tenant's objects: at its start, and when a Pod can't be told of an edit.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::StatusCode;
 use kr8tiv_operator::health::State;
 use kr8tiv_operator::sandbox::{Login, Probed};
 use serde_json::{Value, json};
@@ -66,4 +70,24 @@ async fn a_start_costs_one_status_and_one_event_however_many_steps_it_has() {
         pod["metadata"]["annotations"]["kr8tiv.ai/bundle-hash"].is_null(),
         "it has started with what is current"
     );
+}
+
+/// What its watchdog says in between, of the bundle that it has, is no news.
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_can_not_be_told_of_an_edit_is_told_again_at_a_pace() {
+    const TOO_MANY: usize = 50;
+    let world = World::at_rest().await;
+    world.api.forget_requests();
+    let tries = AtomicUsize::new(0);
+    world.api.set_fault(move |seen| {
+        let is_told = seen.verb == "patch" && seen.resource == "pods";
+        (is_told && tries.fetch_add(1, Ordering::SeqCst) < TOO_MANY)
+            .then_some(StatusCode::SERVICE_UNAVAILABLE)
+    });
+    world
+        .api
+        .update("Harness", NAMESPACE, "desk", |harness| harness["spec"]["soul"]["vibe"] = json!("bright"));
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let tries = seen(&world, "patch pods");
+    assert!((3..TOO_MANY).contains(&tries), "{tries}");
 }
