@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tower::service_fn;
 
 use crate::cluster::{Cluster, agent, harness, moved, tenant, with};
-use crate::rules::{refused, silent, telegram, told};
+use crate::rules::{refused, silent, telegram};
 
 /// What an API server that has these objects answers.
 fn answers(objects: &[Value]) -> impl Fn(&Request<Body>) -> Response<Body> + Clone + Send + 'static {
@@ -111,10 +111,11 @@ async fn labels_of_a_namespace_count_as_they_are() {
 
 #[tokio::test]
 async fn what_is_not_watched_is_not_there_and_not_asked_for() {
-    let first = telegram(tenant("first", "h"), "bot");
-    let mut second = telegram(tenant("second", "h"), "bot");
-    second["spec"]["harnessRef"]["namespace"] = json!("b");
-    let mut cluster = Cluster::with(&[harness("h"), first.clone()]);
+    let (h, first) = (harness("h"), telegram(tenant("first", "h"), "bot"));
+    let second = telegram(tenant("second", "h"), "bot");
+    let mut before = second.clone();
+    before["spec"]["harnessRef"]["namespace"] = json!("b");
+    let mut cluster = Cluster::with(&[h.clone(), first.clone(), before.clone()]);
     cluster.namespace = Some("a".to_owned());
     // As an API server that allows nothing elsewhere.
     let of_one_namespace = |objects: &[Value]| {
@@ -126,10 +127,10 @@ async fn what_is_not_watched_is_not_there_and_not_asked_for() {
         };
         Client::new(service_fn(answer), "default")
     };
-    cluster.client = Some(of_one_namespace(&[first]));
-    refused(&cluster.create(&second).await, "Tenant first, spec.channels.telegram");
-    cluster.client = Some(of_one_namespace(&[]));
-    told(&cluster.create(&second).await, "does not exist");
+    cluster.client = Some(of_one_namespace(&[h.clone(), first]));
+    refused(&cluster.update(&before, &second).await, "Tenant first, spec.channels.telegram");
+    cluster.client = Some(of_one_namespace(&[h]));
+    silent(&cluster.update(&before, &second).await);
 }
 
 #[tokio::test(start_paused = true)]
