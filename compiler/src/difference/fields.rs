@@ -105,8 +105,6 @@ fn object_below(
 ) {
     match (old, new) {
         (Some(old), Some(new)) if old == new || is_same_amount(path, old, new) => {}
-        // The API server stores no list without entries.
-        (None, Some(Value::Array(entries))) | (Some(Value::Array(entries)), None) if entries.is_empty() => {}
         (Some(Value::Object(old)), Some(Value::Object(new))) => {
             for key in keys(Some(old), Some(new)) {
                 let name = if key == "value" { name } else { key };

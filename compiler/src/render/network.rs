@@ -59,8 +59,7 @@ pub(super) fn of_sandboxes(tenant: &ResolvedTenant<'_>, wanted: &[EgressRule]) -
             from: Some(vec![pods(selector(tenant))]),
             ports: Some(vec![port("TCP", SANDBOX_PORT, None)]),
         }]),
-        // Also an empty list is said, so that it is ours, and what somebody else puts into it does not stay.
-        egress: Some(if wanted.is_empty() { Vec::new() } else { open() }),
+        egress: Some(if wanted.is_empty() { vec![nowhere()] } else { open() }),
     }
 }
 
@@ -110,6 +109,14 @@ fn egress(
     }));
     rules.extend(wanted.iter().map(named));
     rules
+}
+
+/// An empty list can't be ours: the API server stores none, and what somebody else puts in its place would stay. Nothing leaves
+/// a Pod for its own loopback.
+fn nowhere() -> NetworkPolicyEgressRule {
+    let block = IPBlock { cidr: "127.0.0.1/32".into(), except: None };
+    let peer = NetworkPolicyPeer { ip_block: Some(block), ..NetworkPolicyPeer::default() };
+    NetworkPolicyEgressRule { to: Some(vec![peer]), ports: None }
 }
 
 /// Name servers are anywhere: Pods, a cache at a link-local address, a node's.

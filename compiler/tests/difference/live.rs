@@ -35,10 +35,6 @@ fn live(bundle: &Bundle) -> Vec<Value> {
                     stored["spec"]["volumeName"] = json!("pv-1");
                     stored["spec"]["storageClassName"] = json!("standard");
                 }
-                // An empty list is owned, and not stored.
-                "NetworkPolicy" if planned["spec"]["egress"] == json!([]) => {
-                    stored["spec"].as_object_mut().unwrap().remove("egress");
-                }
                 "Service" => {
                     stored["spec"]["clusterIP"] = json!("10.0.0.1");
                     stored["spec"]["ipFamilies"] = json!(["IPv4"]);
