@@ -73,9 +73,9 @@ fn main() -> ExitCode {
     let faults = suite()
         .test("fault_of_a_broken_memory", faults::broken)
         .test("fault_of_a_gateway_that_ends_at_its_start", faults::at_its_start)
-        // Not the other way round: one that has ended again and again is in a crash loop whatever else is wrong with it.
-        .test("fault_of_a_frozen_gateway", faults::frozen)
+        // In this order: that it has ended again and again shortly before must not hide that it is frozen.
         .test("fault_of_a_killed_gateway", faults::killed)
+        .test("fault_of_a_frozen_gateway", faults::frozen)
         .test("fault_of_a_full_volume", faults::full)
         .test("fault_of_a_model_provider_that_refuses", faults::refuses)
         .test("fault_of_a_revoked_bot", faults::revoked)

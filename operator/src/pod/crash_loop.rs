@@ -19,14 +19,18 @@ const ENDED_BY_OTHERS: [i32; 3] = [130, 137, 143];
 /// OpenClaw's exit code for a configuration or a state that it does not start with.
 const REFUSED: i32 = 78;
 
-/// Between two ends a container runs or waits; the loop is the same problem throughout. `limit` is of messages, in bytes.
+/// Between two ends a container runs or waits; the loop is the same problem throughout, up to a start that succeeds: a gateway
+/// that froze after it is not one that ends. `limit` is of messages, in bytes.
 pub(super) fn crash_loop(container: &ContainerStatus, waiting_reason: &str, limit: usize) -> Option<Problem> {
     let ended = |state: Option<&ContainerState>| {
         state.and_then(|state| state.terminated.clone()).filter(|terminated| terminated.exit_code != 0)
     };
     let last = ended(container.state.as_ref()).or_else(|| ended(container.last_state.as_ref()));
+    // Containers without a startup probe count as started at once.
+    let has_started = container.name == GATEWAY && container.started == Some(true);
     let looping = waiting_reason == "CrashLoopBackOff"
         || (!container.ready
+            && !has_started
             && container.restart_count >= LOOP_RESTARTS
             && last.as_ref().is_some_and(|last| !ran_long(last)));
     if !looping {
@@ -129,6 +133,18 @@ mod tests {
             waits,
             "container gateway ends again and again with exit code 1 (Error): its log says why"
         );
+    }
+
+    #[test]
+    fn a_gateway_that_has_started_is_in_no_loop_whatever_keeps_it_from_being_ready() {
+        let end = json!({"exitCode": 137, "reason": "Error"});
+        let mut status = looping(&json!({"running": {}}), &end);
+        for (started, looping) in [(false, true), (true, false)] {
+            status["containerStatuses"][0]["started"] = json!(started);
+            assert_eq!(problem(&status).is_some(), looping, "started: {started}");
+        }
+        status["containerStatuses"][0]["name"] = json!("watchdog");
+        assert!(problem(&status).is_some(), "one without a startup probe");
     }
 
     #[test]
