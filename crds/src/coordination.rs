@@ -97,7 +97,7 @@ pub struct Persona {
     #[serde(default)]
     #[schemars(default)]
     pub mode: PersonaMode,
-    /// Whether the default agent hands work to the others. When not set: in mode `team`.
+    /// Whether AGENTS.md has the default agent coordinate the others. No tool for that is allowed. When not set: in mode `team`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orchestrator: Option<bool>,
 }

@@ -352,7 +352,7 @@ pub struct HarnessStatus {
     /// The `metadata.generation` that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Hash of the current spec, ten hexadecimal digits; tenants show the one they run.
+    /// Hash of the current spec, ten hexadecimal digits; tenants show the one that they were given last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// The tenants that use this Harness.

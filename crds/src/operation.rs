@@ -58,8 +58,8 @@ pub struct Recovery {
     #[serde(default = "default_alert_dedupe")]
     #[schemars(default = "default_alert_dedupe", schema_with = "duration::schema")]
     pub alert_dedupe: Duration,
-    /// Ids of the agents that take over another agent's conversations while it is down, the first one first. A tenant
-    /// without one of them skips it.
+    /// Ids of the agents that are told, in AGENTS.md, to take over what is urgent when those before them do not answer, the
+    /// first one first. No conversation is moved. A tenant without one of them skips it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 16),
@@ -84,12 +84,13 @@ impl Default for Recovery {
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Updates {
-    /// How early tenants of this Harness get new releases. Rendered into `update.channel` of openclaw.json and the
-    /// label `kr8tiv.ai/update-channel` of the StatefulSet.
+    /// How early tenants of this Harness are to get new releases: for tools of yours. Rendered into `update.channel` of
+    /// openclaw.json and the label `kr8tiv.ai/update-channel` of the StatefulSet; it does not choose the release.
     #[serde(default)]
     #[schemars(default)]
     pub channel: UpdateChannel,
-    /// When updates may begin. Rendered into the annotation `kr8tiv.ai/update-window` of the StatefulSet.
+    /// When updates may begin: for tools of yours. Rendered into the annotation `kr8tiv.ai/update-window` of the
+    /// StatefulSet; the operator does not wait for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<UpdateWindow>,
     /// Whether gateways whose Tenant names no `gateway.version` stay on the release that they run.

@@ -40,7 +40,7 @@ pub enum ConditionType {
     /// asks for one and an agent has such a tool. The gateway runs without it, and these tools fail; `Ready` does not
     /// depend on it.
     SandboxReady,
-    /// The Agent's Tenant exists and takes it.
+    /// The Agent's Tenant exists.
     Accepted,
     /// Present only while true: `spec.suspend` is set. The gateway is stopped, or about to be.
     Suspended,
