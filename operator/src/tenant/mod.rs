@@ -1,4 +1,4 @@
-//! The pass over a tenant: observe → plan → diff → apply → status.
+//! The pass over a tenant: observe → plan → diff → apply → status. No I/O of its own.
 
 pub mod apply;
 pub mod diff;
@@ -6,6 +6,7 @@ pub mod gateway_ready;
 pub mod observe;
 pub mod plan;
 pub mod rollout;
+pub mod secured;
 pub mod status;
 pub mod stop;
 pub mod token_claims;
@@ -15,7 +16,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kr8tiv_compiler::asked_rotation;
 use kr8tiv_crds::Tenant;
 use kr8tiv_crds::status::Reason;
 use kube::Resource;
@@ -29,20 +29,17 @@ use crate::guard::Guarded;
 use crate::health::State;
 use crate::index::Edition;
 use crate::key::Key;
-use crate::memory;
 use crate::metrics::Metrics;
 use crate::recovery::{self, Decision};
 use crate::results::{Compiled, Failure, Progress, TenantResult};
-use crate::sandbox::{self, KeysFault};
+use crate::sandbox;
 use crate::statuses::{self, now};
 use crate::tenant::apply::Tools;
 use crate::tenant::observe::{Observed, observe};
-use crate::tenant::plan::{Plan, Prepared, Told};
 use crate::tenant::rollout::{Current, Rollout, go_on, restart, roll_out, unstick};
+use crate::tenant::secured::secured_plan;
 use crate::tenant::status::{Ending, Outcome, Served};
-use crate::tenant::stop::{Retry, Stop, verdict};
-use crate::tenant::token_claims::Claimed;
-use crate::tokens::channel_tokens;
+use crate::tenant::stop::{Retry, Stop};
 
 /// After this many failures in a row a hiccup is shown: one that is over by then would only make conditions flicker.
 const SHOWN_FROM: u32 = 3;
@@ -269,121 +266,6 @@ fn recovery_of(observed: &Observed<'_>, known: &Known) -> Option<Decision> {
     let at_fault = runs.map_or(at_fault, |runs| at_fault.min(runs));
     let harness = observed.harness.as_ref()?.readable().ok()?;
     Some(recovery::decide(at_fault, &observed.previous.restarts, now, &harness.spec.recovery))
-}
-
-/// Plans, and sees to the Secrets.
-async fn secured_plan(
-    context: &Context,
-    observed: &Observed<'_>,
-) -> Result<Option<(Plan<Prepared>, Option<KeysProblem>)>, Stop> {
-    // A container that can't be created may want for a Secret that has been deleted since.
-    let pod = observed.gateway.pod.as_ref().map(|(_, pod)| pod);
-    let problem = pod.and_then(|pod| pod.problem.as_ref());
-    let in_doubt = problem.is_some_and(|problem| problem.reason == Reason::ContainerConfigFailed);
-    let tokens = channel_tokens(observed.tenant);
-    let claimed = token_claims::claim(context, observed, &tokens, in_doubt).await;
-    let before = match &claimed {
-        Claimed::Waiting => return Ok(None),
-        Claimed::Read(taken) | Claimed::Unread(taken, _) => taken.clone(),
-    };
-    let recalled = recall(context, observed).await;
-    let facts = context.memories.facts(&observed.key);
-    let prepare = |told| plan::prepare(observed, told, &facts, &context.stores.index, &context.compiler);
-    // The annotation may be taken off again: which token the Pod was last started for, the Secret knows.
-    let asked = asked_rotation(observed.tenant).map(str::to_owned);
-    let told = Told {
-        taken_tokens: before,
-        rotation: asked.or_else(|| context.secrets.rotation(&observed.key)),
-        sandbox_keys: sandbox_keys(context, observed),
-    };
-    let plan = prepare(told.clone()).map_err(|stop| Stop { retry: claimed.retry(stop.retry), ..stop })?;
-    if let Claimed::Unread(_, error) = &claimed {
-        return Err(Stop::by_secret(plan.compiled(), error));
-    }
-    recalled.map_err(|error| Stop::by_memory(plan.compiled(), &error))?;
-    let (rotation, sandbox_keys, problem) = secure(context, observed, &plan, in_doubt).await?;
-    // A token that was missing until now may be somebody else's.
-    let taken_tokens = token_claims::compare(context, observed, &tokens);
-    let is_ours = plan.bundle.minted.token.is_some();
-    let rotation = if is_ours { rotation } else { told.rotation.clone() };
-    let now = Told { taken_tokens, rotation, sandbox_keys };
-    let plan = if now == told { plan } else { prepare(now)? };
-    Ok(Some((plan, problem)))
-}
-
-/// Which keys the sandboxes have: an operator that has just started takes it from what they run with.
-fn sandbox_keys(context: &Context, observed: &Observed<'_>) -> BTreeMap<String, String> {
-    let mut keys = context.secrets.sandbox_keys(&observed.key);
-    for sandbox in observed.sandboxes.keys() {
-        if let (false, Some(running)) = (keys.contains_key(sandbox), running_keys(observed, sandbox)) {
-            keys.insert(sandbox.clone(), running);
-        }
-    }
-    keys
-}
-
-fn running_keys(observed: &Observed<'_>, sandbox: &str) -> Option<String> {
-    observed.sandboxes.get(sandbox)?.workload.as_ref()?.sandbox_keys.clone()
-}
-
-/// Sees to it that agents keep the context that they had before a start, when their Harness has a use for it.
-async fn recall(context: &Context, observed: &Observed<'_>) -> Result<(), memory::Error> {
-    let harness = observed.harness.as_ref().and_then(|harness| harness.readable().ok());
-    match harness.map(|harness| &harness.spec.supermemory).filter(|memory| memory.enabled) {
-        Some(memory) => context.memories.recall(observed, memory).await,
-        None => Ok(()),
-    }
-}
-
-/// What keeps sandboxes' keys from being made, and when it is tried again.
-type KeysProblem = (KeysFault, Option<Duration>);
-
-/// Makes sure that the Secrets are there. Gives the rotation that the gateway's token was made for, which keys its
-/// sandboxes have, and what is wrong with those: the gateway serves without its sandboxes.
-async fn secure(
-    context: &Context,
-    observed: &Observed<'_>,
-    plan: &Plan<Prepared>,
-    in_doubt: bool,
-) -> Result<(Option<String>, BTreeMap<String, String>, Option<KeysProblem>), Stop> {
-    let bundle = &plan.bundle;
-    let stopped = |error: crate::secrets::Error| Stop::by_secret(plan.compiled(), &error);
-    let secrets = &context.secrets;
-    secrets.check(&observed.key, observed.uid, &bundle.secret_references, in_doubt).await.map_err(stopped)?;
-    let minted = secrets.ensure_minted(observed.tenant, &bundle.tenant_id, &bundle.minted, in_doubt);
-    let rotation = minted.await.map_err(stopped)?;
-    let probed = context.deliveries.known(&observed.key).health.unwrap_or_default().sandboxes;
-    let in_doubt = |sandbox: &str| {
-        let pod = observed.sandboxes.get(sandbox).and_then(|sandbox| sandbox.pod.as_ref());
-        pod.is_some_and(|(_, pod)| pod.problem.is_some())
-            || probed.get(sandbox).is_some_and(|probed| probed.login.doubts_keys())
-    };
-    let running = |sandbox: &str| running_keys(observed, sandbox);
-    let (id, sandboxes) = (&bundle.tenant_id, &bundle.sandboxes);
-    let (keys, failed) = secrets.ensure_sandbox_keys(observed.tenant, id, sandboxes, in_doubt, running).await;
-    let problem = failed.map(|error| {
-        let (reason, _, retry) = verdict(&error);
-        let (failures, message) = (context.sandbox_failures.count(&observed.key), error.to_string());
-        let Key { namespace, name } = &observed.key;
-        let reason_text = reason.as_str();
-        tracing::info!(
-            kind = "Tenant",
-            namespace,
-            name,
-            reason = reason_text,
-            detail = message,
-            "without keys"
-        );
-        let is_short = reason == Reason::Starting || retry == Retry::Paced(Pace::Transient);
-        let fault = KeysFault { reason, message, transient: is_short && failures < SHOWN_FROM };
-        let again = match retry {
-            Retry::OnChange => None,
-            Retry::After(pause) => Some(pause),
-            Retry::Paced(pace) => Some(jittered(pace.pause(failures))),
-        };
-        (fault, again)
-    });
-    Ok((rotation, keys, problem))
 }
 
 fn unreadable_result(tenant: &Guarded<Tenant>) -> TenantResult {
