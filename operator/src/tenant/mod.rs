@@ -97,7 +97,11 @@ impl Reconciler for Tenants {
                     return Ok(again.map_or_else(Action::await_change, Action::requeue));
                 }
                 let served = served_meanwhile(context, &observed).await;
-                let again = [again, served.recovery.and_then(Decision::again)].into_iter().flatten().min();
+                // A pass that is paced comes by itself: what is refused is asked for no sooner because of a log-in.
+                let is_paced = matches!(stop.retry, Retry::Paced(_));
+                let awaited = awaited(&observed, &served).filter(|_| !is_paced);
+                let again = [again, served.recovery.and_then(Decision::again), awaited];
+                let again = again.into_iter().flatten().min();
                 (Ending { outcome: Outcome::Stopped(stop), served }, again)
             }
         };
@@ -230,14 +234,19 @@ async fn advance(
     let lacks_context = context.memories.lacks_context(&observed.key, &plan.bundle, was_ready, &known);
     let recovery = recovery_of(observed, &known);
     let (keys, keys_again) = keys_fault.unzip();
-    // Without keys it comes with them; and that a watchdog is heard again is news.
-    let is_awaited =
-        keys.is_none() && !known.silent && sandbox::is_awaited(&observed.sandboxes, &known, now().0);
-    let awaited = is_awaited.then_some(LOG_IN_PAUSE);
+    let served = Served { known, lacks_context, recovery, keys };
+    let awaited = awaited(observed, &served);
     let again = [again, recovery.and_then(Decision::again), keys_again.flatten(), stuck_again, awaited];
     let again = again.into_iter().flatten().min();
-    let served = Served { known, lacks_context, recovery, keys };
     Ok(Some((Ending { outcome: Outcome::Applied(Box::new(plan)), served }, again)))
+}
+
+/// When to look again whether the watchdog has logged in to the sandboxes that there are.
+fn awaited(observed: &Observed<'_>, served: &Served) -> Option<Duration> {
+    // Without keys it comes with them; and that a watchdog is heard again is news.
+    let can_come = served.keys.is_none() && !served.known.silent;
+    let is_awaited = can_come && sandbox::is_awaited(&observed.sandboxes, &served.known, now().0);
+    is_awaited.then_some(LOG_IN_PAUSE)
 }
 
 /// How a gateway is that goes on with what it has, because the current generation can't be applied. A fault of its own

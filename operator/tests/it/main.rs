@@ -26,6 +26,7 @@ mod objects;
 mod reports;
 mod restored;
 mod sandbox;
+mod sandbox_meanwhile;
 mod sharing;
 mod statuses;
 mod tokens;

@@ -36,19 +36,24 @@ fn on_the_gateway(world: &World) -> Value {
 }
 
 /// A Pod of the sandbox's current revision, with this status.
-fn run(world: &World, status: &Value) {
+pub fn run(world: &World, status: &Value) {
     world.run_pod_of("acme-sandbox", "2020-01-01T00:00:00Z", status);
 }
 
-fn told(world: &World, login: Login) {
+/// The status of a Pod that has been ready since then.
+pub fn ready_since(time: &str) -> Value {
+    json!({"podIP": "10.0.0.7", "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": time}]})
+}
+
+pub fn told(world: &World, login: Login) {
     probed(world, Probed { login, keys: None, at: None });
 }
 
-fn probed(world: &World, probed: Probed) {
+pub fn probed(world: &World, probed: Probed) {
     world.watchdogs.change(IP, |health| health.sandboxes = [("acme-sandbox".to_owned(), probed)].into());
 }
 
-fn is(world: &World, condition: &str) -> String {
+pub fn is(world: &World, condition: &str) -> String {
     world.is("Tenant", "acme", condition)
 }
 
@@ -72,7 +77,7 @@ fn rotate(world: &World, value: &str) {
     });
 }
 
-async fn with_sandbox() -> World {
+pub async fn with_sandbox() -> World {
     let world = World::at_rest().await;
     run(&world, &ready("10.0.0.7"));
     told(&world, Login::Ok);
@@ -163,25 +168,6 @@ async fn a_sandbox_that_is_lost_is_told_of_and_takes_nobody_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sandboxes_are_looked_at_while_what_is_asked_for_is_not_applied() {
-    let world = with_sandbox().await;
-    world.api.update("Harness", NAMESPACE, "desk", |harness| {
-        harness["spec"]["tools"] = json!({"allow": ["teleport"]});
-    });
-    world.until("it is refused", |world| is(world, "Compiled") == "False").await;
-    assert_eq!(is(&world, "SandboxReady"), "True");
-    world.api.delete("Pod", NAMESPACE, "acme-sandbox-0");
-    told(&world, Login::Unreachable);
-    world.until("it is shown", |world| is(world, "SandboxReady") == "False").await;
-    let reason = |condition| world.reason("Tenant", "acme", condition);
-    assert_eq!((reason("SandboxReady"), reason("Degraded")), ("Unreachable".into(), "Unreachable".into()));
-    run(&world, &ready("10.0.0.7"));
-    told(&world, Login::Ok);
-    world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
-    assert_eq!((is(&world, "Compiled"), is(&world, "Degraded")), ("False".into(), "absent".into()));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_pod_that_can_not_start_says_why_and_is_replaced_when_it_is_mended() {
     let world = World::at_rest().await;
     assert_eq!((is(&world, "SandboxReady"), is(&world, "Degraded")), ("Unknown".into(), "absent".into()));
@@ -250,8 +236,7 @@ async fn a_log_in_before_the_pod_was_ready_does_not_count() {
     let keys = on_the_sandbox(&world).as_str().unwrap().to_owned();
     let ok = |at| Probed { login: Login::Ok, keys: Some(keys.clone()), at };
     probed(&world, ok(at("2026-01-01T00:00:10Z")));
-    let since = json!({"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:01:00Z"});
-    run(&world, &json!({"podIP": "10.0.0.7", "conditions": [since]}));
+    run(&world, &ready_since("2026-01-01T00:01:00Z"));
     let message = |world: &World| world.message("Tenant", "acme", "SandboxReady");
     world.until("it is awaited", |world| message(world).starts_with("nobody has logged in")).await;
     // The same word of a later time is no news, and is seen all the same.
@@ -329,13 +314,12 @@ async fn keys_that_can_not_be_written_are_told_of_when_it_lasts() {
 #[tokio::test(start_paused = true)]
 async fn nobody_looks_again_and_again_for_a_log_in_that_can_not_come() {
     let mut world = with_sandbox().await;
-    let since = |time: &str| json!({"type": "Ready", "status": "True", "lastTransitionTime": time});
     let at = "2026-01-01T00:00:10Z".parse::<Timestamp>().unwrap();
     probed(&world, Probed { login: Login::Ok, keys: None, at: Some(at) });
     world.rest().await;
     world.watchdogs.silence(IP);
     world.until("it is silent", |world| is(world, "WatchdogHealthy") == "False").await;
-    run(&world, &json!({"podIP": "10.0.0.7", "conditions": [since("2026-01-01T00:01:00Z")]}));
+    run(&world, &ready_since("2026-01-01T00:01:00Z"));
     world.rest().await;
     let before = world.passes();
     world.rest().await;
