@@ -3,7 +3,7 @@
 
 mod probed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kr8tiv_crds::TenantStatus;
@@ -62,6 +62,21 @@ impl Login {
             Self::CommandFailed => (Reason::Unreachable, "lets the gateway in and runs no command"),
         })
     }
+}
+
+/// What is to be said of the sandboxes of a tenant whose current generation is not applied: of those that there are, and of
+/// those that its gateway logs in to. That it has none is said by no pass that could not see to them.
+pub fn finding_meanwhile(
+    there: &BTreeMap<String, Gateway>,
+    known: &Known,
+    previous: &TenantStatus,
+    suspended: bool,
+    now: Timestamp,
+) -> Option<Finding> {
+    let probed = known.health.iter().flat_map(|health| health.sandboxes.keys());
+    let names: BTreeSet<&str> = there.keys().chain(probed).map(String::as_str).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    finding(&names, there, None, known, previous, suspended, now).or_else(|| kept(previous))
 }
 
 /// What is to be said of the sandboxes of these names; `None` when there are none.
@@ -302,6 +317,23 @@ mod tests {
         };
         assert_eq!(found("2026-01-01T00:08:01Z"), (ConditionStatus::True, Reason::Succeeded, true));
         assert_eq!(found("2026-01-01T00:08:00Z"), (ConditionStatus::False, Reason::Unreachable, false));
+    }
+
+    /// The gateway goes on with the configuration that names it.
+    #[test]
+    fn one_that_was_deleted_is_missed_while_what_is_asked_for_is_not_applied() {
+        let none = BTreeMap::new();
+        let lost = heard(&json!([{"name": "lost", "reason": "Unreachable"}, {"name": NAME, "reason": "Ok"}]));
+        let meanwhile = |there: &BTreeMap<String, Gateway>, known: &Known| {
+            text(finding_meanwhile(there, known, &before("True"), false, now()))
+        };
+        let expected = "False Unreachable: sandbox lost can't be reached";
+        assert!(meanwhile(&there(ready()), &lost).starts_with(expected));
+        assert!(meanwhile(&none, &lost).starts_with(expected));
+        assert!(meanwhile(&none, &Known::default()).ends_with("before"), "nobody has asked");
+        assert!(meanwhile(&none, &heard(&json!([]))).ends_with("before"), "the watchdog has just started");
+        let never = finding_meanwhile(&none, &Known::default(), &TenantStatus::default(), false, now());
+        assert_eq!(never, None);
     }
 
     #[test]

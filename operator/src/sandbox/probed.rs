@@ -9,6 +9,8 @@ use crate::pod::GatewayPod;
 
 /// Entries of a watchdog's list that are kept: a tenant has no more agents.
 const ENTRIES: usize = 64;
+/// Characters of a sandbox's name at most, as of every Service's.
+const NAME: usize = 63;
 /// Characters of a mark of keys at most.
 const MARK: usize = 64;
 /// Seconds after which one age is as good as another.
@@ -92,5 +94,23 @@ pub(crate) fn probed(entries: Vec<Entry>, now: Timestamp) -> BTreeMap<String, Pr
         let keys = keys.filter(|keys: &String| keys.len() <= MARK);
         (name, Probed { login: reason, keys, at: age.map(|age| now - age) })
     };
-    entries.into_iter().take(ENTRIES).map(of).collect()
+    entries.into_iter().filter(|entry| entry.name.len() <= NAME).take(ENTRIES).map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// It comes from a tenant's Pod, and its names end up in a condition.
+    #[test]
+    fn not_more_than_a_tenant_can_have_is_kept() {
+        let entry = |name: &str| json!({"name": name, "reason": "Ok"});
+        let mut entries: Vec<_> = (0..100).map(|at| entry(&format!("sandbox-{at}"))).collect();
+        entries.insert(0, entry(&"n".repeat(NAME + 1)));
+        let kept = probed(serde_json::from_value(json!(entries)).unwrap(), Timestamp::UNIX_EPOCH);
+        assert_eq!(kept.len(), ENTRIES);
+        assert!(kept.contains_key("sandbox-0") && kept.keys().all(|name| name.len() <= NAME));
+    }
 }

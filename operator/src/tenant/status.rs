@@ -153,20 +153,23 @@ pub fn status(observed: &Observed<'_>, ending: &Ending, summary: &Summary, now: 
     let serves = gateway_finding(tenant, previous, gateway, ending);
     let is_starting = serves.reason == Reason::Starting;
     let mut findings = vec![ready(summary), compiled(&ending.outcome), serves];
-    let (mut brought, sandboxes): (Vec<_>, Vec<&str>) = match &ending.outcome {
+    let Served { known, keys, .. } = &ending.served;
+    let (there, suspended_too) = (&observed.sandboxes, tenant.spec.suspend);
+    let (mut brought, of_sandboxes): (Vec<_>, _) = match &ending.outcome {
         Outcome::Stopped(_) => {
             let kept = reports::kept(previous).into_iter().chain(memory::report::kept(previous));
-            (kept.collect(), observed.sandboxes.keys().map(String::as_str).collect())
+            let found = sandbox::finding_meanwhile(there, known, previous, suspended_too, now.0);
+            (kept.collect(), found)
         }
         Outcome::Applied(plan) => {
             let mut brought = brought(tenant, previous, gateway, plan);
             brought.extend(plan.memory.report.finding.clone());
-            (brought, plan.bundle.sandboxes.iter().map(|keys| keys.sandbox.as_str()).collect())
+            let names: Vec<&str> = plan.bundle.sandboxes.iter().map(|keys| keys.sandbox.as_str()).collect();
+            let found = sandbox::finding(&names, there, keys.as_ref(), known, previous, suspended_too, now.0);
+            (brought, found)
         }
     };
-    let Served { known, keys, .. } = &ending.served;
-    let (there, suspended_too) = (&observed.sandboxes, tenant.spec.suspend);
-    brought.extend(sandbox::finding(&sandboxes, there, keys.as_ref(), known, previous, suspended_too, now.0));
+    brought.extend(of_sandboxes);
     findings.extend(inner_life(observed, ending, is_starting, &brought));
     findings.extend(brought);
     findings.extend(suspended(tenant));

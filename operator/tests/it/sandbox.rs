@@ -13,13 +13,13 @@ use crate::world::{NAMESPACE, World, harness, ready, tenant};
 const ROTATE: &str = "kr8tiv.ai/rotate-sandbox-keys";
 const KEYS: &str = "kr8tiv.ai/sandbox-keys";
 const SECRET: &str = "acme-sandbox-ssh";
-const IP: &str = "10.0.0.1";
+pub const IP: &str = "10.0.0.1";
 
 fn data(world: &World) -> Value {
     world.api.get("Secret", NAMESPACE, SECRET).unwrap_or_default()["data"].clone()
 }
 
-fn set(world: &World, name: &str) -> Value {
+pub fn set(world: &World, name: &str) -> Value {
     world.api.get("StatefulSet", NAMESPACE, name).unwrap_or_default()
 }
 

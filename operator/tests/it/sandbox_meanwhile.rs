@@ -4,7 +4,7 @@ use http::StatusCode;
 use kr8tiv_operator::sandbox::{Login, Probed};
 use serde_json::json;
 
-use crate::sandbox::{is, probed, ready_since, run, told, with_sandbox};
+use crate::sandbox::{IP, is, probed, ready_since, run, set, told, with_sandbox};
 use crate::world::{NAMESPACE, World};
 
 /// A sandbox that works, and a Harness that the compiler refuses.
@@ -39,6 +39,27 @@ async fn sandboxes_are_looked_at_while_what_is_asked_for_is_not_applied() {
     logged_in(&world, "2026-01-01T00:01:10Z");
     world.until("it heals", |world| is(world, "SandboxReady") == "True").await;
     assert_eq!((is(&world, "Compiled"), is(&world, "Degraded")), ("False".into(), "absent".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sandbox_that_is_deleted_meanwhile_is_missed() {
+    let mut world = refused().await;
+    world.api.delete("StatefulSet", NAMESPACE, "acme-sandbox");
+    world.api.delete("Pod", NAMESPACE, "acme-sandbox-0");
+    world.rest().await;
+    assert_eq!(is(&world, "SandboxReady"), "True", "nobody has said otherwise yet");
+    told(&world, Login::Unreachable);
+    world.until("it is shown", |world| is(world, "SandboxReady") == "False").await;
+    assert_eq!(world.reason("Tenant", "acme", "SandboxReady"), "Unreachable");
+
+    // A watchdog that has just started has not tried it yet.
+    world.stop().await.unwrap();
+    world.watchdogs.change(IP, |health| health.sandboxes.clear());
+    world.start();
+    world.rest().await;
+    assert_eq!(world.reason("Tenant", "acme", "SandboxReady"), "Unreachable");
+    world.api.update("Harness", NAMESPACE, "desk", |harness| harness["spec"]["tools"] = json!({}));
+    world.until("it is made anew", |world| set(world, "acme-sandbox").is_object()).await;
 }
 
 #[tokio::test(start_paused = true)]
