@@ -8,8 +8,8 @@ use rand::Rng;
 
 use crate::key::Key;
 
-/// How fast tries follow each other.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// How fast tries follow each other, the fastest first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Pace {
     /// The API server or the network hiccuped: it is usually over in a moment.
     Transient,

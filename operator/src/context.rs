@@ -46,8 +46,10 @@ pub struct Context {
     pub results: Results,
     /// Passes that failed in a row, by Tenant.
     pub failures: Failures,
-    /// Passes in a row that could not do all for the sandboxes, by Tenant.
-    pub sandbox_failures: Failures,
+    /// Passes in a row that could not see to the sandboxes' keys, by Tenant.
+    pub key_failures: Failures,
+    /// Passes in a row that could not delete a stuck Pod of a sandbox, by Tenant.
+    pub stuck_failures: Failures,
     /// Where passes are counted.
     pub metrics: Metrics,
 }
@@ -77,7 +79,8 @@ impl Context {
             ledger: Ledger::default(),
             results: Results::default(),
             failures: Failures::default(),
-            sandbox_failures: Failures::default(),
+            key_failures: Failures::default(),
+            stuck_failures: Failures::default(),
             client,
             stores,
             queues,
@@ -112,7 +115,8 @@ impl Context {
             memories,
             results,
             failures,
-            sandbox_failures,
+            key_failures,
+            stuck_failures,
             metrics: _,
         } = self;
         statuses.forget::<Tenant>(tenant);
@@ -124,7 +128,8 @@ impl Context {
         deliveries.forget(tenant);
         memories.forget(tenant);
         failures.forget(tenant);
-        sandbox_failures.forget(tenant);
+        key_failures.forget(tenant);
+        stuck_failures.forget(tenant);
         if let Some(result) = results.get(tenant) {
             queues.wake_harness(result.harness.0.clone());
         }

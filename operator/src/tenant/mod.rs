@@ -225,11 +225,14 @@ async fn advance(
     };
     let rolled_out = roll_out(context, &observed.key, &observed.gateway, current).await;
     let Rollout { known, again } = rolled_out.map_err(stopped)?;
-    let is_stuck = unstick(&context.client, &observed.key, &observed.sandboxes).await;
-    if keys_fault.is_none() && !is_stuck {
-        context.sandbox_failures.forget(&observed.key);
+    if keys_fault.is_none() {
+        context.key_failures.forget(&observed.key);
     }
-    let stuck_again = is_stuck.then(|| context.sandbox_failures.pause(&observed.key, Pace::Transient));
+    let stuck = unstick(&context.client, &observed.key, &observed.sandboxes).await;
+    if stuck.is_none() {
+        context.stuck_failures.forget(&observed.key);
+    }
+    let stuck_again = stuck.map(|pace| context.stuck_failures.pause(&observed.key, pace));
     let was_ready = status::was_ready(observed.tenant, &observed.previous);
     let lacks_context = context.memories.lacks_context(&observed.key, &plan.bundle, was_ready, &known);
     let recovery = recovery_of(observed, &known);

@@ -11,6 +11,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use crate::FIELD_MANAGER;
+use crate::backoff::Pace;
 use crate::child::Workload;
 use crate::client::said;
 use crate::context::Context;
@@ -19,6 +20,7 @@ use crate::key::Key;
 use crate::pod::GatewayPod;
 use crate::stores::Stores;
 use crate::tenant::observe::{Gateway, Observed};
+use crate::tenant::stop::pace_of;
 
 /// Annotation that is changed only to make kubelet look at the Pod again.
 const NUDGE: &str = "kr8tiv.ai/nudge";
@@ -159,12 +161,12 @@ pub async fn roll_out(
     }
 }
 
-/// Has the StatefulSets of sandboxes make those Pods anew that they would not replace by themselves. Says whether one could
-/// not be deleted now: the gateway serves all the same.
-pub async fn unstick(client: &Client, tenant: &Key, sandboxes: &BTreeMap<String, Gateway>) -> bool {
+/// Has the StatefulSets of sandboxes make those Pods anew that they would not replace by themselves. Where one could not be
+/// deleted, gives how fast that is tried again, by the slowest: the gateway serves all the same.
+pub async fn unstick(client: &Client, tenant: &Key, sandboxes: &BTreeMap<String, Gateway>) -> Option<Pace> {
     let Key { namespace, name: tenant } = tenant;
     let api = Api::<Pod>::namespaced(client.clone(), namespace);
-    let mut is_left = false;
+    let mut slowest: Option<Pace> = None;
     for sandbox in sandboxes.values() {
         let Some((name, pod)) = &sandbox.pod else { continue };
         if !is_stuck(sandbox.workload.as_deref(), pod) {
@@ -175,7 +177,7 @@ pub async fn unstick(client: &Client, tenant: &Key, sandboxes: &BTreeMap<String,
                 tracing::info!(kind = "Tenant", namespace, name = tenant, pod = name, "stuck Pod deleted");
             }
             Err(error) => {
-                is_left = true;
+                slowest = slowest.max(Some(pace_of(&error)));
                 let error = said(&error);
                 tracing::warn!(
                     kind = "Tenant",
@@ -188,7 +190,7 @@ pub async fn unstick(client: &Client, tenant: &Key, sandboxes: &BTreeMap<String,
             }
         }
     }
-    is_left
+    slowest
 }
 
 /// What is known of a gateway that goes on with the bundle that its Pod was told of last, or has started with.

@@ -112,7 +112,7 @@ async fn secure(
     let (keys, failed) = secrets.ensure_sandbox_keys(observed.tenant, id, sandboxes, in_doubt, running).await;
     let problem = failed.map(|error| {
         let (reason, _, retry) = verdict(&error);
-        let (failures, message) = (context.sandbox_failures.count(&observed.key), error.to_string());
+        let (failures, message) = (context.key_failures.count(&observed.key), error.to_string());
         let Key { namespace, name } = &observed.key;
         let reason_text = reason.as_str();
         tracing::info!(

@@ -206,6 +206,31 @@ async fn a_pod_that_can_not_start_says_why_and_is_replaced_when_it_is_mended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stuck_pod_that_may_not_be_deleted_is_tried_slowly_and_counts_for_itself() {
+    let world = with_sandbox().await;
+    let forbidden = |seen: &Seen| (seen.verb == "delete").then_some(StatusCode::FORBIDDEN);
+    world.api.set_fault(forbidden);
+    run(&world, &json!({"podIP": "10.0.0.7"}));
+    world.api.update("StatefulSet", NAMESPACE, "acme-sandbox", |set| {
+        set["status"]["updateRevision"] = json!("another");
+    });
+    world.rest().await;
+    world.api.forget_requests();
+    world.rest().await;
+    let tries = world.api.requests().iter().filter(|seen| seen.verb == "delete").count();
+    assert!((1..=5).contains(&tries), "{tries} tries in ten minutes");
+
+    // However often that was refused: a hiccup over the keys is one.
+    let hiccups = fail("secrets", 2);
+    world.api.set_fault(move |seen| forbidden(seen).or_else(|| hiccups(seen)));
+    let before = on_the_sandbox(&world);
+    rotate(&world, "1");
+    world.until("the sandbox is rolled", |world| on_the_sandbox(world) != before).await;
+    world.rest().await;
+    assert_eq!(told_of(&world, "ApplyFailed"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_harness_without_sandboxes_has_none() {
     let world = with_sandbox().await;
     world.api.update("Harness", NAMESPACE, "desk", |harness| {
