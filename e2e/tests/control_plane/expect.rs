@@ -48,7 +48,7 @@ pub const STARTING: [Expected<'_>; 8] = [
     ("Reconciling", "True", "Starting", STARTING_MESSAGE),
     ("ConfigApplied", "Unknown", "Starting", NOT_APPLIED),
     ("PolicyEnforced", "Unknown", "Starting", NOT_APPLIED),
-    ("WatchdogHealthy", "Unknown", "Starting", "the watchdog has not been asked yet"),
+    ("WatchdogHealthy", "Unknown", "Starting", "the watchdog has not answered yet"),
     SANDBOX_STARTING,
 ];
 

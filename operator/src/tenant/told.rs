@@ -105,7 +105,7 @@ pub fn findings(
             finding(answers, ConditionStatus::True, Reason::Succeeded, "the watchdog answers")
         }
         (None, false) => {
-            finding(answers, ConditionStatus::Unknown, waiting, "the watchdog has not been asked yet")
+            finding(answers, ConditionStatus::Unknown, waiting, "the watchdog has not answered yet")
         }
     });
     findings.extend(degraded(health, silent, others));
