@@ -101,13 +101,11 @@ impl Ledger {
         let mark = Mark::of(id.kind, child);
         let mut ledger = self.0.lock();
         let objects = &mut ledger.entry(tenant.clone()).or_default().objects;
-        match objects.get(id) {
-            Some(left) if left.mark.uid == mark.uid => left.mark == mark,
-            _ => {
-                objects.insert(id.clone(), Left::with(mark));
-                true
-            }
+        if let Some(left) = objects.get(id) {
+            return left.mark == mark;
         }
+        objects.insert(id.clone(), Left::with(mark));
+        true
     }
 
     /// We are about to write an object, of which this hash is planned. Says what somebody else has done to it since it was
@@ -117,6 +115,7 @@ impl Ledger {
         let left = ledger.get_mut(tenant)?.objects.get_mut(id).filter(|left| !left.in_doubt)?;
         let meddling = match child {
             None => Some(Meddling::Deleted),
+            Some(child) if child.uid != left.mark.uid => Some(Meddling::Deleted),
             // What is as planned by its own hash, and yet to be written, has been changed where the mark does not show it.
             Some(child) => {
                 let has_hash = child.annotations.get(meta::APPLIED_HASH).is_some_and(|has| has == hash);
@@ -220,6 +219,17 @@ mod tests {
         let unknown = Ledger::default();
         let Case { tenant, id, .. } = Case::new();
         assert_eq!(unknown.begin(&tenant, &id, None, "h"), None, "an operator that has just started");
+    }
+
+    /// It may have the hash of what it was made after, and other data.
+    #[test]
+    fn what_somebody_else_has_made_anew_is_not_trusted() {
+        let case = Case::new();
+        let other = Child { uid: "other".into(), ..child(1, "h") };
+        assert!(!case.ledger.is_untouched(&case.tenant, &case.id, &other));
+        assert_eq!(case.begin(Some(&other), "h"), Some(Meddling::Deleted));
+        let unknown = Ledger::default();
+        assert!(unknown.is_untouched(&case.tenant, &case.id, &other), "an operator that has just started");
     }
 
     #[test]
