@@ -72,7 +72,7 @@ pub struct Known {
     pub delivery: Delivery,
     /// The bundle on the Pod's disk, whichever it is, by the last answer of its watchdog.
     pub delivered: Option<String>,
-    /// How the gateway is, as far as the watchdog has said since this delivery began.
+    /// How the gateway is, as the watchdog of this Pod said last, whichever delivery it was.
     pub health: Option<Health>,
     /// Whether the watchdog has not answered for too long.
     pub silent: bool,
@@ -200,11 +200,12 @@ impl Deliveries {
         self.followed.lock().remove(tenant);
     }
 
-    /// For a delivery that is behind: how long until kubelet should be nudged again. Zero means now, and counts.
+    /// For a delivery that is behind: how long until kubelet should be nudged again. Zero means now, and counts. Of one whose
+    /// watchdog does not answer nobody knows whether it is behind; its answer is news.
     pub fn next_nudge(&self, tenant: &Key) -> Option<Duration> {
         let mut followed = self.followed.lock();
         let known = followed.get_mut(tenant)?;
-        if !matches!(known.known.delivery, Delivery::Behind { .. }) {
+        if known.known.silent || !matches!(known.known.delivery, Delivery::Behind { .. }) {
             return None;
         }
         let now = Instant::now();
