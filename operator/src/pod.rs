@@ -11,7 +11,7 @@ use kr8tiv_crds::status::Reason;
 
 use self::crash_loop::crash_loop;
 use self::startup::failed_startup;
-use self::unmounted::{Unmounted, claim};
+use self::unmounted::{Unmounted, claims};
 use crate::last_words::message_limit;
 
 /// Name of the gateway's container.
@@ -162,10 +162,11 @@ fn own_names(pod: &Pod) -> [Option<&str>; 2] {
 
 fn problem(pod: &Pod) -> Option<Problem> {
     if let Some(("False", message)) = condition(pod, "PodScheduled") {
-        // The scheduler says that it is about a volume, and not about which.
-        let claim = claim(pod).filter(|claim| message.contains("olume") && !message.contains(claim));
-        let claim = claim.map(|claim| format!(" (PersistentVolumeClaim {claim})")).unwrap_or_default();
-        let message = format!("no node takes the {}'s Pod: {message}{claim}", whose(pod));
+        // The scheduler says that it is about a volume, and not always about which.
+        let claims = claims(pod);
+        let unnamed = message.contains("olume") && !claims.iter().any(|claim| message.contains(claim));
+        let claims = if unnamed { unmounted::in_brackets(&claims) } else { String::new() };
+        let message = format!("no node takes the {}'s Pod: {message}{claims}", whose(pod));
         return Some(Problem { reason: Reason::Unschedulable, message });
     }
     let status = pod.status.as_ref()?;
@@ -175,9 +176,8 @@ fn problem(pod: &Pod) -> Option<Problem> {
         spec.containers.len() + init.map_or(0, Vec::len) + ephemeral.map_or(0, Vec::len)
     };
     let limit = message_limit(pod.spec.as_ref().map_or(0, containers));
-    init.chain(status.container_statuses.iter().flatten()).find_map(|container| {
-        failed_startup(pod, container).or_else(|| of_container(container, own_names(pod), limit))
-    })
+    init.chain(status.container_statuses.iter().flatten())
+        .find_map(|container| of_container(pod, container, limit))
 }
 
 /// Whose Pod it is, for a message.
@@ -193,8 +193,8 @@ fn waiting(container: &ContainerStatus) -> (&str, &str) {
     })
 }
 
-fn of_container(container: &ContainerStatus, own_names: [Option<&str>; 2], limit: usize) -> Option<Problem> {
-    let name = &container.name;
+fn of_container(pod: &Pod, container: &ContainerStatus, limit: usize) -> Option<Problem> {
+    let (name, own_names) = (&container.name, own_names(pod));
     if let Some(cause) = without_image(container, own_names) {
         let message = format!("container {name}: {cause}");
         return Some(Problem { reason: Reason::ImagePullFailed, message });
@@ -205,7 +205,8 @@ fn of_container(container: &ContainerStatus, own_names: [Option<&str>; 2], limit
             let message = sentence(&format!("container {name} can't be created"), &detail);
             Some(Problem { reason: Reason::ContainerConfigFailed, message })
         }
-        (reason, _) => crash_loop(container, reason, limit),
+        // How it ended last is told only while nothing else keeps it from running.
+        (reason, _) => failed_startup(pod, container).or_else(|| crash_loop(container, reason, limit)),
     }
 }
 
@@ -356,9 +357,9 @@ mod tests {
     #[test]
     fn a_claim_that_is_not_bound_is_named() {
         let said = |message: &str| {
-            let claim = json!({"name": "state", "persistentVolumeClaim": {"claimName": "acme-state"}});
+            let claim = |name: &str| json!({"name": name, "persistentVolumeClaim": {"claimName": name}});
             let pod = json!({
-                "metadata": {}, "spec": {"containers": [], "volumes": [claim]},
+                "metadata": {}, "spec": {"containers": [], "volumes": [claim("acme-state"), claim("models")]},
                 "status": {"conditions": [{"type": "PodScheduled", "status": "False", "message": message}]}
             });
             GatewayPod::of(&serde_json::from_value(pod).unwrap()).problem.unwrap().message
@@ -366,9 +367,13 @@ mod tests {
         let unbound = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
         assert_eq!(
             said(unbound),
-            format!("no node takes the gateway's Pod: {unbound} (PersistentVolumeClaim acme-state)")
+            format!("no node takes the gateway's Pod: {unbound} (PersistentVolumeClaim acme-state, models)")
         );
-        for named in ["persistentvolumeclaim \"acme-state\" not found", "1 Insufficient memory"] {
+        for named in [
+            "persistentvolumeclaim \"acme-state\" not found",
+            "persistentvolumeclaim \"models\" not found",
+            "1 Insufficient memory",
+        ] {
             assert_eq!(said(named), format!("no node takes the gateway's Pod: {named}"));
         }
     }

@@ -32,25 +32,26 @@ impl Unmounted {
             return None;
         }
         let since = waiting.last_transition_time.as_ref()?.0;
-        let name = pod.metadata.name.as_deref().unwrap_or_default();
-        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let claim = claim(pod).map(|claim| format!(" (PersistentVolumeClaim {claim})")).unwrap_or_default();
+        let claims = in_brackets(&claims(pod));
         let message = format!(
-            "the {}'s Pod has had a node for more than a minute, and no containers: a volume{claim} is not mounted, or there \
-             is no network for it; its events say more: kubectl describe pod -n {namespace} {name}",
+            "the {}'s Pod has had a node for more than a minute, and no containers: a volume{claims} is not mounted, or \
+             there is no network for it; kubectl describe pod shows its events, which say more",
             whose(pod)
         );
         Some(Self { since, problem: Problem { reason: Reason::ContainerConfigFailed, message } })
     }
 }
 
-/// The claim whose volume a Pod has.
-pub(super) fn claim(pod: &Pod) -> Option<&str> {
-    let volumes = pod.spec.as_ref()?.volumes.iter().flatten();
-    volumes
-        .filter_map(|volume| volume.persistent_volume_claim.as_ref())
-        .map(|it| it.claim_name.as_str())
-        .next()
+/// The claims whose volumes a Pod has: the tenant's, and those that it brings itself.
+pub(super) fn claims(pod: &Pod) -> Vec<&str> {
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    let claims = volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref());
+    claims.map(|claim| claim.claim_name.as_str()).collect()
+}
+
+/// Claims as an addition to a message.
+pub(super) fn in_brackets(claims: &[&str]) -> String {
+    if claims.is_empty() { String::new() } else { format!(" (PersistentVolumeClaim {})", claims.join(", ")) }
 }
 
 /// A Pod as it is at this time, and when to look at it again: time alone makes a problem of waiting.
@@ -111,8 +112,8 @@ mod tests {
         let expected = Problem {
             reason: Reason::ContainerConfigFailed,
             message: "the gateway's Pod has had a node for more than a minute, and no containers: a volume \
-                      (PersistentVolumeClaim acme-0a1b2c3d-state) is not mounted, or there is no network for it; its \
-                      events say more: kubectl describe pod -n acme acme-gateway-0"
+                      (PersistentVolumeClaim acme-0a1b2c3d-state) is not mounted, or there is no network for it; \
+                      kubectl describe pod shows its events, which say more"
                 .into(),
         };
         assert_eq!(after(pod(|_| ()), 60), (Some(expected.clone()), None));

@@ -167,7 +167,7 @@ async fn a_volume_that_is_not_mounted_is_told_when_its_minute_is_over() {
     }
     let message = world.message("Tenant", "acme", "Ready");
     assert!(message.contains("a volume (PersistentVolumeClaim acme-state) is not mounted"), "{message}");
-    assert!(message.ends_with("kubectl describe pod -n acme acme-gateway-0"), "{message}");
+    assert!(message.ends_with("kubectl describe pod shows its events, which say more"), "{message}");
 }
 
 #[tokio::test(start_paused = true)]
