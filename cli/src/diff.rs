@@ -66,13 +66,15 @@ pub fn between<'a>(
     }
     let olds = compiled(old, &identities, platform, |_| Remembered::default());
     let olds = olds.map_err(|problems| (old, problems))?;
-    let with_new_keys = |read: &Read<Tenant>| {
-        let sandboxes = olds.get(&key(read)).map(|bundle| bundle.sandboxes.as_slice()).unwrap_or_default();
+    let remembered = |read: &Read<Tenant>| {
+        let before = olds.get(&key(read));
+        let sandboxes = before.map(|bundle| bundle.sandboxes.as_slice()).unwrap_or_default();
         let names = sandboxes.iter().map(|keys| keys.sandbox.clone());
         let sandbox_keys = new_keys(names, old, read).unwrap_or_default();
-        Remembered { sandbox_keys, ..Remembered::default() }
+        let container_tag = before.map(|bundle| bundle.container_tag.clone());
+        Remembered { sandbox_keys, container_tag, ..Remembered::default() }
     };
-    let news = compiled(new, &identities, platform, with_new_keys).map_err(|problems| (new, problems))?;
+    let news = compiled(new, &identities, platform, remembered).map_err(|problems| (new, problems))?;
     let mut entries: BTreeMap<Key, Entry> = BTreeMap::new();
     for (key, bundle) in &news {
         entries.insert(
@@ -186,9 +188,10 @@ fn one(
     remembered: Remembered,
 ) -> Result<Bundle, Vec<Problem>> {
     let mut parts = Parts::of(input, read).ok_or_else(|| errors(&input.problems))?;
-    let Remembered { context, rotation, sandbox_keys } = remembered;
+    let Remembered { context, rotation, sandbox_keys, container_tag } = remembered;
     parts.surroundings.retrieved_context = context;
     parts.surroundings.sandbox_keys = sandbox_keys;
+    parts.surroundings.container_tag = parts.surroundings.container_tag.or(container_tag);
     // What a Tenant asks for comes first; a rotation that it asks for no more has been made all the same.
     let asked = kr8tiv_compiler::asked_rotation(parts.tenant).map(str::to_owned);
     parts.surroundings.token_rotation = asked.or(rotation);

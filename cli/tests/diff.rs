@@ -82,6 +82,19 @@ fn new_keys_of_a_sandbox_are_named() {
     }
 }
 
+/// It is given once: what a prefix is changed to holds for tenants to come.
+#[test]
+fn the_tag_of_a_memory_stays() {
+    let models = "    primary: anthropic/claude-sonnet-4-6\n";
+    let with_memory = |more: &str| {
+        let memory = format!("{models}  supermemory: {{enabled: true, queries: [hours]{more}}}\n");
+        let key = "    name: desk\n  supermemory: {apiKeySecretRef: {name: memory, key: key}}\n";
+        changed(models, &memory).replace("    name: desk\n", key)
+    };
+    let run = diff(&with_memory(""), &with_memory(", containerTagPrefix: other"), &[]);
+    assert_eq!(run.output, "1 tenant: 1 unchanged\n", "{}", run.errors);
+}
+
 #[test]
 fn tenants_come_and_go() {
     let (harness, tenant) = VALID.split_once("---\n").unwrap();

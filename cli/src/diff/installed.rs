@@ -83,6 +83,8 @@ pub struct Remembered {
     pub rotation: Option<String>,
     /// Which keys its sandboxes have.
     pub sandbox_keys: BTreeMap<String, String>,
+    /// The tag of its memory, where its status does not say it.
+    pub container_tag: Option<String>,
 }
 
 /// What the objects of a tenant show of it.
@@ -98,6 +100,7 @@ pub fn remembered(children: &[Value]) -> Remembered {
         context: content.map(kr8tiv_compiler::read_context).unwrap_or_default(),
         rotation: template.and_then(|all| all[meta::ROTATE_TOKEN].as_str()).map(str::to_owned),
         sandbox_keys: sandboxes.collect(),
+        container_tag: None,
     }
 }
 
