@@ -8,7 +8,7 @@ mod common;
 
 use common::Case;
 use common::small::with;
-use kr8tiv_compiler::Ownership;
+use kr8tiv_compiler::{Object, Ownership};
 use serde_json::{Value, json};
 
 fn config(case: &Case) -> Value {
@@ -177,6 +177,24 @@ fn point_14_regular_turns_are_at_least_a_quarter_of_an_hour_apart() {
 }
 
 /// That the agent's files are left alone from then on is in the watchdog's `tests/it/delivery.rs`.
+/// That no output of the watchdog's shows one is in its `tests/it/webhooks.rs`, and that nothing in a cluster does in
+/// `e2e/tests/control_plane/canaries.rs`.
+#[test]
+fn point_11_the_gateway_asks_for_a_token_that_no_config_map_has() {
+    let case = with("", "", &[]);
+    let auth = &config(&case)["gateway"]["auth"];
+    let reference = json!({"source": "env", "provider": "default", "id": "OPENCLAW_GATEWAY_TOKEN"});
+    assert_eq!((&auth["mode"], &auth["token"]), (&json!("token"), &reference));
+    let bundle = case.compile().unwrap();
+    let gateway = json!(bundle.objects.iter().find_map(Object::gateway).unwrap());
+    let containers = gateway["spec"]["template"]["spec"]["containers"].as_array().unwrap();
+    let gateway = containers.iter().find(|container| container["name"] == "gateway").unwrap();
+    let mut variables = gateway["env"].as_array().unwrap().iter();
+    let token = variables.find(|variable| variable["name"] == "OPENCLAW_GATEWAY_TOKEN").unwrap();
+    let reference = &token["valueFrom"]["secretKeyRef"];
+    assert_eq!((&reference["name"], &reference["key"]), (&json!("acme-gateway-token"), &json!("token")));
+}
+
 #[test]
 fn point_15_user_and_memory_files_are_the_agents_whatever_the_harness_says_later() {
     let mut case = with("workspace: {memorySeed: Opened in 1999.}", "", &[]);

@@ -55,7 +55,7 @@ fn nothing_is_written_when_nothing_changed() {
 }
 
 #[test]
-fn a_change_reaches_operator_owned_files_only() {
+fn point_15_a_change_reaches_operator_owned_files_only() {
     let pod = Pod::new();
     deliver(&pod, &Bundle::usual("one"));
     fs::write(pod.workspace("support/USER.md"), "what the agent learned").unwrap();
@@ -97,7 +97,7 @@ fn a_mixed_set_is_never_delivered() {
 }
 
 #[test]
-fn an_agent_owned_file_is_seeded_once_even_if_it_is_deleted_later() {
+fn point_15_an_agent_owned_file_is_seeded_once_even_if_it_is_deleted_later() {
     let pod = Pod::new();
     deliver(&pod, &Bundle::usual("one"));
     fs::remove_file(pod.workspace("support/USER.md")).unwrap();
