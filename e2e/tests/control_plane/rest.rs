@@ -22,6 +22,9 @@ const TENANTS: usize = 20;
 /// deliveries start after two and three seconds.
 const REST: Duration = Duration::from_secs(5);
 
+/// How long the benchmark watches tenants at rest: as long as others were watched.
+const WATCHED: Duration = Duration::from_secs(330);
+
 pub async fn at_no_cost(context: &Context) -> Outcome {
     // The other tests' objects would have the operator do things of its own.
     let scope = context.scope("rest").await?;
@@ -32,6 +35,9 @@ pub async fn at_no_cost(context: &Context) -> Outcome {
     let names: Vec<String> = (0..tenants).map(|number| format!("t{number:03}")).collect();
     create(context, &scope, &names).await?;
     at_rest(context, &scope).await?;
+    if context.cluster.mode == Mode::Kwok {
+        left_alone(context).await?;
+    }
     forced_passes(context, &scope, &names).await?;
     restart(context, &scope, &names).await?;
     new_tenant(context, &scope).await?;
@@ -91,6 +97,16 @@ async fn apply(scope: &Scope, names: &[String]) -> Outcome {
             _ => scope.apply::<Tenant>(&tenant(name, "concierge")).await?,
         };
     }
+    Ok(())
+}
+
+/// Nobody touches anything, for minutes.
+async fn left_alone(context: &Context) -> Outcome {
+    let mark = context.cluster.audit.mark()?;
+    tokio::time::sleep(WATCHED).await;
+    let requests = context.cluster.audit.requests_since(mark, OPERATOR_USER)?;
+    figure("requests_in_330_s_at_rest", requests.len(), "requests");
+    assert!(requests.is_empty(), "{:#?}", by_verb_and_resource(&requests));
     Ok(())
 }
 
