@@ -13,7 +13,7 @@ pub use channel::revoked;
 pub use configuration::{newer_state, rejected};
 pub use disk::full;
 pub use memory::broken;
-pub use process::{at_its_start, frozen, killed};
+pub use process::{frozen, killed, mistaken};
 pub use provider::refuses;
 
 use std::time::Instant;
@@ -51,19 +51,18 @@ struct Fault<'a> {
 }
 
 impl Patient {
-    /// The patient of those faults that leave its volume, its channels and its memory alone. Its first start fails, for a
-    /// mistake in its Tenant, and nobody mends more than that.
+    /// The patient of those faults that leave its volume, its channels and its memory alone. It has served, rolled into a
+    /// crash loop by a mistake in its Tenant, and healed by the correction, without a hand besides.
     pub async fn start(context: &Context) -> Outcome<Self> {
         let scope = Scope::create(&context.cluster, "faults").await?;
-        let patient = Self::apply(context, scope, |_, tenant| {
-            // Node ends at once: the address lacks its "http://".
-            tenant["spec"]["gateway"] = json!({"env": [
-                {"name": "NODE_USE_ENV_PROXY", "value": "1"},
-                {"name": "HTTPS_PROXY", "value": "proxy.internal:3128"}
-            ]});
-        })
-        .await?;
+        let patient = Self::with(context, scope, |_, _| ()).await?;
+        // Node ends at once: the address lacks its "http://".
+        let mistake = json!({"spec": {"gateway": {"env": [
+            {"name": "NODE_USE_ENV_PROXY", "value": "1"},
+            {"name": "HTTPS_PROXY", "value": "proxy.internal:3128"}
+        ]}}});
         let fault = patient.fault("mistake");
+        patient.gateway.scope.merge::<Tenant>(TENANT, mistake).await?;
         fault.shows("GatewayReady", "False", "CrashLoop", "with exit code 1 (").await?;
         let mended = patient.fault("mistake_until_mended");
         patient.gateway.scope.merge::<Tenant>(TENANT, json!({"spec": {"gateway": null}})).await?;
@@ -73,19 +72,9 @@ impl Patient {
         Ok(patient)
     }
 
-    /// One with more in its Harness and its Tenant, which is up.
+    /// One with more in its Harness and its Tenant, which is up. Its owner is told as early as a Harness allows, at an
+    /// address that nobody else knows.
     async fn with(
-        context: &Context,
-        scope: Scope,
-        more: impl FnOnce(&mut Value, &mut Value),
-    ) -> Outcome<Self> {
-        let patient = Self::apply(context, scope, more).await?;
-        patient.is_up().await?;
-        Ok(patient)
-    }
-
-    /// Its owner is told as early as a Harness allows, at an address that nobody else knows.
-    async fn apply(
         context: &Context,
         scope: Scope,
         more: impl FnOnce(&mut Value, &mut Value),
@@ -109,7 +98,9 @@ impl Patient {
                 more(harness, tenant);
             })
             .await?;
-        Ok(Self { gateway: Gateway::new(scope, TENANT), receiver })
+        let patient = Self { gateway: Gateway::new(scope, TENANT), receiver };
+        patient.is_up().await?;
+        Ok(patient)
     }
 
     /// Waits until it serves, and its owner has been told so.

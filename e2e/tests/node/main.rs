@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         .run_in_order(&arguments);
     let faults = suite()
         .test("fault_of_a_broken_memory", faults::broken)
-        .test("fault_of_a_gateway_that_ends_at_its_start", faults::at_its_start)
+        .test("fault_of_a_mistake_in_a_tenant", faults::mistaken)
         // In this order: that it has ended again and again shortly before must not hide that it is frozen.
         .test("fault_of_a_killed_gateway", faults::killed)
         .test("fault_of_a_frozen_gateway", faults::frozen)

@@ -8,8 +8,8 @@ use crate::context::Context;
 /// What the watchdog's metrics say of a gateway that serves.
 const ALIVE: &str = "kr8tiv_watchdog_gateway_state{state=\"Alive\"} 1";
 
-/// The patient's first start has failed, until its Tenant was corrected: it is another Pod that serves.
-pub async fn at_its_start(context: &Context) -> Outcome {
+/// The patient has rolled into a crash loop, until its Tenant was corrected: it is another Pod that serves.
+pub async fn mistaken(context: &Context) -> Outcome {
     let gateway = &context.patient().await?.gateway;
     conditions::ready(&gateway.tenant().await?)?;
     let spec = gateway.pod().await?.spec.ok_or("a Pod without a spec")?;
@@ -23,8 +23,9 @@ pub async fn at_its_start(context: &Context) -> Outcome {
 pub async fn killed(context: &Context) -> Outcome {
     let patient = context.patient().await?;
     let mut killed = patient.container("gateway").await?;
-    let fault = patient.fault("killed");
+    let (once, fault) = (patient.fault("killed_once"), patient.fault("killed"));
     killed.signal(Signal::KILL)?;
+    once.shows("GatewayReady", "False", "Starting", "").await?;
     fault
         .is_told_while("down", async || {
             let next = patient.container("gateway").await?;
