@@ -39,6 +39,8 @@ struct Way {
     /// Writes that may still pass; then the way is cut.
     allowed: AtomicUsize,
     open: watch::Sender<bool>,
+    /// Requests that were not let through.
+    refused: AtomicUsize,
 }
 
 impl ApiProxy {
@@ -59,7 +61,7 @@ impl ApiProxy {
         let kubeconfig = operators.with_file_name("operator-through-proxy.kubeconfig");
         std::fs::write(&kubeconfig, text.to_string())?;
         let (open, allowed) = (watch::Sender::new(true), AtomicUsize::new(usize::MAX));
-        let way = Arc::new(Way { client, allowed, open });
+        let way = Arc::new(Way { client, allowed, open, refused: AtomicUsize::new(0) });
         let router = Router::new().fallback(forward).with_state(Arc::clone(&way));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
@@ -89,6 +91,11 @@ impl ApiProxy {
     pub fn is_cut(&self) -> bool {
         !*self.way.open.borrow()
     }
+
+    /// How many requests it has refused.
+    pub fn refused(&self) -> usize {
+        self.way.refused.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for ApiProxy {
@@ -106,6 +113,7 @@ async fn forward(State(way): State<Arc<Way>>, request: Request) -> Response {
         }
     }
     if !*way.open.borrow() {
+        way.refused.fetch_add(1, Ordering::SeqCst);
         return refusal("the way is cut");
     }
     match pass_on(&way, request).await {

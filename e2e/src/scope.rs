@@ -15,6 +15,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, ValidationDirective};
 use kube::{Resource, ResourceExt};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -189,26 +190,36 @@ impl Scope {
     /// `resourceVersion` of every object that a label selector finds, by kind and name: the proof that nothing was
     /// written. An empty selector finds all.
     pub async fn resource_versions(&self, selector: &str) -> Outcome<BTreeMap<String, String>> {
-        let mut versions = BTreeMap::new();
-        self.collect::<ServiceAccount>(selector, &mut versions).await?;
-        self.collect::<NetworkPolicy>(selector, &mut versions).await?;
-        self.collect::<PodDisruptionBudget>(selector, &mut versions).await?;
-        self.collect::<PersistentVolumeClaim>(selector, &mut versions).await?;
-        self.collect::<Service>(selector, &mut versions).await?;
-        self.collect::<ConfigMap>(selector, &mut versions).await?;
-        self.collect::<Secret>(selector, &mut versions).await?;
-        self.collect::<StatefulSet>(selector, &mut versions).await?;
-        self.collect::<Pod>(selector, &mut versions).await?;
-        self.collect::<Tenant>(selector, &mut versions).await?;
-        self.collect::<Harness>(selector, &mut versions).await?;
-        self.collect::<Agent>(selector, &mut versions).await?;
-        Ok(versions)
+        let version = |object: Value| object["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+        let objects = self.objects(selector).await?.into_iter();
+        Ok(objects.map(|(name, object)| (name, version(object).unwrap_or_default())).collect())
     }
 
-    async fn collect<K: Kind>(&self, selector: &str, into: &mut BTreeMap<String, String>) -> Outcome {
+    /// Every object that a label selector finds, by kind and name.
+    pub async fn objects(&self, selector: &str) -> Outcome<BTreeMap<String, Value>> {
+        let mut objects = BTreeMap::new();
+        self.collect::<ServiceAccount>(selector, &mut objects).await?;
+        self.collect::<NetworkPolicy>(selector, &mut objects).await?;
+        self.collect::<PodDisruptionBudget>(selector, &mut objects).await?;
+        self.collect::<PersistentVolumeClaim>(selector, &mut objects).await?;
+        self.collect::<Service>(selector, &mut objects).await?;
+        self.collect::<ConfigMap>(selector, &mut objects).await?;
+        self.collect::<Secret>(selector, &mut objects).await?;
+        self.collect::<StatefulSet>(selector, &mut objects).await?;
+        self.collect::<Pod>(selector, &mut objects).await?;
+        self.collect::<Tenant>(selector, &mut objects).await?;
+        self.collect::<Harness>(selector, &mut objects).await?;
+        self.collect::<Agent>(selector, &mut objects).await?;
+        Ok(objects)
+    }
+
+    async fn collect<K: Kind + Serialize>(
+        &self,
+        selector: &str,
+        into: &mut BTreeMap<String, Value>,
+    ) -> Outcome {
         for object in self.api::<K>().list(&ListParams::default().labels(selector)).await? {
-            let version = object.resource_version().unwrap_or_default();
-            into.insert(format!("{} {}", K::kind(&()), object.name_any()), version);
+            into.insert(format!("{} {}", K::kind(&()), object.name_any()), serde_json::to_value(&object)?);
         }
         Ok(())
     }

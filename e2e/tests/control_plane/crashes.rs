@@ -1,6 +1,6 @@
 //! The operator killed, and the API server gone. Runs alone: both are everybody's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -12,9 +12,10 @@ use kr8tiv_e2e::manifests::{default_agent, harness, tenant};
 use kr8tiv_e2e::operator_process::OperatorProcess;
 use kr8tiv_e2e::scope::{SOON, Scope};
 use kr8tiv_e2e::{Outcome, figure, figure_seconds};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::context::Context;
+use crate::drift::essence;
 use crate::expect::SERVING;
 
 /// How long the API server is gone.
@@ -36,9 +37,8 @@ pub async fn between_any_two_writes(context: &Context) -> Outcome {
         scope.until_exactly::<Tenant>("acme", &SERVING).await?;
         let tenant: Tenant = scope.api().get("acme").await?;
         let id = tenant.status.and_then(|status| status.tenant_id).ok_or("no id")?;
-        let objects = scope.resource_versions("").await?.into_keys();
-        let names: BTreeSet<String> = objects.map(|name| name.replace(&id, "ID")).collect();
-        assert_eq!(expected.get_or_insert_with(|| names.clone()), &names, "killed after {writes} writes");
+        let objects = left(&scope, &id).await?;
+        assert_eq!(expected.get_or_insert_with(|| objects.clone()), &objects, "killed after {writes} writes");
         operator.kill()?;
         scope.discard().await?;
         if !cut {
@@ -49,6 +49,53 @@ pub async fn between_any_two_writes(context: &Context) -> Outcome {
     figure("crashes.killed_after_each_of", writes, "writes");
     assert!(writes >= 8, "{writes} writes are not all that a tenant needs");
     usual.resume().await
+}
+
+/// What is there in the end, by kind and name, but for what is another one in each run: names, hashes of what holds them,
+/// what the API server gives, and the values of Secrets, of which [`minted`] sees to it that they stay.
+async fn left(scope: &Scope, id: &str) -> Outcome<BTreeMap<String, String>> {
+    let mut left = BTreeMap::new();
+    for (name, object) in scope.objects("").await? {
+        // A Pod is its controller's.
+        if name.starts_with("Pod ") {
+            continue;
+        }
+        let mut object = essence(&object)?;
+        for field in [
+            "/metadata/uid",
+            "/metadata/creationTimestamp",
+            "/spec/clusterIP",
+            "/spec/clusterIPs",
+            "/spec/volumeName",
+        ] {
+            object.pointer_mut(field).map(Value::take);
+        }
+        for owner in object["metadata"]["ownerReferences"].as_array_mut().into_iter().flatten() {
+            owner["uid"].take();
+        }
+        if name.starts_with("Secret ") {
+            object["data"].as_object_mut().into_iter().flatten().for_each(|(_, value)| *value = Value::Null);
+        }
+        let text = object.to_string().replace(id, "ID").replace(&scope.namespace, "NAMESPACE");
+        left.insert(name.replace(id, "ID"), without_hashes(&text));
+    }
+    Ok(left)
+}
+
+/// A text without its longer runs of hexadecimal digits.
+fn without_hashes(text: &str) -> String {
+    const SHORTEST: usize = 10;
+    let is_digit = |c: char| c.is_ascii_hexdigit();
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_digit) {
+        let (before, run) = rest.split_at(start);
+        let (run, after) = run.split_at(run.find(|c| !is_digit(c)).unwrap_or(run.len()));
+        kept.push_str(before);
+        kept.push_str(if run.len() < SHORTEST { run } else { "HASH" });
+        rest = after;
+    }
+    kept + rest
 }
 
 /// Creates a tenant, kills the operator when it has made so many writes, starts it again and sees to the tenant's
@@ -128,6 +175,11 @@ pub async fn api_server_gone(context: &Context) -> Outcome {
     proxy.cut();
     scope.merge::<Harness>("concierge", json!({"spec": {"soul": {"vibe": "Changed meanwhile."}}})).await?;
     tokio::time::sleep(OUTAGE).await;
+    let tries = proxy.refused();
+    figure("outage.requests_meanwhile", tries, "requests");
+    // Each watch, the Lease and each tenant's pass is tried ever more rarely, or every two seconds at most.
+    let bound = (13 + 1 + TENANTS) * 60;
+    assert!(tries <= bound, "{tries} requests in {OUTAGE:?}");
     let (mark, back) = (context.cluster.audit.mark()?, Instant::now());
     proxy.open(usize::MAX);
     scope

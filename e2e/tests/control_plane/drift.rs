@@ -20,9 +20,9 @@ use crate::context::Context;
 use crate::expect::STARTING;
 
 /// What an event says of an object that somebody has changed.
-const CHANGED: &str = "was changed by somebody else, and is as compiled again";
+pub const CHANGED: &str = "was changed by somebody else, and is as compiled again";
 /// What an event says of an object that somebody has deleted.
-const DELETED: &str = "was deleted by somebody else, and has been made anew";
+pub const DELETED: &str = "was deleted by somebody else, and has been made anew";
 
 pub async fn edited(context: &Context) -> Outcome {
     let scope = pending_tenant(context, "edited").await?;
@@ -130,7 +130,7 @@ pub async fn keeps<K: Kind + Serialize>(scope: &Scope, name: &str, spec: Value) 
 }
 
 /// Waits until events tell of these objects, and of no others.
-async fn until_told(scope: &Scope, objects: &[&str], done: &str) -> Outcome {
+pub async fn until_told(scope: &Scope, objects: &[&str], done: &str) -> Outcome {
     let expected: BTreeSet<String> = objects.iter().map(|object| format!("{object} {done}")).collect();
     scope
         .until("events that tell of it", SOON, async || {
@@ -153,7 +153,7 @@ async fn told(scope: &Scope) -> Outcome<BTreeSet<String>> {
     Ok(restored.filter(of_tenant).filter_map(|event| event.note).collect())
 }
 
-async fn tenant_id(scope: &Scope) -> Outcome<String> {
+pub async fn tenant_id(scope: &Scope) -> Outcome<String> {
     let status = scope.api::<Tenant>().get("acme").await?.status;
     Ok(status.and_then(|status| status.tenant_id).ok_or("no tenantId")?)
 }
@@ -179,7 +179,8 @@ pub async fn put_back<K: Kind + Serialize>(scope: &Scope, name: &str, what: &str
         .await
 }
 
-fn essence<K: Kind + Serialize>(object: &K) -> Outcome<Value> {
+/// An object without what the API server keeps about writes.
+pub fn essence<K: Serialize>(object: &K) -> Outcome<Value> {
     let mut value = serde_json::to_value(object)?;
     let metadata = value["metadata"].as_object_mut().ok_or("an object without metadata")?;
     for field in ["resourceVersion", "generation", "managedFields"] {
