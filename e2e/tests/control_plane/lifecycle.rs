@@ -39,6 +39,27 @@ pub async fn deletion_retains(context: &Context) -> Outcome {
     scope.discard().await
 }
 
+/// A claim that somebody has made, with the label that says whose it is, as from a snapshot.
+pub async fn restoration(context: &Context) -> Outcome {
+    const ID: &str = "acme-0a1b2c3d";
+    let scope = context.scope("restore").await?;
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": format!("{ID}-state"), "labels": {meta::TENANT_ID: ID}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Gi"}}}
+    });
+    let restored: PersistentVolumeClaim = scope.apply(&claim).await?;
+    scope.apply::<Harness>(&harness("concierge")).await?;
+    let mut acme = tenant("acme", "concierge");
+    acme["spec"]["tenantId"] = json!(ID);
+    scope.apply::<Tenant>(&acme).await?;
+    scope.until_exactly::<Tenant>("acme", &STARTING).await?;
+    let taken = scope.api::<PersistentVolumeClaim>().get(&format!("{ID}-state")).await?;
+    assert_eq!(restored.uid(), taken.uid());
+    assert_eq!(taken.labels().get(meta::TENANT).map(String::as_str), Some("acme"));
+    scope.discard().await
+}
+
 pub async fn deletion_deletes(context: &Context) -> Outcome {
     let scope = context.scope("delete").await?;
     let id = pending_tenant(&scope).await?;
