@@ -9,7 +9,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kr8tiv_crds::{Agent, Harness, Tenant, meta};
 use kr8tiv_e2e::cluster::repository_file;
-use kr8tiv_e2e::conditions::condition;
+use kr8tiv_e2e::conditions::{self, condition};
 use kr8tiv_e2e::kubectl::kubectl;
 use kr8tiv_e2e::manifests::{default_agent, harness, tenant};
 use kr8tiv_e2e::scope::{Kind, SOON, Scope};
@@ -38,7 +38,13 @@ pub async fn examples(context: &Context) -> Outcome {
             context.until_ready(&scope, &tenant.name_any()).await?;
         }
         for agent in scope.api::<Agent>().list(&ListParams::default()).await? {
-            scope.until_ready::<Agent>(&agent.name_any(), SOON).await?;
+            // Each that is seen later than the Tenant was ready is another Pod.
+            scope
+                .until(&format!("Agent {} Ready", agent.name_any()), SOON, async || {
+                    context.node.make_ready(&scope).await?;
+                    conditions::ready(&scope.api::<Agent>().get(&agent.name_any()).await?)
+                })
+                .await?;
         }
         for harness in scope.api::<Harness>().list(&ListParams::default()).await? {
             scope.until_ready::<Harness>(&harness.name_any(), SOON).await?;

@@ -22,11 +22,30 @@ pub async fn of_harnesses(context: &Context) -> Outcome {
     let coordination = json!({
         "url": "https://mc.example.com", "packRef": "base@1", "persona": {"mode": "individual", "orchestrator": true}
     });
+    let sandbox = |value: Value| json!({"sandbox": value});
     let source = "a pack has one source: set either configMap or image";
     let labels = "matchLabels goes with from: Selector, and from: Selector needs matchLabels";
     let cases = [
         ("skills", pack(both), "spec.skills.packs[0].source", source),
         ("skills", pack(json!({})), "spec.skills.packs[0].source", source),
+        (
+            "tools",
+            sandbox(json!({"scratchSize": "1k"})),
+            "spec.tools.sandbox.scratchSize",
+            "scratchSize must be at least 1Mi",
+        ),
+        (
+            "tools",
+            sandbox(json!({"egress": [{"cidr": "10.0.0.0/33"}]})),
+            "spec.tools.sandbox.egress[0].cidr",
+            "cidr must be a block of addresses such as 10.20.0.0/16 or 10.20.0.7/32",
+        ),
+        (
+            "tools",
+            sandbox(json!({"egress": [{"ports": [{"port": 80}]}]})),
+            "spec.tools.sandbox.egress[0]",
+            "set either cidr, or podSelector and namespaceSelector",
+        ),
         ("sharing", json!({"from": "Selector"}), "spec.sharing", labels),
         ("sharing", json!({"from": "All", "matchLabels": {"a": "b"}}), "spec.sharing", labels),
         (
@@ -76,7 +95,8 @@ pub async fn of_harnesses(context: &Context) -> Outcome {
 pub async fn of_tenants_and_agents(context: &Context) -> Outcome {
     let scope = context.scope("rules-tenant").await?;
     let secret = json!({"name": "hooks", "key": "url"});
-    let webhook = json!({"ownerWebhook": {"url": "https://example.com/a", "urlSecretRef": secret}});
+    let two = json!({"url": "https://example.com/a", "urlSecretRef": secret});
+    let one_address = "set exactly one of url and urlSecretRef";
     let in_both = "a tool is in both allow and deny: remove it from one of them";
     let cases = [
         (
@@ -85,7 +105,8 @@ pub async fn of_tenants_and_agents(context: &Context) -> Outcome {
             "spec.watchdog",
             "name ownerWebhook or managementWebhook, or remove watchdog: without a webhook nobody is told",
         ),
-        ("watchdog", webhook, "spec.watchdog.ownerWebhook", "set exactly one of url and urlSecretRef"),
+        ("watchdog", json!({"ownerWebhook": two}), "spec.watchdog.ownerWebhook", one_address),
+        ("watchdog", json!({"managementWebhook": two}), "spec.watchdog.managementWebhook", one_address),
         ("tools", json!({"allow": ["read"], "deny": ["read"]}), "spec.tools", in_both),
     ];
     for (section, value, field, rule) in cases {
@@ -158,6 +179,12 @@ pub async fn of_networks_and_environments(context: &Context) -> Outcome {
             json!({"egress": [{"podSelector": {}, "ports": [{"port": 80, "endPort": 79}]}]}),
             "spec.network.egress[0].ports[0].endPort",
             "endPort must not be below port",
+        ),
+        (
+            "network",
+            json!({"ingressFrom": [{"cidr": "10.0.0.0"}]}),
+            "spec.network.ingressFrom[0].cidr",
+            "cidr must be a block of addresses such as 10.20.0.0/16 or 10.20.0.7/32",
         ),
         (
             "network",

@@ -11,7 +11,7 @@ use kr8tiv_e2e::manifests::{agent, default_agent, harness, tenant};
 use kr8tiv_e2e::scope::{SOON, Scope};
 use kube::ResourceExt;
 use kube::api::ListParams;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::context::Context;
 use crate::expect::{SERVING, STARTING};
@@ -31,7 +31,8 @@ pub async fn life(context: &Context) -> Outcome {
     assert_eq!(keys_of("acme-sandbox", &scope).await?, [["authorized_keys", "ssh_host_ed25519_key"]]);
     assert_eq!(keys_of("acme-gateway", &scope).await?, [["id_ed25519", "known_hosts"]]);
     let policy = serde_json::to_value(scope.api::<NetworkPolicy>().get("acme-sandbox").await?.spec)?;
-    assert_eq!(policy["egress"], Value::Null, "nothing is let out: {policy:#}");
+    let nowhere = json!([{"to": [{"ipBlock": {"cidr": "127.0.0.1/32"}}]}]);
+    assert_eq!(policy["egress"], nowhere, "nothing is let out");
     assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
     let ports =
         serde_json::to_value(scope.api::<Service>().get("acme-sandbox").await?.spec)?["ports"].clone();
