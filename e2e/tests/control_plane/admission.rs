@@ -32,7 +32,7 @@ const ROTATIONS: Duration = Duration::from_mins(3);
 const DENIED: &str = "admission webhook \"admission.kr8tiv.ai\" denied the request: ";
 
 /// A webhook that the API server asks.
-async fn started(context: &Context) -> Outcome<WebhookProcess> {
+pub async fn started(context: &Context) -> Outcome<WebhookProcess> {
     let client = &context.cluster.client;
     let webhook = WebhookProcess::start(client, 18443, 18083, LASTING).await?;
     webhook.serve(client).await?;
@@ -40,7 +40,7 @@ async fn started(context: &Context) -> Outcome<WebhookProcess> {
 }
 
 /// A namespace in which it judges.
-async fn judged(context: &Context, purpose: &str) -> Outcome<Scope> {
+pub async fn judged(context: &Context, purpose: &str) -> Outcome<Scope> {
     let scope = context.scope(purpose).await?;
     let namespaces: Api<Namespace> = Api::all(scope.cluster.client.clone());
     let patch = Patch::Merge(json!({"metadata": {"labels": {JUDGED.0: JUDGED.1}}}));
@@ -66,7 +66,7 @@ async fn tried<K: Kind + Serialize>(scope: &Scope, object: &Value) -> Result<K, 
 }
 
 /// Waits until the API server asks the webhook and trusts it.
-async fn answering(context: &Context, scope: &Scope) -> Outcome {
+pub async fn answering(context: &Context, scope: &Scope) -> Outcome {
     configure(&context.cluster.client, json!({"failurePolicy": "Fail"})).await?;
     wait::until("a refusal by the webhook", SOON, async || {
         scope.apply::<Harness>(&harness("concierge")).await?;
@@ -210,7 +210,7 @@ async fn of_harnesses(context: &Context, scope: &Scope) -> Outcome {
 }
 
 /// The chart's settings, so that nobody else waits for a webhook that does not run.
-async fn unasked(context: &Context) -> Outcome {
+pub async fn unasked(context: &Context) -> Outcome {
     configure(&context.cluster.client, json!({"failurePolicy": "Ignore"})).await
 }
 

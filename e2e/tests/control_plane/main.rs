@@ -6,12 +6,19 @@ mod admission;
 mod api;
 mod attacks;
 mod canaries;
+#[allow(clippy::unwrap_used, reason = "a case of the compiler's tests, which end there")]
+#[path = "../../../compiler/tests/problems/cases.rs"]
+mod cases;
 mod command_line;
+mod common;
 mod context;
 mod crashes;
 mod drift;
 mod drift_optional;
 mod expect;
+#[allow(clippy::unwrap_used, reason = "a case of the compiler's tests, which end there")]
+#[path = "../../../compiler/tests/problems/given.rs"]
+mod given;
 mod leaks;
 mod lifecycle;
 mod memory;
@@ -19,6 +26,7 @@ mod memory_rounds;
 mod neighbour;
 mod objects;
 mod packs;
+mod problems;
 mod rbac;
 mod recovery;
 mod replicas;
@@ -117,6 +125,7 @@ fn main() -> ExitCode {
     let alone = suite()
         .test("tenants_at_rest_cost_nothing", rest::at_no_cost)
         .test("admission_messages", admission::messages)
+        .test("admission_tells_every_problem", problems::told)
         .test("admission_without_a_webhook", admission::down)
         .test("admission_while_certificates_rotate", admission::rotating)
         .test("admission_within_its_rights", admission::traces)
