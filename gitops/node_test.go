@@ -108,7 +108,9 @@ func (node *pretendNode) look(ctx context.Context, pod *corev1.Pod) error {
 		if pod.Spec.NodeName != nodeName {
 			return nil
 		}
-		return node.client.Delete(ctx, pod, client.GracePeriodSeconds(0))
+		// The next one has the same name.
+		this := client.Preconditions{UID: &pod.UID}
+		return node.client.Delete(ctx, pod, client.GracePeriodSeconds(0), this)
 	}
 	if !wanted || pod.Status.PodIP != "" {
 		return nil

@@ -86,6 +86,15 @@ func TestRecords(t *testing.T) {
 		cluster.untilAgentsAreKnown(t, objects)
 		cluster.node.run(objects[0].GetNamespace(), "globex-gateway")
 		cluster.untilReady(t, objects, "True")
+		// Its status is written once a second at most, and may be of the time before it had a Tenant.
+		until(t, "the Harness Ready for its Tenant", func() error {
+			harness := cluster.mustGet(t, kind(t, objects, "Harness"))
+			ready, _, err := unstructured.NestedInt64(harness.Object, "status", "tenants", "ready")
+			if err == nil && ready != 1 {
+				err = fmt.Errorf("%d", ready)
+			}
+			return err
+		})
 		// Nobody looks at the change.
 		started.stop(t)
 		for kind, patch := range map[string]string{

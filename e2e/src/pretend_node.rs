@@ -23,7 +23,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kr8tiv_compiler::WATCHDOG_PORT;
 use kr8tiv_crds::meta;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -217,10 +217,12 @@ async fn bury(client: Client) {
             continue;
         }
         let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-        let at_once = DeleteParams::default().grace_period(0);
+        // The next one has the same name.
+        let this = Preconditions { uid: pod.uid(), ..Preconditions::default() };
+        let at_once = DeleteParams::default().grace_period(0).preconditions(this);
         match api.delete(&pod.name_any(), &at_once).await {
             Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
             Err(error) => eprintln!("the pretended node can't end the Pod {}: {error}", pod.name_any()),
         }
     }
