@@ -176,11 +176,10 @@ fn point_14_regular_turns_are_at_least_a_quarter_of_an_hour_apart() {
     }
 }
 
-/// That the agent's files are left alone from then on is in the watchdog's `tests/it/delivery.rs`.
 /// That no output of the watchdog's shows one is in its `tests/it/webhooks.rs`, and that nothing in a cluster does in
 /// `e2e/tests/control_plane/canaries.rs`.
 #[test]
-fn point_11_the_gateway_asks_for_a_token_that_no_config_map_has() {
+fn point_11_the_gateway_asks_for_a_token_that_is_in_a_secret_only() {
     let case = with("", "", &[]);
     let auth = &config(&case)["gateway"]["auth"];
     let reference = json!({"source": "env", "provider": "default", "id": "OPENCLAW_GATEWAY_TOKEN"});
@@ -195,6 +194,7 @@ fn point_11_the_gateway_asks_for_a_token_that_no_config_map_has() {
     assert_eq!((&reference["name"], &reference["key"]), (&json!("acme-gateway-token"), &json!("token")));
 }
 
+/// That the agent's files are left alone from then on is in the watchdog's `tests/it/delivery.rs`.
 #[test]
 fn point_15_user_and_memory_files_are_the_agents_whatever_the_harness_says_later() {
     let mut case = with("workspace: {memorySeed: Opened in 1999.}", "", &[]);

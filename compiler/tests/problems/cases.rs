@@ -1,9 +1,10 @@
 //! One case for every code.
 
-use crate::common::small::{TENANT, with, with_both, with_tenant};
-use crate::common::{Case, case};
-use crate::given::{
-    TELEGRAM, filled_workspace, large_object, pack, packs, rotated, taken_token, unreadable_skills,
+use super::common::small::{TENANT, with, with_both, with_tenant};
+use super::common::{Case, case};
+use super::given::{
+    TELEGRAM, filled_workspace, large_object, many_skills, pack, packs, rotated, taken_token,
+    unreadable_skills,
 };
 
 /// One case for every code, and the start of what a user reads.
@@ -353,7 +354,7 @@ pub(crate) fn cases() -> Vec<(&'static str, Case, &'static str)> {
         ),
         (
             "K8T0341",
-            packs(&pack("base", &format!("{:?}", (0..61).map(|n| format!("s{n}")).collect::<Vec<_>>())), &[]),
+            many_skills(),
             "Tenant acme, spec.skills: the agent has 61 skills, and OpenClaw lists 60 to the model for certain; name at",
         ),
         (

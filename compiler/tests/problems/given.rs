@@ -1,10 +1,11 @@
 //! Cases that take more than a line of the smallest Harness and Tenant, which have no problem.
+#![allow(clippy::unwrap_used, reason = "a test ends here")]
 
 use kr8tiv_compiler::TokenHolder;
 use kr8tiv_crds::reference::SecretKeyReference;
 
-use crate::common::Case;
-use crate::common::small::with;
+use super::common::Case;
+use super::common::small::with;
 
 /// Two tenants with one bot: who compares the values says whose it was before.
 pub(crate) fn taken_token() -> Case {
@@ -23,6 +24,15 @@ pub(crate) fn packs(packs: &str, agents: &[(&str, &str)]) -> Case {
 /// A pack of skills.
 pub(crate) fn pack(name: &str, skills: &str) -> String {
     format!("{{name: {name}, source: {{configMap: {{name: {name}}}}}, skills: {skills}}}")
+}
+
+/// A case with more skills than OpenClaw lists, in packs that are not too large.
+pub(crate) fn many_skills() -> Case {
+    let pack_of = |name: &str, numbers: std::ops::Range<u8>| {
+        let skills: Vec<String> = numbers.map(|number| format!("s{number}")).collect();
+        pack(name, &format!("[{}]", skills.join(", ")))
+    };
+    packs(&[pack_of("base", 0..31), pack_of("more", 31..61)].join(", "), &[])
 }
 
 pub(crate) const TELEGRAM: &str =

@@ -6,19 +6,12 @@ mod admission;
 mod api;
 mod attacks;
 mod canaries;
-#[allow(clippy::unwrap_used, reason = "a case of the compiler's tests, which end there")]
-#[path = "../../../compiler/tests/problems/cases.rs"]
-mod cases;
 mod command_line;
-mod common;
 mod context;
 mod crashes;
 mod drift;
 mod drift_optional;
 mod expect;
-#[allow(clippy::unwrap_used, reason = "a case of the compiler's tests, which end there")]
-#[path = "../../../compiler/tests/problems/given.rs"]
-mod given;
 mod leaks;
 mod lifecycle;
 mod memory;

@@ -1,29 +1,34 @@
 //! Every problem that the compiler names, as `kubectl apply` shows it when the webhook judges. Runs alone: there is one
 //! configuration.
 
+#[path = "../../../compiler/tests/problems/cases.rs"]
+mod cases;
+mod common;
+#[path = "../../../compiler/tests/problems/given.rs"]
+mod given;
+
 use kr8tiv_crds::{Agent, Harness, Tenant};
 use kr8tiv_e2e::scope::{SOON, Scope};
 use kr8tiv_e2e::{Outcome, figure, kubectl, wait};
 use serde_json::{Value, json};
 
 use crate::admission::{answering, judged, started, unasked};
-use crate::cases::cases;
-use crate::common::small::with;
 use crate::context::Context;
+use crate::problems::cases::cases;
+use crate::problems::common::Case;
+use crate::problems::common::small::with;
 
 /// Those that nobody is told of by the webhook, and why.
-const UNTOLD: [(&str, &str); 4] = [
+const UNTOLD: [(&str, &str); 2] = [
     ("K8T0002", "the API server gives every object a uid"),
     ("K8T0004", "needs a Harness in another namespace: `admission::messages` tries that"),
-    ("K8T0341", "needs more skills than the resource types take"),
-    ("K8T0403", "larger than what kubectl notes on an object that it applies"),
 ];
 
 /// Those that the resource types refuse before, by a rule that needs no code, and what is said then.
 const REFUSED_BEFORE: [(&str, &str); 15] = [
-    ("K8T0207", "spec.workspace.files[1]: Duplicate value: {\"name\":\"A.md\"}"),
-    ("K8T0241", "spec.skills.packs[1]: Duplicate value: {\"name\":\"base\"}"),
-    ("K8T0304", "spec.modelCredentials[1]: Duplicate value: {\"provider\":\"anthropic\"}"),
+    ("K8T0207", ".spec.workspace.files: duplicate entries for key [name=\"A.md\"]"),
+    ("K8T0241", ".spec.skills.packs: duplicate entries for key [name=\"base\"]"),
+    ("K8T0304", ".spec.modelCredentials: duplicate entries for key [provider=\"anthropic\"]"),
     ("K8T0306", "spec.workspace.files[0].name in body should match"),
     ("K8T0308", "spec.containerTag in body should match"),
     ("K8T0311", "spec.watchdog.ownerWebhook.url in body should match"),
@@ -31,7 +36,7 @@ const REFUSED_BEFORE: [(&str, &str); 15] = [
     ("K8T0317", "a tool is in both allow and deny: remove it from one of them"),
     ("K8T0319", "orchestrator needs mode team: a single agent has nobody to orchestrate"),
     ("K8T0320", "spec.channels.telegram.accounts in body should have at least 1 items"),
-    ("K8T0321", "spec.channels.telegram.accounts[1]: Duplicate value: {\"name\":\"default\"}"),
+    ("K8T0321", ".spec.channels.telegram.accounts: duplicate entries for key [name=\"default\"]"),
     ("K8T0322", "guildId is for the channel discord"),
     ("K8T0328", "spec.gateway.env[0]: Invalid value: set exactly one of value and valueFrom"),
     ("K8T0340", "spec.skills.packs[0].source.image.digest in body should match"),
@@ -39,10 +44,11 @@ const REFUSED_BEFORE: [(&str, &str); 15] = [
 ];
 
 /// Those that a Harness is refused for by itself, before a Tenant could use it.
-const OF_HARNESS: [(&str, &str); 3] = [
+const OF_HARNESS: [(&str, &str); 4] = [
     ("K8T0313", "Harness desk, spec.recovery.order[1]: Tenant example has no agent friday"),
     ("K8T0401", "Harness desk, workspace AGENTS.md: the file has "),
     ("K8T0402", "Harness desk, workspace: the files have "),
+    ("K8T0403", "Harness desk, ConfigMap example-workspace.main: the object has "),
 ];
 
 /// What is tried: an object, and the start of what is said of it.
@@ -68,7 +74,7 @@ pub async fn told(context: &Context) -> Outcome {
     let untold = |code: &str| UNTOLD.iter().any(|(known, _)| *known == code);
     for (code, case, start) in cases().into_iter().filter(|(code, ..)| !untold(code)) {
         let says = OF_HARNESS.iter().find(|(known, _)| *known == code).map_or(start, |(_, says)| says);
-        let mut objects = case.objects();
+        let mut objects = objects_of(&case);
         if !case.surroundings.taken_tokens.is_empty() {
             let mut other = json!(case.tenant);
             other["metadata"]["name"] = json!("other");
@@ -80,7 +86,7 @@ pub async fn told(context: &Context) -> Outcome {
         ("tenantId", "acme-0a1b2c3d", "Tenant acme, spec.tenantId: "),
         ("containerTag", "acme-memory", "Tenant acme, spec.containerTag: "),
     ] {
-        let mut objects = with("", &format!("{field}: {value}"), &[]).objects();
+        let mut objects = objects_of(&with("", &format!("{field}: {value}"), &[]));
         let mut other = objects.last().cloned().ok_or("no Tenant")?;
         other["metadata"]["name"] = json!("other");
         objects.push(other);
@@ -94,7 +100,7 @@ pub async fn told(context: &Context) -> Outcome {
     let path = file.path().to_string_lossy().into_owned();
     // What was applied a moment ago may not have been seen yet, and then it passes.
     wait::until("everything told that the compiler says", SOON, async || {
-        let output = kubectl::output(&["apply", "--dry-run=server", "-f", &path]).await?;
+        let output = kubectl::output(&["apply", "--server-side", "--dry-run=server", "-f", &path]).await?;
         let text = String::from_utf8_lossy(&output.stderr);
         let has =
             |words: &str, code: &str| text.lines().any(|line| line.contains(words) && line.contains(code));
@@ -115,6 +121,13 @@ pub async fn told(context: &Context) -> Outcome {
         group.scope.discard().await?;
     }
     Ok(())
+}
+
+/// As they are applied, whatever comes of it.
+fn objects_of(case: &Case) -> Vec<Value> {
+    let harness = case.harness.iter().map(|object| json!(object));
+    let agents = case.agents.iter().map(|object| json!(object));
+    harness.chain([json!(case.tenant)]).chain(agents).collect()
 }
 
 /// Has a case tried where all its other objects are, which those before may have needed too.
@@ -163,6 +176,7 @@ async fn store(scope: &Scope, object: &Value) -> Outcome {
 fn placed(scope: &Scope, object: &Value) -> Value {
     let mut object = object.clone();
     object["metadata"]["namespace"] = json!(scope.namespace);
+    object["metadata"].as_object_mut().map(|fields| fields.remove("uid"));
     object.as_object_mut().map(|fields| fields.remove("status"));
     object
 }

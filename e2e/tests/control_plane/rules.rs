@@ -95,7 +95,7 @@ pub async fn of_harnesses(context: &Context) -> Outcome {
 pub async fn of_tenants_and_agents(context: &Context) -> Outcome {
     let scope = context.scope("rules-tenant").await?;
     let secret = json!({"name": "hooks", "key": "url"});
-    let two = json!({"url": "https://example.com/a", "urlSecretRef": secret});
+    let two_addresses = json!({"url": "https://example.com/a", "urlSecretRef": secret});
     let one_address = "set exactly one of url and urlSecretRef";
     let in_both = "a tool is in both allow and deny: remove it from one of them";
     let cases = [
@@ -105,8 +105,13 @@ pub async fn of_tenants_and_agents(context: &Context) -> Outcome {
             "spec.watchdog",
             "name ownerWebhook or managementWebhook, or remove watchdog: without a webhook nobody is told",
         ),
-        ("watchdog", json!({"ownerWebhook": two}), "spec.watchdog.ownerWebhook", one_address),
-        ("watchdog", json!({"managementWebhook": two}), "spec.watchdog.managementWebhook", one_address),
+        ("watchdog", json!({"ownerWebhook": two_addresses}), "spec.watchdog.ownerWebhook", one_address),
+        (
+            "watchdog",
+            json!({"managementWebhook": two_addresses}),
+            "spec.watchdog.managementWebhook",
+            one_address,
+        ),
         ("tools", json!({"allow": ["read"], "deny": ["read"]}), "spec.tools", in_both),
     ];
     for (section, value, field, rule) in cases {
